@@ -1,0 +1,52 @@
+"""hone adapts a language model to your own task and tells you, with numbers, what it gained, what it forgot and what it cost.
+
+    import hone
+    comparison = hone.compare("tickets.csv")
+    print(comparison.table())
+    comparison.best.predict(["my parcel never came"])
+
+The stages: task -> model -> train -> strategy -> evaluate -> compare -> serve. Importing this loads none of them.
+"""
+
+import os
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from hone.compare.bundle import Bundle
+    from hone.compare.compared import Compared
+
+__all__ = ["compare", "load"]
+
+# OpenMP threads that wait spin for milliseconds before they sleep. On a machine with other work to do, they then hold the cores
+# that the others need: a training step took 20 times as long beside a second process, and 2 times with this (docs/log.md).
+# Read when torch loads its OpenMP runtime, so it stands here, before any import of torch.
+os.environ.setdefault("GOMP_SPINCOUNT", "1000")
+
+
+def compare(data: str, **settings: Any) -> "Compared":
+    """Run every way of adapting a model on the rows of a file or Hub data set.
+
+    Args:
+        data: CSV, TSV, JSON, JSONL, Parquet or a Hub id. settings: fields of `hone.compare.settings.CompareSettings`, such as
+            `model`, `strategies`, `budget` ("10m" or seconds), `seed`, `test`, `out`.
+    Returns:
+        The comparison: `.record`, `.table()`, `.best` (a bundle that predicts), `.report(path)`.
+    Raises:
+        HoneError: with what is wrong and what to do.
+    """
+    from hone.compare.compared import Compared
+    from hone.compare.run import compare_rows
+    from hone.compare.settings import settings_from
+
+    return Compared(compare_rows(settings_from({"data": str(data), **settings})))
+
+
+def load(folder: str) -> "Bundle":
+    """The bundle in a folder: `hone.load("runs/tickets-1a2b3c4d/best").predict(["my parcel never came"])`.
+
+    Raises:
+        HoneError: it is no bundle.
+    """
+    from hone.compare.bundle import Bundle
+
+    return Bundle(folder)

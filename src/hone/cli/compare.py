@@ -1,0 +1,55 @@
+"""`hone compare DATA`: the main job."""
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from hone.cli.options import data_options, given
+
+__all__ = ["command"]
+
+EXAMPLES = """\b
+Examples:
+  hone compare tickets.csv
+  hone compare tickets.csv --test newest.csv --group customer
+  hone compare reviews.jsonl --strategies head,lora,full --budget 30m
+  hone compare --config runs/tickets-1a2b3c4d/config.yaml
+"""
+
+
+@click.command("compare", epilog=EXAMPLES)
+@click.argument("data", required=False)
+@data_options
+@click.option(
+    "--strategies", metavar="A,B", help="Only these: zero_shot, few_shot, nearest, head, contrastive, bias, lora, adapter, full."
+)
+@click.option("--budget", metavar="TIME", help="Time for the whole comparison: 90s, 10m, 1.5h.  [default: 10m]")
+@click.option("--metric", metavar="NAME", help="Rank by accuracy, macro_f1 or weighted_f1.  [default: accuracy]")
+@click.option("--precision", type=click.Choice(["auto", "bf16", "fp32"]), help="Arithmetic.  [default: auto]")
+@click.option("--config", type=click.Path(path_type=Path), help="YAML with these settings; options given here win over it.")
+@click.option("--out", metavar="DIR", help="Run folder.  [default: runs/ and a name made of data and settings]")
+@click.option("--json", "as_json", is_flag=True, help="Print comparison.json instead of the table.")
+@click.option("--quiet", is_flag=True, help="No progress on stderr.")
+def command(config: Path | None, budget: str | None, as_json: bool, quiet: bool, **options: Any) -> None:
+    """Run every way of adapting a model on the rows of DATA (CSV, TSV, JSON, JSONL, Parquet or a Hub id).
+
+    Answers with one table (quality with intervals, cost) and one recommendation, and writes a run folder
+    with a report and the winner, ready for `hone predict`.
+    """
+    from hone.compare.settings import parse_duration, read_settings, settings_from
+    from hone.core.console import result, set_quiet
+    from hone.core.errors import Usage
+
+    set_quiet(quiet)
+    named = given(**options)
+    if budget is not None:
+        named["budget_seconds"] = parse_duration(budget)
+    if config is None and "data" not in named:
+        raise Usage("Name the data: hone compare tickets.csv, or a configuration: hone compare --config config.yaml.")
+    settings = read_settings(config, named) if config else settings_from(named)
+    from hone.compare import comparison_table
+    from hone.compare.run import compare_rows
+
+    comparison = compare_rows(settings)
+    result(comparison.to_json() if as_json else comparison_table(comparison))

@@ -1,0 +1,86 @@
+"""`hone VERB`: finds the verb's file, and turns errors into one clear line and an exit code.
+
+0 done, 1 failed while running, 3 wrong usage or input, 130 interrupted. (2 is kept for verdicts that fail.)
+"""
+
+import importlib
+import sys
+
+import click
+
+from hone.core.errors import HoneError
+
+__all__ = ["main"]
+
+VERBS = {
+    "compare": "Compare every way of adapting a model on your own rows.",
+    "check": "Look for what is wrong with your rows; train nothing.",
+    "predict": "Answer with the winner of a comparison.",
+    "report": "Show a finished comparison again, and write its report anew.",
+}
+
+
+class _Verbs(click.Group):
+    """Verbs by name; a verb's file is imported when it is called, so that help stays quick."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(VERBS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in VERBS:
+            return None
+        module = importlib.import_module(f"hone.cli.{cmd_name}")
+        command: click.Command = module.command
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl(list(VERBS.items()))
+
+    def resolve_command(self, ctx: click.Context, args: list[str]) -> tuple[str | None, click.Command | None, list[str]]:
+        if args and args[0] not in VERBS:
+            from hone.core.errors import did_you_mean
+
+            raise click.UsageError(f"There is no command '{args[0]}'. {did_you_mean(args[0], VERBS)}", ctx)
+        return super().resolve_command(ctx, args)
+
+
+def _version(ctx: click.Context, _parameter: click.Parameter, value: bool) -> None:
+    if value and not ctx.resilient_parsing:
+        from importlib.metadata import version
+
+        click.echo(f"hone {version('hone-lm')}")
+        ctx.exit()
+
+
+@click.command(
+    cls=_Verbs,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+    epilog="Start with: hone compare YOUR.csv",
+)
+@click.option("--version", is_flag=True, is_eager=True, expose_value=False, callback=_version, help="Show the version and exit.")
+def cli() -> None:
+    """Adapt a language model to your own task, and see with numbers what it gained, what it forgot and what it cost."""
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Entry point of the `hone` command."""
+    sys.exit(run(arguments))
+
+
+def run(arguments: list[str] | None = None) -> int:
+    """Run a command line and return its exit code; never raises for a user's mistake."""
+    try:
+        cli.main(args=arguments, prog_name="hone", standalone_mode=False)
+    except click.exceptions.Exit as error:
+        return error.exit_code
+    except click.ClickException as error:
+        error.show()
+        return 3
+    except (click.Abort, KeyboardInterrupt):
+        sys.stderr.write("\nInterrupted. What was finished is kept; the same command goes on from there.\n")
+        return 130
+    except HoneError as error:
+        sys.stderr.write(f"Error: {error}\n")
+        return error.exit_code
+    return 0

@@ -1,0 +1,39 @@
+"""Options that several verbs share, so that they read and mean the same everywhere."""
+
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+import click
+
+__all__ = ["data_options", "given"]
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+def data_options(function: F) -> F:
+    """Which rows, which columns, which model."""
+    for option in reversed(
+        (
+            click.option("--text", metavar="COLUMN[,COLUMN]", help="Text column or columns. Inferred when left out."),
+            click.option("--label", metavar="COLUMN", help="Label column. Inferred when left out."),
+            click.option("--group", metavar="COLUMN", help="Rows with equal values here stay on one side of each split."),
+            click.option("--test", metavar="FILE", help="Rows to test on, instead of a fifth of the data."),
+            click.option("--validation", metavar="FILE", help="Rows to choose settings on, instead of a fifth of the data."),
+            click.option(
+                "--drop-rare", is_flag=True, default=None, help="Leave out classes with too few rows instead of stopping."
+            ),
+            click.option("--model", metavar="NAME", help="Encoder: a starter, a folder or a Hub id.  [default: starter/encoder]"),
+            click.option("--seed", type=int, help="Of every random choice.  [default: 0]"),
+        )
+    ):
+        function = option(function)
+    return function
+
+
+def given(**options: Any) -> dict[str, Any]:
+    """The options that the user named, in the form that settings take."""
+    named = {name: value for name, value in options.items() if value is not None}
+    for name in ("text", "strategies"):
+        if name in named:
+            named[name] = tuple(part.strip() for part in named[name].split(",") if part.strip())
+    return named

@@ -1,0 +1,37 @@
+"""`hone predict BUNDLE TEXT`: answer with the winner of a comparison."""
+
+from pathlib import Path
+
+import click
+
+__all__ = ["command"]
+
+EXAMPLES = """\b
+Examples:
+  hone predict runs/tickets-1a2b3c4d/best "my parcel never came"
+  hone predict best new.csv --out answered.csv
+"""
+
+
+@click.command("predict", epilog=EXAMPLES)
+@click.argument("bundle", type=click.Path(path_type=Path))
+@click.argument("inputs", nargs=-1, required=True)
+@click.option("--out", type=click.Path(path_type=Path), help="With a file of rows: where the answers go (.csv or .jsonl).")
+@click.option("--text", metavar="COLUMN[,COLUMN]", help="With a file of rows: its text columns.")
+@click.option("--json", "as_json", is_flag=True, help="One JSON object per answer, with all probabilities.")
+def command(bundle: Path, inputs: tuple[str, ...], out: Path | None, text: str | None, as_json: bool) -> None:
+    """Answer one or more texts, or every row of one FILE with --out, with the BUNDLE (the folder `best` of a run)."""
+    from hone.compare.bundle import Bundle
+    from hone.core.console import note, result
+    from hone.core.errors import Usage
+    from hone.serve import predict_file
+
+    ready = Bundle(bundle)
+    if out is not None:
+        if len(inputs) != 1 or not Path(inputs[0]).is_file():
+            raise Usage(f"--out needs one file of rows; '{' '.join(inputs)}' is no file.")
+        rows = predict_file(ready, Path(inputs[0]), out, text=tuple(text.split(",")) if text else ())
+        note(f"{rows:,} rows answered, in {out}.")
+        return
+    for answer in ready.predict(list(inputs)):
+        result(answer.to_json(indent=None) if as_json else f"{answer.label}\t{answer.confidence:.3f}")

@@ -1,0 +1,33 @@
+"""`hone report RUN`: a finished comparison, shown again without running anything."""
+
+from pathlib import Path
+
+import click
+
+__all__ = ["command"]
+
+
+@click.command("report")
+@click.argument("run", type=click.Path(path_type=Path))
+@click.option("--out", type=click.Path(path_type=Path), help="Where the HTML goes.  [default: report.html in the run folder]")
+@click.option("--json", "as_json", is_flag=True, help="Print comparison.json instead of the table.")
+def command(run: Path, out: Path | None, as_json: bool) -> None:
+    """Print the table of a finished RUN folder (or its comparison.json) and write its report anew."""
+    from hone.compare import Comparison, comparison_table, render_report
+    from hone.core.console import note, result
+    from hone.core.errors import Usage
+    from hone.core.store import write_atomic
+
+    path = run / "comparison.json" if run.is_dir() else run
+    if not path.is_file():
+        raise Usage(f"{path} does not exist. Name the folder of a finished `hone compare` run.")
+    try:
+        comparison = Comparison.model_validate_json(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise Usage(
+            f"{path} is no comparison of this version of hone: {str(error).splitlines()[0]}. Run the comparison again."
+        ) from error
+    target = out or path.parent / "report.html"
+    write_atomic(target, render_report(comparison))
+    result(comparison.to_json() if as_json else comparison_table(comparison))
+    note(f"Report: {target}")

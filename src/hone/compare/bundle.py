@@ -1,0 +1,107 @@
+"""The bundle: the recommended predictor in a folder of its own, with all that is needed to use it and to trace it.
+
+Layout: what the predictor saves (`adapter_model.safetensors`, `model.safetensors` or `scorer.safetensors`, the tokenizer, `predictor.json`),
+a model card `README.md`, and `hone.json`, which other loaders ignore.
+"""
+
+import shutil
+from collections.abc import Sequence
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+
+from hone.compare.card import write_card
+from hone.compare.records import Comparison, Cost, Metric, ModelInfo
+from hone.core.errors import BadModel
+from hone.core.record import Record
+from hone.core.store import replace_folder, write_atomic
+from hone.strategy import Predictor, load_predictor
+from hone.task import Columns
+
+__all__ = ["Answer", "Bundle", "Provenance", "write_bundle"]
+
+
+class Provenance(Record):
+    """`hone.json`: where a bundle comes from and what was measured of it."""
+
+    hone_version: str
+    strategy: str
+    labels: tuple[str, ...]
+    columns: Columns
+    model: ModelInfo
+    source: str
+    split_digest: str
+    seed: int
+    settings: dict[str, str | float | int]
+    metrics: dict[str, Metric]
+    cost: Cost
+
+
+class Answer(Record):
+    """One prediction: the likeliest label, its probability, and all of them."""
+
+    label: str
+    confidence: float
+    probabilities: dict[str, float]
+
+
+def write_bundle(comparison: Comparison, strategies: Path, target: Path) -> None:
+    """Copy the recommended strategy's predictor, and say where it comes from."""
+    row = next(row for row in comparison.rows if row.strategy == comparison.recommended.strategy)
+    provenance = Provenance(
+        hone_version=comparison.hone_version,
+        strategy=row.strategy,
+        labels=comparison.task.labels,
+        columns=comparison.data.columns,
+        model=comparison.model,
+        source=comparison.data.source,
+        split_digest=comparison.data.split_digest,
+        seed=comparison.seed,
+        settings=row.settings,
+        metrics=row.metrics,
+        cost=row.cost,
+    )
+    with replace_folder(target) as new:
+        shutil.copytree(strategies / row.strategy / "predictor", new, dirs_exist_ok=True)
+        write_atomic(new / "hone.json", provenance.to_json())
+        write_atomic(new / "README.md", write_card(comparison, row))
+
+
+class Bundle:
+    """A saved bundle, ready to answer; the model is loaded at the first question."""
+
+    def __init__(self, folder: str | Path) -> None:
+        """Raises BadModel where the folder holds no bundle."""
+        self.folder = Path(folder)
+        path = self.folder / "hone.json"
+        if not path.is_file():
+            raise BadModel(
+                f"{folder} is no bundle: hone.json is missing. Name the folder `best` of a finished `hone compare` run."
+            )
+        self.provenance = Provenance.model_validate_json(path.read_text(encoding="utf-8"))
+
+    @cached_property
+    def predictor(self) -> Predictor:
+        """The predictor, loaded once."""
+        return load_predictor(self.folder)
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """All labels, in the order of the probabilities."""
+        return self.provenance.labels
+
+    def predict(self, texts: Sequence[str]) -> list[Answer]:
+        """One answer per text, in order.
+
+        Args:
+            texts: any number; a single text must stand in a list.
+        """
+        assert not isinstance(texts, str), "predict takes a list of texts"
+        answers = self.predictor.probabilities(list(texts))
+        return [self._answer(row) for row in np.round(answers, 6)]
+
+    def _answer(self, row: "np.ndarray[tuple[int], np.dtype[np.float64]]") -> Answer:
+        best = int(row.argmax())
+        probabilities = {label: float(value) for label, value in zip(self.labels, row, strict=True)}
+        return Answer(label=self.labels[best], confidence=float(row[best]), probabilities=probabilities)

@@ -1,0 +1,81 @@
+"""The learning curve: would more labelled rows help? The chosen strategy with its chosen settings, on parts of the training rows.
+
+Scores are of validation rows; the test rows stay unread.
+"""
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hone.compare.race import Finished
+from hone.compare.records import CurvePoint, LearningCurve
+from hone.core.console import progress
+from hone.measure import forecast, paired_interval
+from hone.strategy import Bench, Fitted
+
+__all__ = ["learning_curve"]
+
+SHARES = (0.125, 0.25, 0.5)
+DRAWS = 3  # where nothing is trained; else one draw, for it costs a training run
+
+
+def learning_curve(bench: Bench, finished: Finished, *, shares: Sequence[float] = SHARES) -> LearningCurve | None:
+    """Refit on stratified parts of the training rows and compare with all of them.
+
+    Returns:
+        None when the smallest part would hold no row of some class.
+    """
+    strategy = finished.strategy
+    smallest_class = int(np.bincount(bench.train_targets, minlength=len(bench.labels)).min())
+    shares = [share for share in shares if smallest_class * share >= 1]
+    if not shares:
+        return None
+    draws = 1 if strategy.moves_weights else DRAWS
+    points, fits = [], []
+    with progress("Learning curve", len(shares) * draws) as bar:
+        for share in shares:
+            found = []
+            for draw in range(draws):
+                part = bench.with_train([bench.train[index] for index in _stratified(bench, share, draw)])
+                found.append(_refit(part, finished))
+                bar.advance()
+            fits.append(found)
+            scores = [fitted.score for fitted in found]
+            rows = len(_stratified(bench, share, 0))
+            points.append(CurvePoint(rows=rows, value=float(np.mean(scores)), low=min(scores), high=max(scores)))
+    everything = bench.score(finished.validation)
+    points.append(CurvePoint(rows=len(bench.train), value=everything, low=everything, high=everything))
+    full = _right(bench, finished.validation)
+    half = np.mean([_right(bench, fitted.validation) for fitted in fits[-1]], axis=0)
+    gain = paired_interval(full, half, seed=bench.seed_for("curve"))
+    is_half = shares[-1] == SHARES[-1]
+    sizes, values = [point.rows for point in points], [point.value for point in points]
+    ahead = 2 * len(bench.train) if len(set(sizes)) >= 3 else None
+    return LearningCurve(
+        strategy=strategy.name,
+        points=tuple(points),
+        still_rises=gain.low > 0 if is_half else None,
+        gain_low=gain.low if is_half else None,
+        gain_high=gain.high if is_half else None,
+        forecast_rows=ahead,
+        forecast=forecast(sizes, values, at=ahead) if ahead else None,
+    )
+
+
+def _refit(part: Bench, finished: Finished) -> Fitted:
+    return finished.strategy.fit(part, finished.outcome.chosen.settings, share=finished.outcome.chosen.share)
+
+
+def _right(bench: Bench, probabilities: NDArray[np.float64]) -> NDArray[np.float64]:
+    return np.asarray(probabilities.argmax(axis=1) == bench.validation_targets, dtype=np.float64)
+
+
+def _stratified(bench: Bench, share: float, draw: int) -> list[int]:
+    """Indices of a random part of each class, at least one row each."""
+    rng = np.random.default_rng(bench.seed_for("curve", share, draw))
+    chosen: list[int] = []
+    for target in range(len(bench.labels)):
+        mine = rng.permutation(np.flatnonzero(bench.train_targets == target))
+        chosen += mine[: max(1, round(share * len(mine)))].tolist()
+    return sorted(chosen)

@@ -1,0 +1,245 @@
+"""The report's figures as SVG text: pure functions from records to strings.
+
+Colours and fonts come from classes in report.css, so that a figure follows light, dark and print by itself.
+Every figure carries a title and a description; `name` makes their ids unique within the page.
+"""
+
+from collections.abc import Sequence
+from html import escape
+from itertools import pairwise
+
+from hone.compare.records import Comparison, LearningCurve, Metric, Row
+from hone.compare.report.scales import Box, Scale, cut, linear_ticks, place_labels, text_width, time_ticks
+from hone.compare.report.words import COST_ROWS, metric_name, percent, points, time_cost
+from hone.measure.cost import human_seconds
+
+__all__ = ["confusion_figure", "curve_figure", "interval_axis", "interval_figure", "metric_domain", "pareto_figure"]
+
+_INTERVAL = (150, 24)
+_FONT = 12.0
+
+
+def _svg(body: str, *, width: float, height: float, name: str, title: str, description: str, kind: str) -> str:
+    """The frame of every figure: a view box in units of CSS pixels, and words for those who do not see it."""
+    return (
+        f'<svg class="figure {kind}" viewBox="0 0 {width:g} {height:g}" width="{width:g}" height="{height:g}" role="img" '
+        f'aria-labelledby="{name}-title {name}-desc"><title id="{name}-title">{escape(title)}</title>'
+        f'<desc id="{name}-desc">{escape(description)}</desc>{body}</svg>'
+    )
+
+
+def _line(x1: float, y1: float, x2: float, y2: float, style: str) -> str:
+    return f'<line class="{style}" x1="{x1:.1f}" y1="{y1:.1f}" x2="{x2:.1f}" y2="{y2:.1f}"/>'
+
+
+def _text(x: float, y: float, text: str, style: str = "", anchor: str = "start") -> str:
+    return f'<text class="{style}" x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}">{escape(text)}</text>'
+
+
+# ---- the interval in the table ----
+
+
+def metric_domain(rows: Sequence[Row], metric: str, *, span: float = 1.0) -> tuple[float, float]:
+    """The range that holds all intervals of the metric, with a little air, inside [0, 1].
+
+    `span`: it reaches at most so far below the highest value, that near rows stay apart when one row is far off.
+    """
+    values = [row.metrics[metric] for row in rows]
+    high = max(value.high for value in values)
+    low = max(min(value.low for value in values), max(value.value for value in values) - span)
+    air = max(0.02, 0.06 * (high - low))
+    return max(0.0, low - air), min(1.0, high + air)
+
+
+def interval_figure(metric: Metric, domain: tuple[float, float], *, best: float, name: str, is_marked: bool) -> str:
+    """A dot with its 95% interval on the table's common scale; a dotted line marks the best value.
+
+    A value below the scale becomes an arrow at its left edge.
+    """
+    width, height = _INTERVAL
+    scale, middle = Scale(*domain, 6, width - 6), height / 2
+    low, high, at = (scale(max(value, domain[0])) for value in (metric.low, metric.high, metric.value))
+    body = _line(scale(best), 0, scale(best), height, "best-line")
+    if metric.high > domain[0]:
+        body += _line(low, middle, high, middle, "whisker") + _line(high, middle - 4, high, middle + 4, "whisker")
+    if metric.low > domain[0]:
+        body += _line(low, middle - 4, low, middle + 4, "whisker")
+    if metric.value >= domain[0]:
+        style, radius = ("dot marked", 4.5) if is_marked else ("dot", 3.5)
+        body += f'<circle class="{style}" cx="{at:.1f}" cy="{middle:g}" r="{radius}"/>'
+    else:
+        body += f'<path class="arrow" d="M1 {middle:g}l7 -5v10z"/>'
+    words = f"{percent(metric.value)}, 95% interval {percent(metric.low)} to {percent(metric.high)}"
+    return _svg(body, width=width, height=height, name=name, title=words, description=f"{metric.n} test rows.", kind="interval")
+
+
+def interval_axis(domain: tuple[float, float], *, name: str) -> str:
+    """The scale of the table's intervals, for the header."""
+    width, height = _INTERVAL[0], 16
+    scale = Scale(*domain, 6, width - 6)
+    ticks = linear_ticks(100 * domain[0], 100 * domain[1], count=4)
+    body = "".join(_text(min(max(scale(tick / 100), 9), width - 9), 11, f"{tick:g}", "tick", "middle") for tick in ticks)
+    words = f"Scale from {percent(domain[0])} to {percent(domain[1])}"
+    return _svg(body, width=width, height=height, name=name, title=words, description="Axis.", kind="interval")
+
+
+# ---- quality against cost ----
+
+
+def pareto_figure(comparison: Comparison, *, name: str, width: int = 760, height: int = 440) -> str:
+    """The primary metric against time to train and to answer (logarithmic), with intervals, the front and direct labels."""
+    rows, metric = comparison.rows, comparison.task.metric
+    costs = {row.strategy: time_cost(row) for row in rows}
+    left, top, bottom = 46.0, 26.0, height - 44.0
+    across = Scale(min(costs.values()) / 1.7, max(costs.values()) * 1.7, left, width - 12.0, is_log=True)
+    domain = metric_domain(rows, metric)
+    up = Scale(*domain, bottom, top)
+
+    def place(row: Row) -> tuple[float, float]:
+        return across(costs[row.strategy]), up(row.metrics[metric].value)
+
+    parts = [_axes(up, left=left, right=width - 12.0, bottom=bottom)]
+    parts.append(_ticks_below(time_ticks(across.low, across.high), across, bottom))
+    parts.append(_text(0, 11, f"{metric_name(metric)} in %", "axis-name"))
+    parts.append(_text(width - 12, height - 4, f"Time to train and answer {COST_ROWS:,} rows (log scale)", "axis-name", "end"))
+    steps = _steps([place(row) for row in rows if row.is_pareto], right=width - 12.0)
+    parts.append(f'<path class="front" d="M{"L".join(f"{x:.1f} {y:.1f}" for x, y in steps)}"/>' if steps else "")
+    busy = [Box(min(a[0], b[0]), min(a[1], b[1]) - 1, abs(a[0] - b[0]), abs(a[1] - b[1]) + 2) for a, b in pairwise(steps)]
+    for row in rows:
+        x, _ = place(row)
+        value = row.metrics[metric]
+        high, low = up(value.high), up(value.low)
+        busy.append(Box(x - 2, high, 4, low - high))
+        parts.append(_line(x, high, x, low, "whisker"))
+    marks = [place(row) for row in rows]
+    labels = [row.title + (" †" if row.stopped_early else "") for row in rows]
+    area = Box(left + 2, top - 8, width - left - 4, bottom - top + 4)
+    boxes = place_labels(marks, labels, area=area, size=_FONT, avoid=busy)
+    for row, (x, y), label, box in zip(rows, marks, labels, boxes, strict=True):
+        is_marked = row.strategy == comparison.recommended.strategy
+        parts.append(_label((x, y), label, box, is_marked=is_marked))
+        style = "dot marked" if is_marked else "dot" if row.is_pareto else "dot hollow"
+        parts.append(f'<circle class="{style}" cx="{x:.1f}" cy="{y:.1f}" r="{7 if is_marked else 5}"/>')
+    words = "; ".join(f"{row.title} {percent(row.metrics[metric].value)} in {human_seconds(costs[row.strategy])}" for row in rows)
+    title = f"{metric_name(metric)} against time"
+    return _svg("".join(parts), width=width, height=height, name=name, title=title, description=words + ".", kind="plot")
+
+
+def _axes(up: Scale, *, left: float, right: float, bottom: float) -> str:
+    """Horizontal rules at round percentages, and the line below."""
+    parts = [_line(left, bottom, right, bottom, "axis")]
+    for tick in linear_ticks(100 * up.low, 100 * up.high, count=6):
+        y = up(tick / 100)
+        parts.append(_line(left, y, right, y, "grid") + _text(left - 8, y + 4, f"{tick:g}", "tick", "end"))
+    return "".join(parts)
+
+
+def _steps(marks: Sequence[tuple[float, float]], *, right: float) -> list[tuple[float, float]]:
+    """The corners of the front: on to the next strategy, up to it, and from the last to the right edge."""
+    corners: list[tuple[float, float]] = []
+    for x, y in sorted(marks):
+        corners += [(x, corners[-1][1]), (x, y)] if corners else [(x, y)]
+    return [*corners, (right, corners[-1][1])] if corners else []
+
+
+def _label(mark: tuple[float, float], text: str, box: Box, *, is_marked: bool) -> str:
+    """A label in its box; a thin line leads to a mark that is not beside it."""
+    x, y = box.nearest(mark)
+    leader = _line(*mark, x, y, "leader") if (x - mark[0]) ** 2 + (y - mark[1]) ** 2 > 16**2 else ""
+    middle, style = box.x + box.width / 2, "label marked" if is_marked else "label"
+    anchor, at = (
+        ("start", box.x) if box.x > mark[0] else ("end", box.x + box.width) if box.x + box.width < mark[0] else ("middle", middle)
+    )
+    return leader + _text(at, box.y + box.height * 0.76, text, style, anchor)
+
+
+# ---- the learning curve ----
+
+
+def curve_figure(curve: LearningCurve, *, metric: str, title: str, name: str, width: int = 760, height: int = 340) -> str:
+    """The metric against labelled rows (logarithmic): mean, lowest and highest draw; the forecast hollow and dashed."""
+    counts = [point.rows for point in curve.points]
+    ends = [*counts, curve.forecast_rows] if curve.forecast_rows is not None and curve.forecast is not None else counts
+    values = [value for point in curve.points for value in (point.low, point.high, point.value)]
+    values += [curve.forecast] if curve.forecast is not None else []
+    air = max(0.02, 0.1 * (max(values) - min(values)))
+    left, right, top, bottom = 46.0, width - 26.0, 30.0, height - 44.0
+    across = Scale(min(ends) / 1.15, max(ends) * 1.15, left, right, is_log=True)
+    up = Scale(max(0.0, min(values) - air), min(1.0, max(values) + air), bottom, top)
+    parts = [_axes(up, left=left, right=right, bottom=bottom)]
+    parts.append(_text(0, 11, f"{metric_name(metric)} on validation rows, in %", "axis-name"))
+    parts.append(_text(right, height - 4, "Labelled training rows (log scale)", "axis-name", "end"))
+    parts.append(_ticks_below([(count, f"{count:,}") for count in ends], across, bottom))
+    marks = [(across(point.rows), up(point.value)) for point in curve.points]
+    band = [f"{across(p.rows):.1f} {up(p.high):.1f}" for p in curve.points]
+    band += [f"{across(p.rows):.1f} {up(p.low):.1f}" for p in reversed(curve.points)]
+    parts.append(f'<path class="band" d="M{"L".join(band)}Z"/>')
+    parts.append(f'<path class="curve" d="M{"L".join(f"{x:.1f} {y:.1f}" for x, y in marks)}"/>')
+    for point, (x, y) in zip(curve.points, marks, strict=True):
+        parts.append(f'<circle class="dot" cx="{x:.1f}" cy="{y:.1f}" r="4"/>')
+        parts.append(_text(x, up(point.high) - 8, points(point.value), "label", "middle"))
+    words = "; ".join(f"{point.rows} rows: {percent(point.value)}" for point in curve.points)
+    if curve.forecast_rows is not None and curve.forecast is not None:
+        x, y = across(curve.forecast_rows), up(curve.forecast)
+        parts.append(_line(*marks[-1], x, y, "forecast") + f'<circle class="dot hollow" cx="{x:.1f}" cy="{y:.1f}" r="4.5"/>')
+        parts.append(_text(min(x, width - 24.0), y - 12, f"≈ {points(curve.forecast)}", "label", "middle"))
+        words += f"; expected at {curve.forecast_rows} rows: {percent(curve.forecast)}"
+    full = f"{metric_name(metric)} of {title} by number of training rows"
+    return _svg("".join(parts), width=width, height=height, name=name, title=full, description=words + ".", kind="plot")
+
+
+def _ticks_below(ticks: Sequence[tuple[float, str]], across: Scale, bottom: float) -> str:
+    """Ticks and their names under the axis; a name that would touch the last one is left out."""
+    parts, edge = [], -1e9
+    for value, text in ticks:
+        x, half = across(value), text_width(text, size=_FONT) / 2
+        parts.append(_line(x, bottom, x, bottom + 5, "axis"))
+        if x - half > edge + 4:
+            parts.append(_text(x, bottom + 18, text, "tick", "middle"))
+            edge = x + half
+    return "".join(parts)
+
+
+# ---- confusion of many classes ----
+
+
+def confusion_figure(row: Row, labels: Sequence[str], *, name: str) -> str:
+    """A heat map without numbers: one line per true class, shaded by the share of its rows; hits and errors differ in colour.
+
+    Only cells with rows are drawn, each with its numbers as a tooltip.
+    """
+    size = min(24.0, max(3.0, 820 / len(labels)))
+    every = max(1, -int(-9.5 // size))
+    letters = min(11.0, max(7.5, size * 0.82))
+    left, top = 210.0, 26.0
+    side = size * len(labels)
+    parts = [f'<rect class="heat-frame" x="{left:g}" y="{top:g}" width="{side:.1f}" height="{side:.1f}"/>']
+    for true, counts in enumerate(row.confusion):
+        total = sum(counts)
+        if true % every == 0:
+            text = cut(f"{labels[true]}", width=left - 44, size=letters)
+            at = top + (true + 0.5) * size + letters * 0.35
+            parts.append(
+                _text(left - 30, at, text, "heat-name", "end") + _text(left - 6, at, str(true + 1), "heat-number", "end")
+            )
+        for said, count in enumerate(counts):
+            if count:
+                style = "hit" if said == true else "miss"
+                where = f'x="{left + said * size:.1f}" y="{top + true * size:.1f}" width="{size:.1f}" height="{size:.1f}"'
+                words = escape(f"{_short(labels[true])} → {_short(labels[said])}: {count} of {total}")
+                shade = 0.25 + 0.75 * count / total
+                parts.append(f'<rect class="{style}" {where} fill-opacity="{shade:.2f}"><title>{words}</title></rect>')
+    step = max(1, -int(-22 // size))
+    for index in range(0, len(labels), step):
+        parts.append(_text(left + (index + 0.5) * size, top - 8, str(index + 1), "heat-number", "middle"))
+    hits = sum(row.confusion[index][index] for index in range(len(labels)))
+    total = sum(map(sum, row.confusion))
+    words = f"{hits} of {total} test rows lie on the diagonal; the largest errors are listed beside the figure."
+    title = f"Confusion of {row.title}: true class down, answer across"
+    return _svg(
+        "".join(parts), width=left + side + 8, height=top + side + 8, name=name, title=title, description=words, kind="heat"
+    ).replace("<svg ", f'<svg style="--letters:{letters:.1f}px" ', 1)
+
+
+def _short(label: str) -> str:
+    return label if len(label) <= 40 else label[:39] + "…"

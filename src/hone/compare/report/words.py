@@ -1,0 +1,132 @@
+"""Numbers and judgements in words, the same on the terminal and in the report.
+
+Takes values of a Comparison, gives short texts. A value that was not measured is '-', never 0.
+"""
+
+from collections.abc import Sequence
+
+from hone.compare.records import Comparison, Difference, LearningCurve, Row
+from hone.measure.cost import cost_seconds
+
+__all__ = [
+    "COST_ROWS",
+    "SIGNIFICANT",
+    "forgetting_reason",
+    "is_significant",
+    "learning_sentence",
+    "metric_name",
+    "milliseconds",
+    "p_value",
+    "percent",
+    "places_text",
+    "points",
+    "row_of",
+    "sentence",
+    "signed",
+    "time_cost",
+]
+
+SIGNIFICANT = 0.05
+"""The usual level; the p values are already adjusted for the number of strategies (Holm)."""
+
+COST_ROWS = 10_000
+"""Rows whose answering counts in a strategy's cost; the verdict's number (a test keeps the two equal)."""
+
+_METRICS = {
+    "accuracy": "Accuracy",
+    "macro_f1": "Macro F1",
+    "macro_precision": "Macro precision",
+    "macro_recall": "Macro recall",
+    "weighted_f1": "Weighted F1",
+    "weighted_precision": "Weighted precision",
+    "weighted_recall": "Weighted recall",
+    "ece": "Calibration error",
+}
+
+
+def metric_name(name: str) -> str:
+    """A metric's name for people; one that is not known keeps its own."""
+    return _METRICS.get(name, name.replace("_", " "))
+
+
+def percent(share: float) -> str:
+    """A share in percent with one decimal: '91.3%'."""
+    return f"{points(share)}%"
+
+
+def points(share: float) -> str:
+    """A share in percentage points with one decimal, without the sign '%': '91.3'."""
+    text = f"{100 * share:.1f}"
+    return "0.0" if text == "-0.0" else text
+
+
+def signed(share: float, *, minus: str = "-") -> str:
+    """A difference in percentage points that always carries its sign: '+1.2', '-4.0', '0.0'."""
+    text = points(share)
+    if text == "0.0":
+        return text
+    return text.replace("-", minus) if text.startswith("-") else f"+{text}"
+
+
+def p_value(value: float) -> str:
+    """A p value as journals print it: 'p < 0.001', 'p = 0.021'."""
+    return "p < 0.001" if value < 0.001 else f"p = {value:.3f}"
+
+
+def milliseconds(value: float) -> str:
+    """A latency with two to three significant digits: '4.2 ms', '38 ms', '1.3 s'."""
+    if value < 9.95:
+        return f"{value:.1f} ms"
+    return f"{value:.0f} ms" if value < 999.5 else f"{value / 1000:.1f} s"
+
+
+def time_cost(row: Row) -> float:
+    """Seconds to train (with the search over settings) and to answer 10,000 rows: the cost axis of the Pareto set."""
+    return cost_seconds(row.cost.train_seconds, row.cost.rows_per_second, rows=COST_ROWS)
+
+
+def sentence(text: str) -> str:
+    """The text with a capital at its start and a full stop at its end."""
+    return text[:1].upper() + text[1:] + ("" if text.endswith((".", "!", "?")) else ".")
+
+
+def is_significant(difference: Difference | None) -> bool:
+    """True when the row differs from the best beyond chance, after Holm's adjustment."""
+    return difference is not None and difference.p_holm < SIGNIFICANT
+
+
+def row_of(comparison: Comparison, strategy: str) -> Row | None:
+    """The row of a strategy, or None when it has none."""
+    return next((row for row in comparison.rows if row.strategy == strategy), None)
+
+
+def forgetting_reason(comparison: Comparison) -> str | None:
+    """Why no row has forgetting measured; None as soon as one has it."""
+    if any(row.forgetting.mean is not None for row in comparison.rows):
+        return None
+    reasons = [row.forgetting.not_measured for row in comparison.rows if row.forgetting.not_measured]
+    return sentence(reasons[0].removeprefix("not measured: ")) if reasons else "No reason was recorded."
+
+
+def learning_sentence(curve: LearningCurve) -> str:
+    """One sentence on whether more labelled rows would help."""
+    gain = ""
+    if curve.gain_low is not None and curve.gain_high is not None:
+        gain = f" (all rows minus half of them: {signed(curve.gain_low)} to {signed(curve.gain_high)} points, 95% interval)"
+    if curve.still_rises is None:
+        return "Whether more labelled rows would help was not measured."
+    if curve.still_rises:
+        return f"The curve still rises: more labelled rows would probably help{gain}."
+    return f"No rise can be told from chance, so whether more labelled rows would help is open{gain}."
+
+
+def places_text(places: Sequence[str], count: int, *, shown: int) -> str:
+    """The first places and how many more there are: 'tickets.csv line 17, 48 and 32 more'."""
+    texts: list[str] = []
+    before = ""
+    for place in places[:shown]:
+        file, _, line = place.rpartition(" line ")
+        texts.append(line if file and file == before else place)
+        before = file
+    more = count - len(texts)
+    return ", ".join(texts) + (f" and {more:,} more" if more > 0 else "")

@@ -1,0 +1,251 @@
+"""The comparison on the terminal: one table of at most 100 columns and the recommendation in sentences.
+
+Takes a Comparison, gives text; printing is the command's business. The table lays itself out, since nine
+columns and a strategy's name fit only with two blanks between them and headers of two lines.
+"""
+
+import shlex
+import textwrap
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Protocol
+
+from hone.compare.records import Comparison, Estimate, Row
+from hone.compare.report.words import (
+    forgetting_reason,
+    is_significant,
+    learning_sentence,
+    metric_name,
+    milliseconds,
+    percent,
+    places_text,
+    points,
+    row_of,
+    sentence,
+    signed,
+)
+from hone.core.console import WIDTH, render_table
+from hone.measure.cost import human_bytes, human_count, human_seconds
+from hone.task.records import Finding
+
+__all__ = ["Titled", "comparison_table", "findings_text", "plan_table"]
+
+_GAP = "  "
+_PLACES = 4
+_SEVERITIES = (("removed", "Taken out of the run"), ("warning", "To look at"), ("info", "Worth knowing"))
+
+
+class Titled(Protocol):
+    """What the plan needs to know of a strategy; the strategies themselves would bring torch along."""
+
+    @property
+    def name(self) -> str:
+        """As in the record: 'lora'."""
+        ...
+
+    @property
+    def title(self) -> str:
+        """For people: 'LoRA'."""
+        ...
+
+
+def comparison_table(comparison: Comparison) -> str:
+    """The whole result as text: table, legend, recommendation, what it rests on, where it lies.
+
+    Returns:
+        Lines of at most 100 columns (a path or command may be longer: it is never broken), no line break at the end.
+    """
+    blocks = [
+        _title(comparison),
+        _table(comparison) + "\n\n" + _legend(comparison),
+        _recommendation(comparison),
+        _circumstances(comparison),
+        _places(comparison.folder),
+    ]
+    return "\n\n".join(block for block in blocks if block)
+
+
+def findings_text(findings: Sequence[Finding]) -> str:
+    """What the checker saw, the gravest first, each with its first places."""
+    if not findings:
+        return "Nothing found: no duplicates, leaks, conflicting labels or rows that cannot be read."
+    blocks = []
+    for severity, title in _SEVERITIES:
+        chosen = [finding for finding in findings if finding.severity == severity]
+        if chosen:
+            blocks.append("\n".join([f"{title}:", *(_finding(finding) for finding in chosen)]))
+    counts = [f"{sum(finding.severity == severity for finding in findings)} {severity}" for severity, _ in _SEVERITIES]
+    return "\n\n".join([*blocks, f"In all: {', '.join(counts)}."])
+
+
+def plan_table(strategies: Sequence[Titled], estimates: Mapping[str, Estimate], *, train: int, validation: int, test: int) -> str:
+    """What will run and what it is expected to take, before it runs; '-' where nothing was estimated."""
+    rows = []
+    for strategy in strategies:
+        estimate = estimates.get(strategy.name)
+        cells = [human_seconds(estimate.seconds), human_bytes(estimate.peak_bytes)] if estimate is not None else ["-", "-"]
+        rows.append([strategy.title, *cells])
+    title = f"{_strategies(len(strategies))} on {train:,} training, {validation:,} validation and {test:,} test rows"
+    table = render_table(["Strategy", "Expected time", "Expected memory"], rows, align=["left", "right", "right"])
+    return f"{_wrap(title)}\n\n{table}"
+
+
+def _finding(finding: Finding) -> str:
+    """The message, and below it where; never more than four places."""
+    lines = _wrap(finding.message, first="  - ", rest="    ")
+    if finding.places:
+        lines += "\n" + _wrap(places_text(finding.places, finding.count, shown=_PLACES), first="    ", rest="    ")
+    return lines
+
+
+def _title(comparison: Comparison) -> str:
+    classes, test = len(comparison.task.labels), comparison.data.test
+    return _wrap(f"{comparison.data.source}: {_strategies(len(comparison.rows))}, {classes} classes, {test:,} test rows")
+
+
+def _strategies(count: int) -> str:
+    return "1 strategy" if count == 1 else f"{count} strategies"
+
+
+def _table(comparison: Comparison) -> str:
+    """The table with two header lines, the best row first."""
+    metric = comparison.task.metric
+    second = "accuracy" if metric == "macro_f1" else "macro_f1"
+    has_forgetting = forgetting_reason(comparison) is None
+    headers = [
+        ("", "Strategy"),
+        (metric_name(metric), "% [95% interval]"),
+        ("vs", "best"),
+        ("P", "best"),
+        tuple(metric_name(second).split()) if " " in metric_name(second) else ("", metric_name(second)),
+        ("Old", "tasks"),
+        ("Train", "time"),
+        ("Answer", "time"),
+        ("Size on", "disk"),
+        ("Trained", "weights"),
+    ]
+    cells = [_cells(row, comparison, second) for row in comparison.rows]
+    if not has_forgetting:
+        headers = [header for index, header in enumerate(headers) if index != 5]
+        cells = [[cell for index, cell in enumerate(line) if index != 5] for line in cells]
+    widths = [
+        max(len(text) for text in (*header, *column)) for header, column in zip(headers, zip(*cells, strict=True), strict=True)
+    ]
+    widths[0] = min(widths[0], WIDTH - sum(widths[1:]) - len(_GAP) * (len(widths) - 1))
+    lines = [_line([header[part] for header in headers], widths) for part in (0, 1)]
+    return "\n".join([*lines, "─" * (sum(widths) + len(_GAP) * (len(widths) - 1)), *(_line(line, widths) for line in cells)])
+
+
+def _cells(row: Row, comparison: Comparison, second: str) -> list[str]:
+    """One row's cells, every number in percent or points."""
+    metric, difference = row.metrics[comparison.task.metric], row.difference
+    mark = "* " if row.strategy == comparison.recommended.strategy else "  "
+    return [
+        f"{mark}{row.title}{' †' if row.stopped_early else ''}",
+        f"{points(metric.value)} [{points(metric.low)}, {points(metric.high)}]",
+        "best" if difference is None else f"{signed(difference.value)}{'↓' if is_significant(difference) else ' '}",
+        f"{100 * row.p_best:.0f}%",
+        points(row.metrics[second].value) if second in row.metrics else "-",
+        "-" if row.forgetting.mean is None else signed(row.forgetting.mean),
+        human_seconds(row.cost.train_seconds),
+        milliseconds(row.cost.latency_ms_median),
+        human_bytes(row.cost.bytes_on_disk),
+        human_count(row.cost.trainable_parameters),
+    ]
+
+
+def _line(cells: Sequence[str], widths: Sequence[int]) -> str:
+    """The name left, on further lines where it is too long; all else right."""
+    name, *more = textwrap.wrap(cells[0], widths[0], subsequent_indent="    ", break_on_hyphens=False) or [""]
+    rest = [cell.rjust(wide) for cell, wide in zip(cells[1:], widths[1:], strict=True)]
+    return "\n".join([_GAP.join([name.ljust(widths[0]), *rest]).rstrip(), *more])
+
+
+def _legend(comparison: Comparison) -> str:
+    """What the marks mean; only those that stand in the table."""
+    marks = ["* recommended"]
+    if any(is_significant(row.difference) for row in comparison.rows):
+        marks.append("↓ worse than the best beyond chance (p < 0.05, Holm-adjusted)")
+    if any(row.stopped_early for row in comparison.rows):
+        marks.append("† stopped early")
+    if forgetting_reason(comparison) is None and any(row.forgetting.mean is None for row in comparison.rows):
+        marks.append("- not measured")
+    meanings = [
+        "vs best: points below the best on the same rows",
+        "P best: chance of being the best",
+        "Answer time: median for one row",
+    ]
+    if forgetting_reason(comparison) is None:
+        meanings.append("Old tasks: points gained or lost on tasks that were not trained")
+    return "\n".join(_unbroken(items) for items in (marks, meanings))
+
+
+def _recommendation(comparison: Comparison) -> str:
+    """The answer, why, and what would change it."""
+    answer = comparison.recommended
+    row = row_of(comparison, answer.strategy)
+    lines = [f"Recommended: {row.title if row else answer.strategy}", *_bullets(answer.because)]
+    if answer.would_change:
+        lines += ["What would change this:", *_bullets(answer.would_change)]
+    return "\n".join(lines)
+
+
+def _circumstances(comparison: Comparison) -> str:
+    """What the numbers rest on: rows, power, time, and everything that did not go to its end."""
+    data, detectable = comparison.data, comparison.recommended.minimal_detectable_difference
+    lines = [
+        f"Rows: {data.train:,} train, {data.validation:,} validation, {data.test:,} test, {data.removed:,} removed.",
+        f"This test set reveals differences of {percent(detectable).replace('%', ' points')} or more (80% power at 5%).",
+        _time_sentence(comparison),
+    ]
+    reason = forgetting_reason(comparison)
+    if reason is not None:
+        lines.append(f"Forgetting: not measured. {reason}")
+    if comparison.learning_curve is not None:
+        lines.append(learning_sentence(comparison.learning_curve))
+    lines += [f"† {row.title} stopped early. {sentence(row.stopped_early)}" for row in comparison.rows if row.stopped_early]
+    lines += [f"Not run: {name}. {sentence(reason)}" for name, reason in comparison.not_run.items()]
+    return "\n".join(_wrap(line, rest="  ") for line in lines)
+
+
+def _time_sentence(comparison: Comparison) -> str:
+    """Time taken, with the estimate for the strategies that had one."""
+    text = f"Time: {human_seconds(comparison.seconds)} in all"
+    estimated = [row for row in comparison.rows if row.cost.estimate is not None]
+    if not estimated:
+        return text + "."
+    took = sum(row.cost.train_seconds for row in estimated)
+    expected = sum(row.cost.estimate.seconds for row in estimated if row.cost.estimate is not None)
+    return f"{text}; training {human_seconds(took)} where {human_seconds(expected)} had been estimated."
+
+
+def _places(folder: str) -> str:
+    """Where everything lies, and what to do next; paths and commands stay in one piece, ready to be copied."""
+    return "\n".join(
+        [
+            f"Record: {folder}/comparison.json",
+            f"Report: {folder}/report.html",
+            f'Next:   hone predict {shlex.quote(f"{folder}/best")} "a text of yours"',
+        ]
+    )
+
+
+def _unbroken(items: Sequence[str]) -> str:
+    """Items side by side, as many as a line holds, none of them broken."""
+    lines = [items[0]]
+    for item in items[1:]:
+        if len(lines[-1]) + 3 + len(item) <= WIDTH:
+            lines[-1] += f"   {item}"
+        else:
+            lines.append(item)
+    return "\n".join(lines)
+
+
+def _bullets(sentences: Iterable[str]) -> list[str]:
+    return [_wrap(text, first="  - ", rest="    ") for text in sentences]
+
+
+def _wrap(text: str, *, first: str = "", rest: str = "") -> str:
+    """At most 100 columns; words, paths and commands are not broken."""
+    return textwrap.fill(
+        text, WIDTH, initial_indent=first, subsequent_indent=rest, break_long_words=False, break_on_hyphens=False
+    )

@@ -1,0 +1,136 @@
+"""The only door that prints. Results go to stdout, progress and notes to stderr.
+
+No colour and no animation when the stream is not a terminal: a progress bar then becomes a line at its end.
+"""
+
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Literal
+
+if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.progress import Progress
+
+__all__ = ["Bar", "note", "progress", "render_table", "result", "set_quiet", "warn"]
+
+WIDTH = 100
+_quiet = False
+_active: "Progress | None" = None
+
+
+def set_quiet(is_quiet: bool) -> None:
+    """Silence notes and progress (errors and results still appear)."""
+    global _quiet
+    _quiet = is_quiet
+
+
+def result(text: str) -> None:
+    """Print a command's result to stdout, exactly as given."""
+    sys.stdout.write(text if text.endswith("\n") else text + "\n")
+    sys.stdout.flush()
+
+
+def note(text: str = "") -> None:
+    """Tell the user what happens, on stderr; above a running progress bar where there is one."""
+    if _quiet:
+        return
+    if _active is not None:
+        _active.console.print(text, markup=False, highlight=False, soft_wrap=True)
+    else:
+        sys.stderr.write(text + "\n")
+        sys.stderr.flush()
+
+
+def warn(text: str) -> None:
+    """Something a person should look at; shown even when quiet."""
+    if _active is not None:
+        _active.console.print(f"Warning: {text}", style="yellow", markup=False, highlight=False, soft_wrap=True)
+    else:
+        sys.stderr.write(f"Warning: {text}\n")
+        sys.stderr.flush()
+
+
+def _stderr() -> "Console":
+    from rich.console import Console
+
+    return Console(file=sys.stderr)
+
+
+class Bar:
+    """One running bar. `advance` moves it, `describe` changes what stands beside it."""
+
+    def __init__(self, bars: "Progress | None", total: float) -> None:
+        self._bars = bars
+        self._total = total
+        self._task = bars.add_task("", total=total, note="") if bars else None
+
+    def advance(self, amount: float = 1) -> None:
+        """Move on by `amount` of the total."""
+        if self._bars is not None and self._task is not None:
+            self._bars.advance(self._task, amount)
+
+    def describe(self, text: str) -> None:
+        """A short note at the end of the bar: 'loss 0.31'."""
+        if self._bars is not None and self._task is not None:
+            self._bars.update(self._task, note=text)
+
+
+@contextmanager
+def progress(title: str, total: float) -> Iterator[Bar]:
+    """A bar with rate and time left on a terminal; one line with the seconds taken elsewhere. Nested bars stay silent."""
+    global _active
+    started = time.perf_counter()
+    if _quiet or _active is not None:
+        yield Bar(None, total)
+        return
+    if not sys.stderr.isatty():
+        yield Bar(None, total)
+        note(f"{title}: {time.perf_counter() - started:.1f} s")
+        return
+    from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
+    columns = (
+        TextColumn(title),
+        BarColumn(),
+        TextColumn("{task.percentage:>3.0f}%"),
+        TimeElapsedColumn(),
+        TextColumn("left"),
+        TimeRemainingColumn(),
+        TextColumn("{task.fields[note]}"),
+    )
+    with Progress(*columns, console=_stderr(), transient=False) as bars:
+        _active = bars
+        try:
+            yield Bar(bars, total)
+        finally:
+            _active = None
+
+
+def render_table(
+    headers: Sequence[str],
+    rows: Sequence[Sequence[str]],
+    *,
+    align: Sequence[Literal["left", "right"]] | None = None,
+    title: str = "",
+) -> str:
+    """A plain-text table of at most 100 columns; cells are cut with an ellipsis rather than wrapped.
+
+    Returns:
+        The table with a line under the headers, ending without a line break.
+    """
+    import io
+
+    from rich.box import SIMPLE_HEAD
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table(box=SIMPLE_HEAD, title=title or None, title_justify="left", pad_edge=False, show_edge=False)
+    for index, header in enumerate(headers):
+        table.add_column(header, justify=align[index] if align else "left", overflow="ellipsis", no_wrap=True)
+    for row in rows:
+        table.add_row(*row)
+    buffer = io.StringIO()
+    Console(file=buffer, width=WIDTH, color_system=None, markup=False, highlight=False).print(table)
+    return "\n".join(line.rstrip() for line in buffer.getvalue().rstrip().splitlines())

@@ -1,0 +1,117 @@
+"""Files that are either whole or absent: atomic writes, digests, and one clear line when the disk is full."""
+
+import contextlib
+import errno
+import hashlib
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+from hone.core.errors import Failed
+
+__all__ = [
+    "digest_file",
+    "digest_text",
+    "disk_errors",
+    "folder_bytes",
+    "read_lines",
+    "replace_folder",
+    "write_atomic",
+    "write_lines",
+]
+
+
+@contextlib.contextmanager
+def disk_errors(path: Path) -> Iterator[None]:
+    """Turn what the operating system says while writing into one line that names the file and the cure.
+
+    Raises:
+        Failed: no space, no permission, read-only; exit status 1.
+    """
+    try:
+        yield
+    except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            free = _free_space(path)
+            raise Failed(
+                f"The disk is full while writing {path} ({free} free). "
+                "What was finished is kept. Free some space, or name another folder with --out, and run the same command again."
+            ) from error
+        if error.errno in (errno.EACCES, errno.EROFS, errno.EPERM):
+            raise Failed(f"Cannot write {path}: {error.strerror}. Name another folder with --out.") from error
+        raise
+
+
+def _free_space(path: Path) -> str:
+    for folder in (path, *path.parents):
+        if folder.exists():
+            return f"{shutil.disk_usage(folder).free / 2**20:,.0f} MB"
+    return "unknown space"
+
+
+def write_atomic(path: Path, content: str | bytes) -> None:
+    """Write a file so that a reader, or a kill at any moment, sees the old one or the new one and never a part.
+
+    Raises:
+        Failed: the disk is full or not writable.
+    """
+    data = content.encode("utf-8") if isinstance(content, str) else content
+    with disk_errors(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+        try:
+            with os.fdopen(handle, "wb") as file:
+                file.write(data)
+                file.flush()
+                os.fsync(file.fileno())
+            Path(temporary).replace(path)
+        except BaseException:
+            Path(temporary).unlink(missing_ok=True)
+            raise
+
+
+def write_lines(path: Path, rows: Iterable[dict[str, object]]) -> None:
+    """Write JSON lines atomically, in the order given."""
+    write_atomic(path, "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows))
+
+
+def read_lines(path: Path) -> Iterator[dict[str, object]]:
+    """Read JSON lines written by `write_lines`, one at a time."""
+    with path.open(encoding="utf-8") as file:
+        for line in file:
+            yield json.loads(line)
+
+
+@contextlib.contextmanager
+def replace_folder(path: Path) -> Iterator[Path]:
+    """Fill a temporary folder; on success it takes the place of `path` in one rename, on failure it vanishes."""
+    with disk_errors(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        temporary = Path(tempfile.mkdtemp(dir=path.parent, prefix=f".{path.name}."))
+        try:
+            yield temporary
+            if path.exists():
+                shutil.rmtree(path)
+            temporary.replace(path)
+        except BaseException:
+            shutil.rmtree(temporary, ignore_errors=True)
+            raise
+
+
+def digest_file(path: Path) -> str:
+    """SHA-256 of a file's bytes, in hexadecimal; reads it in blocks."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def digest_text(*parts: str) -> str:
+    """SHA-256 over texts; a separator keeps ("ab", "c") and ("a", "bc") apart."""
+    return hashlib.sha256("\x1f".join(parts).encode("utf-8", "surrogatepass")).hexdigest()
+
+
+def folder_bytes(path: Path) -> int:
+    """Bytes of all files below a folder."""
+    return sum(file.stat().st_size for file in path.rglob("*") if file.is_file())

@@ -1,0 +1,69 @@
+"""Pure arithmetic: numbers in, numbers out. No model, no torch; scipy is imported only where it is used.
+
+labels: scores from the confusion table. calibration: is the confidence honest? intervals, paired: how sure is a number,
+how sure a difference? significance: tests, smallest visible difference, probability of being best. curve: more rows?
+cost, pareto: what it takes. `resample` is the bootstrap below them all.
+"""
+
+from hone.measure.calibration import brier, expected_calibration_error, fit_temperature, negative_log_likelihood
+from hone.measure.cost import cost_seconds, human_bytes, human_count, human_seconds, quantile
+from hone.measure.curve import CurveFit, fit_learning_curve, forecast
+from hone.measure.intervals import Interval, calibration_interval, confusion_interval, mean_interval, wilson_interval
+from hone.measure.labels import (
+    LABEL_METRICS,
+    METRIC_VERSIONS,
+    LabelScores,
+    confusion_table,
+    metric_from_confusion,
+    score_labels,
+)
+from hone.measure.paired import paired_accuracy_interval, paired_confusion_interval, paired_interval
+from hone.measure.pareto import pareto_front
+from hone.measure.significance import (
+    holm,
+    mcnemar_exact,
+    minimal_detectable_difference,
+    minimal_detectable_mean,
+    paired_bootstrap_p,
+    permutation_p,
+    probability_best,
+    probability_best_label,
+)
+
+__all__ = [
+    "LABEL_METRICS",
+    "METRIC_VERSIONS",
+    "CurveFit",
+    "Interval",
+    "LabelScores",
+    "brier",
+    "calibration_interval",
+    "confusion_interval",
+    "confusion_table",
+    "cost_seconds",
+    "expected_calibration_error",
+    "fit_learning_curve",
+    "fit_temperature",
+    "forecast",
+    "holm",
+    "human_bytes",
+    "human_count",
+    "human_seconds",
+    "mcnemar_exact",
+    "mean_interval",
+    "metric_from_confusion",
+    "minimal_detectable_difference",
+    "minimal_detectable_mean",
+    "negative_log_likelihood",
+    "paired_accuracy_interval",
+    "paired_bootstrap_p",
+    "paired_confusion_interval",
+    "paired_interval",
+    "pareto_front",
+    "permutation_p",
+    "probability_best",
+    "probability_best_label",
+    "quantile",
+    "score_labels",
+    "wilson_interval",
+]

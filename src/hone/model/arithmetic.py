@@ -1,0 +1,30 @@
+"""In which number format a forward pass multiplies.
+
+bf16 where the machine has units for it (measured four times the fp32 rate on AVX512-BF16), with weights, losses
+and statistics kept in fp32; fp32 elsewhere or on request.
+"""
+
+from contextlib import AbstractContextManager, nullcontext
+from typing import Literal
+
+import torch
+
+from hone.core.device import has_fast_bf16
+
+__all__ = ["Precision", "autocast", "resolve_precision"]
+
+Precision = Literal["auto", "bf16", "fp32"]
+
+
+def resolve_precision(precision: Precision, device: torch.device) -> Literal["bf16", "fp32"]:
+    """`auto` becomes bf16 where the device multiplies it natively, else fp32."""
+    if precision == "auto":
+        return "bf16" if has_fast_bf16(device) else "fp32"
+    return precision
+
+
+def autocast(precision: Literal["bf16", "fp32"], device: torch.device) -> AbstractContextManager[object]:
+    """The context in which matrix products run in `precision`; parameters stay fp32."""
+    if precision == "fp32":
+        return nullcontext()
+    return torch.autocast(device.type, dtype=torch.bfloat16)

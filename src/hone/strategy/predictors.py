@@ -1,0 +1,170 @@
+"""The two kinds of predictor, and how each is saved: a scorer on sentence vectors, or a tuned classifier.
+
+A saved folder holds `predictor.json` and what the base model does not; the base is named with the digest of its weights
+and refused when it differs.
+"""
+
+from collections.abc import Sequence
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import replace
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+import torch
+from torch import nn
+
+from hone.core.errors import BadModel
+from hone.core.record import Record
+from hone.core.store import write_atomic
+from hone.model import (
+    EVALUATION_TOKENS,
+    Encoder,
+    ModelFolder,
+    PooledClassifier,
+    Precision,
+    TextReader,
+    load_classifier,
+    load_encoder,
+    load_reader,
+    locate_model,
+    token_batches,
+)
+from hone.strategy.contracts import Predictor, Probabilities
+from hone.strategy.scorers import Scorer, load_scorer, save_scorer
+from hone.train import make_trainable
+
+__all__ = ["NetPredictor", "PredictorRecord", "VectorPredictor", "load_predictor", "net_probabilities"]
+
+FILE = "predictor.json"
+ENCODER = "encoder"
+
+
+class PredictorRecord(Record):
+    """`predictor.json`: how to put a predictor together again."""
+
+    kind: Literal["vectors", "net"]
+    labels: tuple[str, ...]
+    base: str
+    base_sha256: str
+    trainable: str | None = None
+    """For a net: which trainable saved it."""
+    has_own_encoder: bool = False
+    """For vectors: the encoder was tuned, and lies in the folder `encoder/`."""
+
+
+class VectorPredictor:
+    """A scorer on an encoder's sentence vectors."""
+
+    def __init__(self, encoder: Encoder, scorer: Scorer, labels: tuple[str, ...], *, is_own: bool = False) -> None:
+        """`is_own`: the encoder was tuned for this predictor and is saved with it."""
+        self.encoder = encoder
+        self.scorer = scorer
+        self.labels = labels
+        self._is_own = is_own
+
+    def probabilities(self, texts: Sequence[str]) -> Probabilities:
+        """Class probabilities, [n, C]."""
+        return self.scorer.probabilities(self.encoder.embed(texts))
+
+    def computed_afresh(self) -> AbstractContextManager[None]:
+        """Vectors are computed anew."""
+        return self.encoder.computed_afresh()
+
+    def save(self, folder: Path) -> None:
+        """The scorer, and the encoder where it was tuned."""
+        save_scorer(self.scorer, folder)
+        if self._is_own:
+            self.encoder.save(folder / ENCODER)
+        record = PredictorRecord(
+            kind="vectors",
+            labels=self.labels,
+            has_own_encoder=self._is_own,
+            base=self.encoder.folder.name,
+            base_sha256=self.encoder.folder.sha256,
+        )
+        _write(folder, record)
+
+
+class NetPredictor:
+    """A tuned network with its own classification head."""
+
+    def __init__(
+        self, net: PooledClassifier, reader: TextReader, labels: tuple[str, ...], *, trainable: str, base: ModelFolder
+    ) -> None:
+        self.net = net
+        self.labels = labels
+        self._reader = reader
+        self._trainable = trainable
+        self._base = base
+
+    def probabilities(self, texts: Sequence[str]) -> Probabilities:
+        """Class probabilities, [n, C]."""
+        return net_probabilities(self.net, self._reader, self._reader.tokenize(texts), classes=len(self.labels))
+
+    def computed_afresh(self) -> AbstractContextManager[None]:
+        """Nothing is kept between calls."""
+        return nullcontext()
+
+    def save(self, folder: Path) -> None:
+        """What was trained, in the trainable's own layout, and the tokenizer, so that the folder loads elsewhere."""
+        folder.mkdir(parents=True, exist_ok=True)
+        make_trainable(self._trainable).save(self.net, folder)
+        self._reader.save(folder)
+        _write(
+            folder,
+            PredictorRecord(
+                kind="net", labels=self.labels, trainable=self._trainable, base=self._base.name, base_sha256=self._base.sha256
+            ),
+        )
+
+
+def net_probabilities(net: nn.Module, reader: TextReader, ids: list[list[int]], *, classes: int) -> Probabilities:
+    """Softmax of a classifier's logits, taken in float64, [n, C]; rows of like length share a batch."""
+    answers = np.zeros((len(ids), classes))
+    net.eval()
+    for batch in token_batches([len(row) for row in ids], max_tokens=EVALUATION_TOKENS):
+        tokens, mask = reader.pad([ids[index] for index in batch])
+        with torch.inference_mode(), reader.autocast():
+            logits = net(tokens, mask)
+        answers[batch] = logits.double().softmax(dim=-1).cpu().numpy()
+    return answers
+
+
+def load_predictor(folder: Path, *, precision: Precision = "auto") -> Predictor:
+    """Put a saved predictor together again.
+
+    Raises:
+        BadModel: the folder holds none, or the base model is missing or has other weights than those it was made with.
+    """
+    path = folder / FILE
+    if not path.is_file():
+        raise BadModel(
+            f"{folder} holds no predictor: {FILE} is missing. Name the folder `best` of a finished `hone compare` run."
+        )
+    record = PredictorRecord.model_validate_json(path.read_text(encoding="utf-8"))
+    if record.kind == "vectors":
+        encoder = load_encoder(_located(folder / ENCODER if record.has_own_encoder else folder, record), precision=precision)
+        return VectorPredictor(encoder, load_scorer(folder), record.labels, is_own=record.has_own_encoder)
+    assert record.trainable is not None
+    base = _located(folder, record)
+    reader = load_reader(base, precision=precision)
+    net = make_trainable(record.trainable).load(load_classifier(base, record.labels), folder).to(reader.device)
+    return NetPredictor(net, reader, record.labels, trainable=record.trainable, base=base)
+
+
+def _located(folder: Path, record: PredictorRecord) -> ModelFolder:
+    """The model to load: the folder itself where it holds a whole one, else the base, whose digest must agree."""
+    if (folder / "config.json").is_file():
+        return replace(locate_model(str(folder)), name=record.base, sha256=record.base_sha256)
+    base = locate_model(record.base)
+    if base.sha256 != record.base_sha256:
+        raise BadModel(
+            f"{folder} was made with '{record.base}' whose weights had sha256 {record.base_sha256[:12]}..., and the one found has "
+            f"{base.sha256[:12]}.... Answers would differ, so it is refused. Put the same model in place, or compare again."
+        )
+    return base
+
+
+def _write(folder: Path, record: PredictorRecord) -> None:
+    write_atomic(folder / FILE, record.to_json())

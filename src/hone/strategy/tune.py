@@ -1,0 +1,159 @@
+"""Tuned classifiers: the base with a classification head, of which a trainable moves all, a few per cent, or the biases."""
+
+import hashlib
+import math
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from hone.core.console import Bar
+from hone.core.device import peak_memory
+from hone.model import PooledClassifier, load_classifier
+from hone.strategy.bench import Bench
+from hone.strategy.contracts import Fitted, Pace, Settings
+from hone.strategy.predictors import NetPredictor, net_probabilities
+from hone.task import Example
+from hone.train import Classify, Objective, SingleTask, TrainPlan, TrainRecord, fit, make_trainable
+
+__all__ = ["TUNED", "Tune", "checkpoint_path", "make_plan", "told"]
+
+EVALUATIONS = 6  # validation scores in a full run
+REHEARSAL_STEPS = 4
+
+
+class Tune:
+    """Train with one trainable; learning rates are tried on short runs."""
+
+    moves_weights = True
+    reads_train_vectors = False
+
+    def __init__(self, trainable: str, *, title: str, rates: tuple[float, ...], head_rate: float) -> None:
+        """`rates`: peak learning rates in the order in which a tight budget gives them up, best guess first."""
+        self.name = trainable
+        self.title = title
+        self._trainable = trainable
+        self._rates = rates
+        self._head_rate = head_rate
+
+    def candidates(self, bench: Bench) -> list[Settings]:
+        """As many learning rates as the effort allows."""
+        return [{"learning_rate": rate, **effort_settings(bench)} for rate in self._rates[: bench.effort.arms]]
+
+    def steps(self, bench: Bench, settings: Settings, *, share: float = 1.0) -> int:
+        """Optimiser steps of a full run, times the share."""
+        return training_steps(bench, settings, rows=len(bench.train), share=share)
+
+    def network(self, bench: Bench) -> PooledClassifier:
+        """The base with a fresh head, prepared by the trainable; the same weights for the same seed."""
+        torch.manual_seed(bench.seed_for(self.name, "init"))
+        net = load_classifier(bench.encoder.folder, bench.labels)
+        return make_trainable(self._trainable).prepare(net).to(bench.encoder.reader.device)
+
+    def rehearse(self, bench: Bench) -> Pace | None:
+        """A few steps on a few batches."""
+        objective, sample = Classify(bench.labels, bench.encoder.reader), rehearsal_rows(bench)
+        return rehearse(bench, lambda: self.network(bench), objective, objective.encode(sample), self.candidates(bench)[0])
+
+    def fit(self, bench: Bench, settings: Settings, *, share: float = 1.0, bar: Bar | None = None) -> Fitted:
+        """Train, keeping the parameters with the best validation score."""
+        reader = bench.encoder.reader
+        net = self.network(bench)
+        objective = Classify(bench.labels, reader)
+        validation_ids = reader.tokenize([example.text for example in bench.validation])
+        checkpoint = checkpoint_path(bench, self.name, settings, share)
+
+        def score(net: nn.Module) -> float:
+            return bench.score(net_probabilities(net, reader, validation_ids, classes=len(bench.labels)))
+
+        record = fit(
+            net,
+            objective.encode(bench.train),
+            plan=make_plan(
+                bench,
+                settings,
+                steps=self.steps(bench, settings, share=share),
+                head_rate=max(self._head_rate, float(settings["learning_rate"])),
+                evaluations=max(1, round(EVALUATIONS * share)),
+            ),
+            objective=objective,
+            mixture=SingleTask(len(bench.train)),
+            score=score,
+            checkpoint=checkpoint,
+            bar=bar,
+        )
+        answers = net_probabilities(net, reader, validation_ids, classes=len(bench.labels))
+        checkpoint.unlink(missing_ok=True)
+        return Fitted(
+            predictor=NetPredictor(net, reader, bench.labels, trainable=self._trainable, base=bench.encoder.folder),
+            settings=settings,
+            validation=answers,
+            score=bench.score(answers),
+            trainable_parameters=record.trainable_parameters,
+            note=told(record),
+        )
+
+
+def rehearsal_rows(bench: Bench) -> list[Example]:
+    """Training rows for a rehearsal: enough batches that their lengths are typical."""
+    return bench.train[: bench.effort.batch_rows * REHEARSAL_STEPS]
+
+
+def rehearse(
+    bench: Bench, network: Callable[[], nn.Module], objective: Objective, encoded: Sequence[Any], settings: Settings
+) -> Pace:
+    """Time some steps of a network that is thrown away, after one that warms up."""
+    with peak_memory(bench.encoder.reader.device) as peak:
+        net = network()
+        for steps in (1, REHEARSAL_STEPS):
+            plan = make_plan(bench, settings, steps=steps, head_rate=float(settings["learning_rate"]), evaluations=0)
+            record = fit(net, encoded, plan=plan, objective=objective, mixture=SingleTask(len(encoded)))
+    best_copy = 4 * record.trainable_parameters
+    return Pace(record.seconds / record.steps, (peak.bytes or 0) + best_copy, record.trainable_parameters)
+
+
+def effort_settings(bench: Bench) -> dict[str, str | int | float]:
+    """What a training strategy's settings say beside its learning rate."""
+    return {"epochs": round(bench.effort.epochs, 2), "batch_rows": bench.effort.batch_rows}
+
+
+def training_steps(bench: Bench, settings: Settings, *, rows: int, share: float) -> int:
+    """Steps for `epochs` passes over `rows` rows, times the share, at least one."""
+    per_epoch = math.ceil(rows / int(settings["batch_rows"]))
+    return max(1, round(per_epoch * float(settings["epochs"]) * share))
+
+
+def make_plan(bench: Bench, settings: Settings, *, steps: int, head_rate: float, evaluations: int) -> TrainPlan:
+    """The loop's plan from a strategy's settings."""
+    return TrainPlan(
+        learning_rate=float(settings["learning_rate"]),
+        head_learning_rate=head_rate,
+        steps=steps,
+        batch_rows=int(settings["batch_rows"]),
+        evaluations=min(evaluations, steps),
+        precision=bench.encoder.reader.precision,
+        seed=bench.seed_for("order"),
+    )
+
+
+def checkpoint_path(bench: Bench, name: str, settings: Settings, share: float) -> Path:
+    """Where a run under way keeps its state: one file per strategy, settings, length and set of training rows."""
+    key = repr((sorted(settings.items()), share, bench.seed, bench.rows_digest))
+    return bench.work / f"{name}-{hashlib.sha256(key.encode()).hexdigest()[:12]}.checkpoint"
+
+
+def told(record: TrainRecord) -> str:
+    """A sentence on how training ended."""
+    if record.stopped_early:
+        return f"Stopped after {record.steps} steps without a better validation score; kept step {record.best_step}."
+    return f"Kept step {record.best_step} of {record.steps}."
+
+
+TUNED = (
+    Tune("bias", title="biases + head", rates=(3e-3, 1e-2, 1e-3), head_rate=3e-3),
+    Tune("lora", title="LoRA", rates=(1e-3, 3e-3, 3e-4), head_rate=2e-3),
+    Tune("adapter", title="bottleneck adapter", rates=(1e-3, 3e-3, 3e-4), head_rate=2e-3),
+    Tune("full", title="full fine-tuning", rates=(1e-4, 5e-5, 2e-4), head_rate=2e-3),
+)

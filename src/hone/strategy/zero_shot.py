@@ -1,0 +1,105 @@
+"""Zero-shot: the text is held against the labels' names (and descriptions); no labelled row trains anything.
+
+With an encoder the likeness is the cosine of sentence vectors. Each label is put into a template, and the answer for a
+content-free text is divided out (contextual calibration, Zhao 2021, https://arxiv.org/abs/2102.09690).
+Validation rows choose among the templates and set the softmax scale, as they choose every strategy's settings.
+"""
+
+import re
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.optimize import minimize_scalar
+
+from hone.core.console import Bar
+from hone.strategy.bench import Bench
+from hone.strategy.contracts import Fitted, Pace, Settings
+from hone.strategy.predictors import VectorPredictor
+from hone.strategy.scorers import Prototypes, softmax
+
+__all__ = ["ZeroShot", "fit_scale", "label_vectors", "phrase"]
+
+TEMPLATES = ("{label}", "This is about {label}.", "The topic of this text is {label}.", "A message about {label}.")
+CONTENT_FREE = ("N/A", "", ".")  # Zhao 2021 use N/A, the empty text and the mask token
+
+Floats = NDArray[np.float64]
+
+
+def phrase(label: str, description: str | None) -> str:
+    """A label as words: 'order_change' and 'OrderChange' become 'order change'; a description follows after a colon."""
+    words = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", " ", label)
+    words = re.sub(r"[_\-/]+", " ", words).strip() or label
+    return f"{words}: {description}" if description else words
+
+
+def label_vectors(bench: Bench, template: str) -> Floats:
+    """One unit vector per label, [C, D]."""
+    texts = [template.format(label=phrase(label, bench.descriptions.get(label))) for label in bench.labels]
+    return bench.encoder.embed(texts).astype(np.float64)
+
+
+def fit_scale(cosines: Floats, targets: Sequence[int] | NDArray[np.int64], content_free: Floats | None = None) -> float:
+    """The softmax scale with the least cross-entropy on labelled rows.
+
+    Args:
+        cosines: [n, C]. content_free: cosines of content-free texts, [m, C], calibrated out at each scale tried.
+    """
+    rows, wanted = np.arange(len(cosines)), np.asarray(targets)
+
+    def loss(log_scale: float) -> float:
+        scale = float(np.exp(log_scale))
+        offset = _content_free_logs(content_free, scale) if content_free is not None else 0.0
+        return float(-np.log(softmax(scale * cosines - offset)[rows, wanted] + 1e-12).mean())
+
+    found = minimize_scalar(loss, bounds=(np.log(1.0), np.log(200.0)), method="bounded")
+    return float(np.exp(found.x))
+
+
+def _content_free_logs(cosines: Floats, scale: float) -> Floats:
+    return np.asarray(np.log(softmax(scale * cosines).mean(axis=0)), dtype=np.float64)
+
+
+class ZeroShot:
+    """Label names against the text."""
+
+    name = "zero_shot"
+    title = "zero-shot"
+    moves_weights = False
+    reads_train_vectors = False
+
+    def candidates(self, bench: Bench) -> list[Settings]:
+        """Every template, with and without contextual calibration."""
+        return [{"template": template, "calibrated": calibrated} for template in TEMPLATES for calibrated in ("yes", "no")]
+
+    def rehearse(self, bench: Bench) -> Pace | None:
+        """Nothing is trained."""
+        return None
+
+    def steps(self, bench: Bench, settings: Settings, *, share: float = 1.0) -> int:
+        """Nothing is trained."""
+        return 0
+
+    def fit(self, bench: Bench, settings: Settings, *, share: float = 1.0, bar: Bar | None = None) -> Fitted:
+        """Embed the labels and set the scale."""
+        prototypes = label_vectors(bench, str(settings["template"]))
+        blank = bench.encoder.embed(CONTENT_FREE).astype(np.float64) @ prototypes.T if settings["calibrated"] == "yes" else None
+        return fitted_prototypes(bench, settings, prototypes, blank)
+
+
+def fitted_prototypes(
+    bench: Bench, settings: Mapping[str, str | int | float], prototypes: Floats, blank: Floats | None = None
+) -> Fitted:
+    """A predictor from class prototypes [C, D]: scale set on validation rows, content-free texts [m, C] divided out."""
+    cosines = bench.validation_vectors().astype(np.float64) @ prototypes.T
+    scale = fit_scale(cosines, bench.validation_targets, blank)
+    offset = _content_free_logs(blank, scale) if blank is not None else np.zeros(len(bench.labels))
+    scorer = Prototypes(prototypes, scale, offset)
+    answers = scorer.probabilities(bench.validation_vectors())
+    return Fitted(
+        predictor=VectorPredictor(bench.encoder, scorer, bench.labels),
+        settings=settings,
+        validation=answers,
+        score=bench.score(answers),
+        trainable_parameters=0,
+    )

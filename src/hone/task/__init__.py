@@ -1,0 +1,45 @@
+"""Stage 1 of 6: SCOPE. Takes the user's rows: a file or a Hub id, and column names where they are not obvious.
+
+Gives a `Task`: examples split into training, validation and test, its labels, and findings on what was removed
+or should be looked at. The order is `load_table`, `find_duplicates`, `drop_rare` where asked, `split_examples`,
+`remove_leaks`, then the checks. Next: stage 2, `hone.model`, chooses a base model for it.
+
+Imports no torch, pyarrow, scikit-learn or rensa until a function that needs them is called.
+"""
+
+from hone.task.check import class_balance, long_texts, near_duplicates, rejected_rows, remove_leaks
+from hone.task.duplicates import find_duplicates, normalise
+from hone.task.infer import infer_columns
+from hone.task.load import load_table, open_rows
+from hone.task.mislabels import likely_mislabels
+from hone.task.near import shingle_similarity
+from hone.task.reader import Broken, Reader
+from hone.task.records import Columns, Example, Finding, Rejected, Split, Table, Task
+from hone.task.split import MIN_ROWS_PER_CLASS, drop_rare, split_examples
+
+__all__ = [
+    "MIN_ROWS_PER_CLASS",
+    "Broken",
+    "Columns",
+    "Example",
+    "Finding",
+    "Reader",
+    "Rejected",
+    "Split",
+    "Table",
+    "Task",
+    "class_balance",
+    "drop_rare",
+    "find_duplicates",
+    "infer_columns",
+    "likely_mislabels",
+    "load_table",
+    "long_texts",
+    "near_duplicates",
+    "normalise",
+    "open_rows",
+    "rejected_rows",
+    "remove_leaks",
+    "shingle_similarity",
+    "split_examples",
+]

@@ -1,0 +1,173 @@
+"""What a person should know about the rows before money is spent on them; each function looks at one thing.
+
+Pure functions from examples to findings. Only `remove_leaks` takes rows out, and says which.
+The duplicates before the split are found in `duplicates`, likely wrong labels in `mislabels`.
+"""
+
+from collections import Counter
+from collections.abc import Sequence
+
+from hone.core.errors import BadData
+from hone.task.duplicates import text_key
+from hone.task.near import NEAR_SHARE, nearest_copies
+from hone.task.records import Example, Finding, Rejected, Split
+from hone.task.split import split_digest
+from hone.task.wording import counted
+
+__all__ = ["class_balance", "long_texts", "near_duplicates", "rejected_rows", "remove_leaks"]
+
+_PLACES = 20
+_UNEVEN_RATIO = 10
+_FEW_ROWS = 10
+_SHOWN_CLASSES = 6
+
+
+def rejected_rows(rejected: Sequence[Rejected]) -> Finding | None:
+    """The rows that were set aside while reading, counted by reason."""
+    if not rejected:
+        return None
+    counts = Counter(row.reason.split(":")[0] for row in rejected)
+    kinds = ", ".join(f"{reason} ({count})" for reason, count in counts.most_common())
+    return Finding(
+        kind="rejected_row",
+        severity="removed",
+        message=f"{counted(len(rejected), 'row')} that cannot be used left out: {kinds}.",
+        count=len(rejected),
+        places=tuple(f"{row.file} line {row.line}: {row.reason}" for row in rejected[:_PLACES]),
+    )
+
+
+def near_duplicates(examples: Sequence[Example]) -> Finding | None:
+    """Rows that nearly repeat an earlier row (Jaccard similarity of shingles at least 0.7). Nothing is removed."""
+    copies = nearest_copies([example.text for example in examples])
+    if not copies:
+        return None
+    places = tuple(f"{examples[later].place} is like line {examples[earlier].line}" for later, earlier in copies.items())
+    return Finding(
+        kind="near_duplicate",
+        severity="info",
+        message=f"{len(copies)} of {counted(len(examples), 'row')} nearly the same as an earlier row "
+        f"(at least {NEAR_SHARE:.0%} of shingles shared); kept.",
+        count=len(copies),
+        places=places[:_PLACES],
+    )
+
+
+def remove_leaks(split: Split) -> tuple[Split, list[Finding]]:
+    """Take out of training and validation the rows that stand, exactly or nearly, in a part that judges them.
+
+    Test rows are never removed. Training and validation are held against the test, training also against validation.
+
+    Returns:
+        The split without leaks under its new digest, and one finding per pair of parts that shared rows.
+    Raises:
+        BadData: a class would have no training row left, or validation no row.
+    """
+    validation, by_test = _without(split.validation, split.test, "validation", "test")
+    train, from_test = _without(split.train, split.test, "training", "test")
+    train, from_validation = _without(train, validation, "training", "validation")
+    findings = [finding for finding in (from_test, by_test, from_validation) if finding is not None]
+    if not findings:
+        return split, []
+    if not validation:
+        raise BadData(
+            f"All {len(split.validation)} validation rows repeat test rows, exactly or nearly. The choice between strategies "
+            "needs rows of its own. Give other validation rows, or none: they are then taken from the training rows."
+        )
+    lost = sorted({example.label for example in split.train} - {example.label for example in train})
+    if lost:
+        raise BadData(
+            f"Every training row of {', '.join(repr(label) for label in lost[:10])} repeats a validation or test row, "
+            f"exactly or nearly ({findings[0].places[0]}). A class cannot be learned without rows of its own. "
+            "Add different rows, or take the class out."
+        )
+    digest = split_digest(train, validation, split.test)
+    return Split(train=train, validation=validation, test=split.test, digest=digest), findings
+
+
+def _without(
+    rows: list[Example], references: list[Example], name: str, reference_name: str
+) -> tuple[list[Example], Finding | None]:
+    first: dict[bytes, int] = {}
+    for index, example in enumerate(references):
+        first.setdefault(text_key(example.text), index)
+    exact = {index: first[key] for index, example in enumerate(rows) if (key := text_key(example.text)) in first}
+    rest = [index for index in range(len(rows)) if index not in exact]
+    near = nearest_copies([rows[index].text for index in rest], [example.text for example in references])
+    copies = exact | {rest[index]: match for index, match in near.items()}
+    if not copies:
+        return rows, None
+    places = [
+        f"{rows[index].place} is in the {reference_name} rows ({references[copies[index]].place})" for index in sorted(copies)
+    ]
+    finding = Finding(
+        kind="leak",
+        severity="removed",
+        message=f"{counted(len(copies), f'{name} row')} left out, the same as {reference_name} rows: "
+        f"{len(exact)} exactly, {len(near)} nearly.",
+        count=len(copies),
+        places=tuple(places[:_PLACES]),
+    )
+    return [example for index, example in enumerate(rows) if index not in copies], finding
+
+
+def class_balance(examples: Sequence[Example]) -> list[Finding]:
+    """How many rows each class has: always one `class_balance` finding, and `rare_class` for those with fewer than 10 rows.
+
+    A warning when the largest class has more than ten times the rows of the smallest: accuracy then hides the small ones.
+    """
+    counts = Counter(example.label for example in examples).most_common()
+    if not counts:
+        return []
+    (most, largest), (least, smallest) = counts[0], counts[-1]
+    ratio = largest / smallest
+    shown = ", ".join(f"{label} {count}" for label, count in counts[:_SHOWN_CLASSES])
+    more = f", ... {least} {smallest}" if len(counts) > _SHOWN_CLASSES else ""
+    is_uneven = ratio > _UNEVEN_RATIO
+    advice = f" '{most}' has {ratio:.0f} times as many as '{least}': read macro F1, not accuracy." if is_uneven else ""
+    findings = [
+        Finding(
+            kind="class_balance",
+            severity="warning" if is_uneven else "info",
+            message=f"{len(counts)} classes, {len(examples)} rows: {shown}{more}; largest to smallest {ratio:.1f} to 1.{advice}",
+            count=len(counts),
+        )
+    ]
+    rare = [(label, count) for label, count in counts if count < _FEW_ROWS]
+    if rare:
+        places = tuple(f"{label}: {count} rows" for label, count in reversed(rare))
+        findings.append(
+            Finding(
+                kind="rare_class",
+                severity="warning",
+                message=f"{len(rare)} of {len(counts)} classes have fewer than {_FEW_ROWS} rows: "
+                "what is said about them is mostly chance.",
+                count=len(rare),
+                places=places[:_PLACES],
+            )
+        )
+    return findings
+
+
+def long_texts(examples: Sequence[Example], token_counts: Sequence[int], context_length: int) -> Finding | None:
+    """Rows that do not fit the model and would be cut.
+
+    Args:
+        token_counts: tokens per row, with special tokens, same order. context_length: what the model takes, in tokens.
+    Returns:
+        A warning when more than 1% of the rows would be cut, else info; None when all fit.
+    """
+    assert len(examples) == len(token_counts), "one token count per example"
+    cut = [index for index, count in enumerate(token_counts) if count > context_length]
+    if not cut:
+        return None
+    cut.sort(key=lambda index: -token_counts[index])
+    share = len(cut) / len(examples)
+    return Finding(
+        kind="long_text",
+        severity="warning" if share > 0.01 else "info",
+        message=f"{len(cut)} of {len(examples)} texts ({share:.1%}) have more than {context_length} tokens, "
+        f"up to {token_counts[cut[0]]}; their ends would be cut.",
+        count=len(cut),
+        places=tuple(f"{examples[index].place}: {token_counts[index]} tokens" for index in cut[:_PLACES]),
+    )

@@ -1,0 +1,166 @@
+"""Which column is the text and which the label, when the user did not say: by name first, then by content.
+
+Stands between reading and keeping: it sees a sample of rows. The one surprise: of two columns that say the same
+(AG News has `class` 1 to 4 and `class_name`) the one in words is taken, since prompts and tables show the label.
+"""
+
+import shlex
+from collections.abc import Sequence
+
+from hone.core.errors import BadData, did_you_mean
+from hone.task.profile import Profile, is_number, name_words, profile_column
+from hone.task.records import Columns
+from hone.task.wording import counted
+
+__all__ = ["infer_columns"]
+
+# In order of preference: the first that fits wins.
+_LABEL_NAMES = (
+    "label", "labels", "label_text", "label_name", "class_name", "category", "class", "topic", "intent", "sentiment", "emotion",
+    "target", "tag", "queue", "department", "polarity", "stance", "verdict", "rating", "stars", "gold", "output", "type", "y",
+)  # fmt: skip
+_TEXT_NAMES = (
+    "text", "message", "body", "content", "sentence", "review", "question", "description", "utterance", "query", "comment",
+    "tweet", "post", "document", "article", "email", "ticket", "input", "prompt", "summary", "subject", "title", "headline", "x",
+)  # fmt: skip
+_LONGEST_LABEL = 60
+_MOST_CLASSES = 200
+_LONG_TEXT = 20
+
+
+def infer_columns(
+    headers: Sequence[str], sample_rows: Sequence[Sequence[object]], *, text: Sequence[str], label: str | None, group: str | None
+) -> Columns:
+    """Choose the text and label columns that the user left open.
+
+    Args:
+        headers: the column names, in file order. sample_rows: cells in that order; as many rows as are cheap to read.
+        text, label, group: the user's own choice; empty or None where hone is to choose.
+    Returns:
+        The columns, with one sentence on why in `because`; it is empty when the user named both.
+    Raises:
+        BadData: a named column is not there, text and label are the same, or no column fits.
+    """
+    for name in (*text, *([label] if label is not None else []), *([group] if group is not None else [])):
+        if name not in headers:
+            raise BadData(
+                f"There is no column '{name}'. {did_you_mean(name, [header for header in headers if header])} Name one of these."
+            )
+    if label is not None and label in text:
+        raise BadData(f"Column '{label}' is named as text and as label. The label is predicted from the text. Name two columns.")
+    if text and label is not None:
+        return Columns(text=tuple(text), label=label, group=group)
+    names = dict.fromkeys(header for header in headers if header)
+    profiles = [profile_column(name, [row[headers.index(name)] for row in sample_rows]) for name in names if name != group]
+    reasons = []
+    if label is None:
+        chosen, why = _choose_label([profile for profile in profiles if profile.name not in text], profiles)
+        label = chosen.name
+        reasons.append(why)
+    if not text:
+        best, why = _choose_text([profile for profile in profiles if profile.name != label], profiles)
+        text = (best.name,)
+        reasons.append(why)
+        reasons.append(_more_text(best, [profile for profile in profiles if profile.name != label]))
+    because = "; ".join(reason for reason in reasons if reason)
+    return Columns(text=tuple(text), label=label, group=group, because=f"{because[0].upper()}{because[1:]}.")
+
+
+def _choose_label(candidates: list[Profile], profiles: list[Profile]) -> tuple[Profile, str]:
+    usable = [profile for profile in candidates if _can_be_label(profile)]
+    named = sorted(
+        (profile for profile in usable if _rank(profile.name, _LABEL_NAMES)), key=lambda p: _rank(p.name, _LABEL_NAMES) or (9, 9)
+    )
+    repeating = [profile for profile in usable if profile.distinct >= 2 and profile.repeats >= 3 and profile.number_share < 1]
+    numeric = [profile for profile in usable if profile.distinct >= 2 and profile.repeats >= 3 and profile.number_share == 1]
+    if named:
+        chosen, why = named[0], "by its name"
+        others = [profile for profile in named[1:] if not _is_copy(profile, chosen)]
+    elif repeating or numeric:
+        pool = sorted(repeating or numeric, key=lambda profile: (profile.mean_length > _LONG_TEXT, profile.distinct))
+        chosen, why = pool[0], "because few short values repeat"
+        others = pool[1:]
+    else:
+        # A column that is called label is taken even when it looks wrong: the error then names what it holds.
+        wrong = [
+            profile for profile in candidates if profile.filled and _rank(profile.name, _LABEL_NAMES) and len(candidates) > 1
+        ]
+        if not wrong:
+            raise _nothing_fits("label", "holds few short values that repeat", profiles)
+        return wrong[0], f"label '{wrong[0].name}' by its name"
+    worded = [
+        profile for profile in usable if profile.number_share == 0 and chosen.number_share == 1 and _is_copy(profile, chosen)
+    ]
+    if worded:
+        return worded[0], f"label '{worded[0].name}', the names of '{chosen.name}' in words ({worded[0].distinct} values)"
+    also = f", not '{others[0].name}' (--label {others[0].name})" if others else ""
+    return chosen, f"label '{chosen.name}' {why}{also}"
+
+
+def _can_be_label(profile: Profile) -> bool:
+    if profile.is_ignored or profile.mean_length > _LONGEST_LABEL or profile.distinct > max(_MOST_CLASSES, profile.filled * 0.2):
+        return False
+    return profile.filled < 20 or profile.distinct <= 0.5 * profile.filled
+
+
+def _choose_text(candidates: list[Profile], profiles: list[Profile]) -> tuple[Profile, str]:
+    usable = [profile for profile in candidates if not profile.is_ignored and profile.number_share < 0.5]
+    named = [
+        profile for profile in usable if _rank(profile.name, _TEXT_NAMES) and (profile.mean_length >= 10 or profile.repeats < 2)
+    ]
+    if named:
+        best = min(named, key=lambda profile: _rank(profile.name, _TEXT_NAMES) or (9, 9))
+        return best, f"text '{best.name}' by its name"
+    if not usable:
+        raise _nothing_fits("text", "holds text", profiles)
+    best = max(usable, key=lambda profile: profile.mean_length)
+    return best, f"text '{best.name}' because its cells are the longest ({best.mean_length:.0f} characters on average)"
+
+
+def _more_text(best: Profile, candidates: list[Profile]) -> str:
+    """Other columns of long text that the user may want to add, in file order."""
+    names = [
+        profile.name
+        for profile in candidates
+        if profile is best
+        or (not profile.is_ignored and profile.number_share < 0.5 and profile.repeats < 3 and profile.mean_length >= _LONG_TEXT)
+    ]
+    others = [name for name in names if name != best.name]
+    if not others:
+        return ""
+    shown = ", ".join(f"'{name}'" for name in others[:3])
+    return f"{shown} {'is' if len(others) == 1 else 'are'} text too (to add: --text {shlex.quote(','.join(names[:4]))})"
+
+
+def _rank(name: str, known: tuple[str, ...]) -> tuple[int, int] | None:
+    """How well a name fits the list: the whole name before one of its words, then the list's order; None for no fit."""
+    words = name_words(name)
+    whole = "_".join(words)
+    if whole in known:
+        return 0, known.index(whole)
+    hits = [known.index(word) for word in words if word in known and len(word) > 1]
+    return (1, min(hits)) if hits else None
+
+
+def _is_copy(one: Profile, other: Profile) -> bool:
+    """Whether two columns are one to one, as a class number and its name are."""
+    pairs = set(zip(one.values, other.values, strict=True))
+    return len(pairs) == len({a for a, _ in pairs}) == len({b for _, b in pairs})
+
+
+def _nothing_fits(what: str, meaning: str, profiles: list[Profile]) -> BadData:
+    seen = []
+    for profile in profiles[:8]:
+        example = next((value for value in profile.values if value), "")
+        kind = (
+            "numbers"
+            if example and is_number(example) and profile.number_share > 0.9
+            else f"such as '{example[:30]}'"
+            if example
+            else "empty"
+        )
+        seen.append(f"{profile.name} ({counted(profile.distinct, 'different value')}, {kind})")
+    return BadData(
+        f"No column looks like the {what}: none {meaning}. The columns are: {'; '.join(seen) or 'none with a name'}. "
+        f"Name it with --{what}. If the first line is already an example, add a line with column names."
+    )

@@ -1,0 +1,190 @@
+"""JSON lines, and JSON lists of any size: one object at a time, never the whole file.
+
+A list is read by handing the standard decoder a window that moves over the file. The one surprise: an error
+inside a list ends the reading, since nobody can tell where the next object starts; in JSON lines it costs one line.
+"""
+
+import json
+from collections.abc import Iterator, Sequence
+
+from hone.core.errors import BadData
+from hone.task.decode import TextFile
+from hone.task.reader import Broken, Reader, Row
+
+__all__ = ["read_json"]
+
+_HEADER_ROWS = 10_000
+_WINDOW = 2**20
+_LARGEST_VALUE = 64 * 2**20
+_DECODER = json.JSONDecoder(strict=False)
+
+_Record = tuple[int, dict[str, object]]
+
+
+def read_json(file: TextFile, *, is_lines: bool) -> Reader:
+    """Open JSON lines, a list of objects, or an object whose `data` (or another key) is such a list.
+
+    The columns are the keys of the first 10,000 objects, in order of appearance. `is_lines` is what the
+    file's name says; what its first line says wins.
+    """
+    by_lines = _looks_like_lines(file.head(), is_lines)
+
+    def records() -> Iterator[_Record | Broken]:
+        return _from_lines(file) if by_lines else _from_list(file)
+
+    headers: dict[str, None] = {}
+    for _, record in zip(range(_HEADER_ROWS), records(), strict=False):
+        if not isinstance(record, Broken):
+            headers.update(dict.fromkeys(record[1]))
+
+    def rows(columns: Sequence[str]) -> Iterator[Row | Broken]:
+        for record in records():
+            if isinstance(record, Broken):
+                yield record
+            else:
+                get = record[1].get
+                yield record[0], [get(name) for name in columns]
+
+    return Reader(tuple(headers), rows)
+
+
+def _looks_like_lines(head: str, is_lines: bool) -> bool:
+    lines = [line.strip() for line in head.split("\n") if line.strip()]
+    if is_lines:
+        return not lines or (lines[0] not in ("[", "{") and not lines[0].startswith("[{"))
+    return len(lines) > 1 and lines[0].startswith("{") and lines[0].endswith("}") and lines[1].startswith("{")
+
+
+def _from_lines(file: TextFile) -> Iterator[_Record | Broken]:
+    decode = _DECODER.decode
+    for number, line in enumerate(file.lines(), 1):
+        if line.isspace():
+            continue
+        try:
+            record = decode(line)
+        except (ValueError, RecursionError) as error:
+            yield Broken(number, f"invalid JSON: {_brief(error)}")
+            continue
+        yield (number, record) if type(record) is dict else Broken(number, _not_an_object(record))
+
+
+def _from_list(file: TextFile) -> Iterator[_Record | Broken]:
+    window = _Window(file)
+    if window.peek() not in ("{", "["):
+        raise BadData(
+            f"{file.name} holds no list of rows but a single value. Write a list of objects, or one object per line (.jsonl)."
+        )
+    if window.peek() == "{":
+        _find_list(window)
+    window.expect("[")
+    while window.peek() != "]":
+        line = window.line
+        record = window.value()
+        yield (line, record) if type(record) is dict else Broken(line, _not_an_object(record))
+        if window.peek() == ",":
+            window.expect(",")
+        elif window.peek() != "]":
+            raise window.error("a comma or ']' is missing")
+
+
+def _find_list(window: "_Window") -> None:
+    """Move to the first list among the top object's values."""
+    window.expect("{")
+    seen = []
+    while window.peek() != "}":
+        seen.append(str(window.value()))
+        window.expect(":")
+        if window.peek() == "[":
+            return
+        window.value()
+        if window.peek() == ",":
+            window.expect(",")
+    raise BadData(
+        f"{window.name} holds one JSON object without a list of rows. Its keys are {', '.join(seen[:10]) or 'none'}. "
+        'Write a list of objects, {"data": [...]}, or one object per line (.jsonl).'
+    )
+
+
+class _Window:
+    """A stretch of the file that moves forward; `line` counts the line breaks left behind."""
+
+    def __init__(self, file: TextFile) -> None:
+        self.name = file.name
+        self._chunks = file.chunks(_WINDOW)
+        self._text = ""
+        self._at = 0
+        self._line = 1
+        self._is_done = False
+
+    @property
+    def line(self) -> int:
+        """The line of the next character that is not blank."""
+        self.peek()
+        return self._line
+
+    def peek(self) -> str:
+        """The next character that is not blank; empty at the end of the file."""
+        while True:
+            text, at = self._text, self._at
+            while at < len(text) and text[at] in " \t\r\n":
+                at += 1
+            self._move(at)
+            if at < len(text):
+                return text[at]
+            if not self._grow():
+                return ""
+
+    def expect(self, character: str) -> None:
+        """Step over one character that has to be there."""
+        if self.peek() != character:
+            raise self.error(f"'{character}' is missing")
+        self._move(self._at + 1)
+
+    def value(self) -> object:
+        """Decode one JSON value, reading on while it reaches past the window."""
+        self.peek()
+        while True:
+            try:
+                value, end = _DECODER.raw_decode(self._text, self._at)
+            except (ValueError, RecursionError) as error:
+                if len(self._text) - self._at > _LARGEST_VALUE or not self._grow():
+                    raise self.error(_brief(error)) from None
+                continue
+            # A number at the window's edge may go on behind it.
+            if end < len(self._text) or not self._grow():
+                self._move(end)
+                return value
+
+    def error(self, what: str) -> BadData:
+        """The list cannot be read on from here."""
+        return BadData(
+            f"{self.name} line {self._line}: invalid JSON, {what}. A list cannot be read past an error. "
+            "Correct it, or write one object per line (.jsonl), where a bad line costs only itself."
+        )
+
+    def _move(self, at: int) -> None:
+        self._line += self._text.count("\n", self._at, at)
+        self._at = at
+
+    def _grow(self) -> bool:
+        chunk = "" if self._is_done else next(self._chunks, "")
+        # Doubling keeps a value much larger than a chunk from being decoded once per chunk.
+        while chunk and len(chunk) < len(self._text) - self._at and (more := next(self._chunks, "")):
+            chunk += more
+        self._is_done = not chunk
+        if chunk:
+            self._text = self._text[self._at :] + chunk
+            self._at = 0
+        return bool(chunk)
+
+
+def _brief(error: Exception) -> str:
+    if isinstance(error, json.JSONDecodeError):
+        return f"{error.msg.lower()} at column {error.colno}"
+    # Python refuses to read an integer of more than 4,300 digits.
+    return "nested too deeply" if isinstance(error, RecursionError) else "a number with too many digits"
+
+
+def _not_an_object(record: object) -> str:
+    kinds = {list: "a list", str: "a string", bool: "true or false", type(None): "null"}
+    return f'not an object: the row is {kinds.get(type(record), "a number")}, not {{"text": ..., "label": ...}}'

@@ -1,0 +1,175 @@
+"""Read a user's rows: CSV, TSV, JSON, JSON lines, Parquet, any text one gzipped, or a Hub data set.
+
+Stage 1 begins here. Rows that cannot be used are set aside with line and reason, all of them; the reading stops
+only when little is left. The one surprise: a file is opened two or three times, first for a sample from which the
+columns are chosen, then for the chosen columns alone, so that memory holds the kept examples and nothing else.
+"""
+
+import difflib
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+
+from hone.core.errors import BadData
+from hone.task.cells import keep_rows
+from hone.task.decode import TextFile, open_text
+from hone.task.delimited import read_delimited
+from hone.task.hub import looks_like_hub_id, read_hub
+from hone.task.infer import infer_columns
+from hone.task.json_rows import read_json
+from hone.task.labels import check_label_column, tidy_labels
+from hone.task.parquet import read_parquet
+from hone.task.reader import Broken, Reader
+from hone.task.records import Columns, Rejected, Table
+
+__all__ = ["load_table", "open_rows"]
+
+_KNOWN = ".csv, .tsv, .txt, .json, .jsonl, .ndjson (each also with .gz), .parquet"
+_DELIMITED = frozenset({".csv", ".tsv", ".tab", ".txt"})
+_JSON = frozenset({".json", ".jsonl", ".ndjson"})
+_SAMPLE_FROM = 50_000
+_SAMPLE_ROWS = 4_000
+_SAMPLE_CHARACTERS = 1_000
+
+
+def load_table(source: str, *, text: Sequence[str] = (), label: str | None = None, group: str | None = None) -> Table:
+    """Read one file or Hub data set into examples.
+
+    Args:
+        source: a path, or org/name, org/name/config, org/name:split. text, label, group: column names; chosen by
+            `infer_columns` where left out. Several text columns are joined by a line break.
+    Returns:
+        The usable examples in file order, and every row set aside. Memory grows with the kept examples only.
+    Raises:
+        BadData: nothing to read there, no such column, over half of the rows unusable, or labels that are no classes.
+    """
+    reader, file, name = _open(source)
+    _check_headers(name, reader.headers)
+    try:
+        columns = _columns(reader, text=tuple(text), label=label, group=group)
+    except BadData as error:
+        raise (error if str(error).startswith(name) else BadData(f"{name}: {error}")) from None
+    examples, rejected = keep_rows(reader, columns, name=name, file=file)
+    if not examples and not rejected:
+        raise BadData(
+            f"{name} has column names but no rows. A data file needs a row per example. Check how the file was written."
+        )
+    if len(rejected) > len(examples):
+        raise _too_many(name, len(examples), rejected)
+    examples = tidy_labels(examples)
+    check_label_column(examples, name=name, column=columns.label)
+    return Table(source=source, columns=columns, examples=examples, rejected=rejected)
+
+
+def open_rows(source: str) -> Reader:
+    """The columns and rows of a source as they stand there, before any choice of columns.
+
+    Raises:
+        BadData: nothing to read there.
+    """
+    reader, _, name = _open(source)
+    _check_headers(name, reader.headers)
+    return reader
+
+
+def _open(source: str) -> tuple[Reader, TextFile | None, str]:
+    """The reader for a source, the text file under it where there is one, and its short name for messages."""
+    path = Path(source).expanduser()
+    suffixes = [suffix.lower() for suffix in path.suffixes]
+    kind = suffixes[-2] if len(suffixes) > 1 and suffixes[-1] == ".gz" else suffixes[-1] if suffixes else ""
+    if path.is_dir():
+        inside = sorted(
+            child.name for child in path.iterdir() if child.suffix.lower() in _DELIMITED | _JSON | {".parquet", ".gz"}
+        )
+        seen = f"It holds {', '.join(inside[:5])}" if inside else "It holds no data file"
+        raise BadData(f"{source or path} is a folder, not a data file. {seen}. Name one file.")
+    if not path.exists():
+        if kind not in _DELIMITED | _JSON | {".parquet", ".gz"} and looks_like_hub_id(source):
+            return read_hub(source), None, source
+        raise _no_file(source, path)
+    if not path.is_file():
+        raise BadData(
+            f"{source} is no ordinary file (a pipe or device). hone reads its data more than once. Save it as a file first."
+        )
+    if kind == ".parquet" and suffixes[-1] == ".parquet":
+        return read_parquet(path), None, path.name
+    if kind not in _DELIMITED | _JSON:
+        cure = (
+            "Save the sheet as CSV (UTF-8)."
+            if kind in (".xlsx", ".xls", ".ods")
+            else "Write the rows in one of these, or rename the file."
+        )
+        raise BadData(
+            f"{path.name}: hone does not know the file type '{kind or 'without an extension'}'. Known: {_KNOWN}. {cure}"
+        )
+    file = open_text(path)
+    if kind in _JSON:
+        return read_json(file, is_lines=kind != ".json"), file, path.name
+    return read_delimited(file, delimiter="\t" if kind in (".tsv", ".tab") else None), file, path.name
+
+
+def _no_file(source: str, path: Path) -> BadData:
+    folder = path.parent
+    if not folder.is_dir():
+        return BadData(f"{source} does not exist, nor does its folder {folder}. Check the path.")
+    near = difflib.get_close_matches(path.name, [child.name for child in folder.iterdir()], n=1)
+    question = f"Did you mean '{folder / near[0]}'? " if near else ""
+    return BadData(f"{source} does not exist. {question}Give a file ({_KNOWN}) or a Hugging Face Hub id such as org/name.")
+
+
+def _check_headers(name: str, headers: tuple[str, ...]) -> None:
+    twice = [header for header, count in Counter(headers).items() if header and count > 1]
+    if twice:
+        raise BadData(
+            f"{name}: the column name '{twice[0]}' stands {headers.count(twice[0])} times in the header. Rename all but one."
+        )
+    if len(headers) == 1:
+        raise BadData(
+            f"{name} has one column only, '{headers[0][:60]}'. A text and a label are needed, each in a column of its own. "
+            "Check the delimiter (comma, semicolon, tab or bar) and that the first line holds the column names."
+        )
+
+
+def _columns(reader: Reader, *, text: tuple[str, ...], label: str | None, group: str | None) -> Columns:
+    """Infer from up to 4,000 rows spread evenly over the first 50,000: a file sorted by label must not show one label only."""
+    if not reader.headers:
+        # No row is an object: whatever the columns, reading them all again collects the reasons.
+        return Columns(text=text or ("text",), label=label or "label", group=group)
+    is_open = not text or label is None
+    sample: list[tuple[object, ...]] = []
+    stride = 1
+    for index, row in zip(range(_SAMPLE_FROM if is_open else 0), reader.rows(reader.headers), strict=False):
+        if isinstance(row, Broken) or index % stride:
+            continue
+        sample.append(tuple(cell[:_SAMPLE_CHARACTERS] if isinstance(cell, str) else cell for cell in row[1]))
+        if len(sample) > _SAMPLE_ROWS:
+            sample, stride = sample[::2], stride * 2
+    if is_open and not sample and next(iter(reader.rows(reader.headers)), None) is None:
+        raise BadData("there are column names but no rows. A data file needs a row per example. Check how the file was written.")
+    names = _with_class_names(reader, sample)
+    return infer_columns(reader.headers, names, text=text, label=label, group=group)
+
+
+def _with_class_names(reader: Reader, sample: list[tuple[object, ...]]) -> list[tuple[object, ...]]:
+    """Class numbers count as words when the source declares their names."""
+    known = [reader.class_names.get(header) for header in reader.headers]
+    if not any(known):
+        return sample
+
+    def named(cell: object, names: tuple[str, ...] | None) -> object:
+        return names[cell] if names and isinstance(cell, int) and 0 <= cell < len(names) else cell
+
+    return [tuple(named(cell, names) for cell, names in zip(row, known, strict=True)) for row in sample]
+
+
+def _too_many(name: str, kept: int, rejected: list[Rejected]) -> BadData:
+    """Over half of the rows are unusable: every kind of reason with its count, and the first ten places."""
+    counts = Counter((row.reason.split(":")[0], row.column) for row in rejected)
+    kinds = ", ".join(f"{count} {reason}{f' in {column}' if column else ''}" for (reason, column), count in counts.most_common())
+    places = "\n".join(
+        f"  line {row.line}{f', column {row.column}' if row.column else ''}: {row.reason}" for row in rejected[:10]
+    )
+    return BadData(
+        f"{name}: {len(rejected)} of {kept + len(rejected)} rows cannot be used: {kinds}.\n{places}\n"
+        "hone stops when over half of the rows are unusable. Correct the file, or name other columns with --text and --label."
+    )

@@ -1,0 +1,109 @@
+"""What stage 1 hands on: examples, the columns they came from, rejected cells, findings, a split, a task."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+from hone.core.record import Record
+
+__all__ = ["Columns", "Example", "Finding", "Rejected", "Split", "Table", "Task"]
+
+
+@dataclass(frozen=True, slots=True)
+class Example:
+    """One row of the user's data. A dataclass, since there may be a million.
+
+    `line` is the line in `file` where the row starts (1-based; for Parquet and Hub data the row number).
+    """
+
+    text: str
+    label: str
+    file: str
+    line: int
+    group: str | None = None
+
+    @property
+    def place(self) -> str:
+        """Where a person finds the row: 'tickets.csv line 41'."""
+        return f"{self.file} line {self.line}"
+
+
+@dataclass(frozen=True, slots=True)
+class Rejected:
+    """A row that cannot be used, and why. It is reported and stored; it is never dropped in silence."""
+
+    file: str
+    line: int
+    column: str
+    reason: str
+
+
+class Columns(Record):
+    """Which columns are read. `text` may name several: they are joined by a line break, empty cells left out."""
+
+    text: tuple[str, ...]
+    label: str
+    group: str | None = None
+    because: str = ""
+    """Why these were chosen, for the user to see; empty when the user named them."""
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """The rows of one source, as read: usable examples in file order, and those set aside."""
+
+    source: str
+    columns: Columns
+    examples: list[Example]
+    rejected: list[Rejected]
+
+
+class Finding(Record):
+    """One thing the checker saw.
+
+    `removed`: lines taken out of the run. `warning`: a person should look. `info`: worth knowing.
+    `places` holds at most 20 places as text, `count` how many there are in all.
+    """
+
+    kind: Literal[
+        "rejected_row",
+        "exact_duplicate",
+        "near_duplicate",
+        "conflicting_labels",
+        "leak",
+        "class_balance",
+        "rare_class",
+        "long_text",
+        "likely_mislabel",
+        "unused_rows",
+    ]
+    severity: Literal["removed", "warning", "info"]
+    message: str
+    count: int
+    places: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Split:
+    """Train, validation and test. Disjoint also by text: leaks are already out of `train` and `validation`."""
+
+    train: list[Example]
+    validation: list[Example]
+    test: list[Example]
+    digest: str
+    """SHA-256 over the three lists in order: the same digest means the same split."""
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """Text classification on one set of rows: what a right answer is.
+
+    `labels` is sorted; a class index anywhere in hone is an index into it.
+    """
+
+    name: str
+    labels: tuple[str, ...]
+    split: Split
+    columns: Columns
+    findings: tuple[Finding, ...]
+    descriptions: dict[str, str]
+    """A sentence per label, from the user; may be empty."""

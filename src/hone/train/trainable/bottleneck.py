@@ -1,0 +1,76 @@
+"""Bottleneck adapters: after each transformer block a small network down, through a GELU and up again, added to the block's output.
+
+Source: Houlsby 2019, https://arxiv.org/abs/1902.00751; one adapter a block as in Pfeiffer 2021, https://aclanthology.org/2021.eacl-main.39.
+The one surprise: the adapter hangs on the block as a submodule and works through a forward hook, so that any
+architecture with a list of blocks takes it, and its parameters are named `...layer.N.adapter.down.weight`.
+"""
+
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from hone.model import PooledClassifier
+from hone.train.optimiser import is_head
+from hone.train.trainable.subset import load_trained, save_trained
+
+__all__ = ["Bottleneck"]
+
+
+class _Adapter(nn.Module):
+    def __init__(self, width: int, size: int) -> None:
+        super().__init__()
+        self.down = nn.Linear(width, size)
+        self.up = nn.Linear(size, width)
+        nn.init.normal_(self.down.weight, std=0.02)
+        nn.init.zeros_(self.down.bias)
+        nn.init.zeros_(self.up.weight)  # up starts at 0: the network answers as before
+        nn.init.zeros_(self.up.bias)
+
+    def forward(self, hidden: torch.Tensor) -> torch.Tensor:
+        return hidden + self.up(nn.functional.gelu(self.down(hidden)))  # type: ignore[no-any-return]
+
+
+def _hook(block: nn.Module, _inputs: Any, output: Any) -> Any:
+    adapter = block.get_submodule("adapter")
+    if isinstance(output, tuple):
+        return (adapter(output[0]), *output[1:])
+    return adapter(output)
+
+
+class Bottleneck:
+    """One adapter after each block, and the head."""
+
+    name = "adapter"
+
+    def __init__(self, *, reduction: int = 8) -> None:
+        self._reduction = reduction
+
+    def prepare(self, net: PooledClassifier) -> PooledClassifier:
+        """Freeze the base, insert the adapters and free the head."""
+        width = net.classifier.in_features
+        device = next(net.parameters()).device
+        for name, parameter in net.named_parameters():
+            parameter.requires_grad = is_head(name)
+        for block in _blocks(net.backbone):
+            block.adapter = _Adapter(width, max(1, width // self._reduction)).to(device)
+            block.register_forward_hook(_hook)
+        return net
+
+    def save(self, net: PooledClassifier, folder: Path) -> None:
+        """One file with adapters and head."""
+        save_trained(net, folder)
+
+    def load(self, net: PooledClassifier, folder: Path) -> PooledClassifier:
+        """Insert fresh adapters and read the saved ones into them."""
+        return load_trained(self.prepare(net), folder)
+
+
+def _blocks(net: nn.Module) -> nn.ModuleList:
+    """The list of transformer blocks: the one as long as the configuration says there are layers."""
+    depth = int(net.config.num_hidden_layers)  # type: ignore[union-attr, arg-type]
+    for module in net.modules():
+        if isinstance(module, nn.ModuleList) and len(module) == depth:
+            return module
+    raise AssertionError(f"{type(net).__name__} has no list of {depth} blocks")

@@ -1,0 +1,78 @@
+"""Columns are chosen by name, then by content, and the choice is explained and can be overridden."""
+
+import pytest
+
+from hone.core.errors import BadData
+from hone.task import infer_columns
+
+WORDS = ("the parcel came late again today", "where is my refund please", "love this shoe so much", "cannot log in at all")
+
+
+def infer(columns, **given):
+    """Infer from columns given as {name: function of the row number}."""
+    rows = [[cell(index) for cell in columns.values()] for index in range(60)]
+    return infer_columns(list(columns), rows, **{"text": (), "label": None, "group": None} | given)
+
+
+def text(index):
+    return f"{WORDS[index % 4]} number {index}"
+
+
+def test_well_known_names_are_taken():
+    for name in ("label", "category", "intent", "Sentiment", "queue", "ticket_class"):
+        columns = infer({"id": str, "message": text, name: lambda i: "ab"[i % 2]})
+        assert (columns.text, columns.label) == (("message",), name)
+
+
+def test_of_two_columns_that_say_the_same_the_one_in_words_is_the_label():
+    columns = infer({"class": lambda i: str(i % 3), "kind": lambda i: ("sun", "rain", "snow")[i % 3], "body": text})
+    assert columns.label == "kind" and "'class'" in columns.because
+
+
+def test_without_known_names_the_content_decides():
+    columns = infer(
+        {"c1": lambda i: f"2024-01-{i % 28 + 1:02d}", "c2": text, "c3": lambda i: f"m{i % 9}@x.org", "c4": lambda i: "pq"[i % 2]}
+    )
+    assert (columns.text, columns.label) == (("c2",), "c4")
+    assert "few short values repeat" in columns.because and "longest" in columns.because
+
+
+def test_identifiers_numbers_and_dates_are_never_text_or_label():
+    columns = infer({"id": lambda i: str(i % 5), "created": lambda i: str(i % 4), "note": text, "score": lambda i: str(i % 2)})
+    assert (columns.text, columns.label) == (("note",), "score")
+
+
+def test_another_long_text_is_mentioned_with_the_option_that_adds_it():
+    columns = infer({"title": text, "description": text, "label": lambda i: "ab"[i % 2]})
+    assert columns.text == ("description",) and "--text title,description" in columns.because
+
+
+def test_the_reason_is_one_sentence():
+    because = infer({"title": text, "description": text, "label": lambda i: "ab"[i % 2], "tag": lambda i: "abc"[i % 3]}).because
+    assert because[0].isupper() and because.endswith(".") and ". " not in because and "\n" not in because
+
+
+def test_what_the_user_names_is_taken_whatever_it_looks_like():
+    columns = infer(
+        {"label": lambda i: "ab"[i % 2], "text": text, "x": str, "y": text}, text=("x", "y"), label="text", group="label"
+    )
+    assert (columns.text, columns.label, columns.group, columns.because) == (("x", "y"), "text", "label", "")
+
+
+def test_naming_one_column_leaves_the_other_to_inference():
+    columns = infer({"title": text, "body": text, "label": lambda i: "ab"[i % 2]}, text=("title",))
+    assert (columns.text, columns.label) == (("title",), "label")
+
+
+def test_a_column_cannot_be_text_and_label():
+    with pytest.raises(BadData, match="'text' is named as text and as label"):
+        infer({"text": text, "label": text}, text=("text",), label="text")
+
+
+def test_when_nothing_looks_like_a_label_the_columns_are_described():
+    with pytest.raises(BadData, match=r"No column looks like the label.*question \(60 different values, such as .*--label"):
+        infer({"question": text, "answer": lambda i: f"because {text(i)}"})
+
+
+def test_a_sample_with_one_label_only_still_finds_the_column_by_its_name():
+    assert infer({"text": text, "label": lambda i: "0"}).label == "label"
