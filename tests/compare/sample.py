@@ -22,7 +22,7 @@ from hone.compare.records import (
     Row,
     TaskInfo,
 )
-from hone.compare.report.words import points, time_cost
+from hone.compare.report.words import points
 from hone.measure.pareto import pareto_front
 from hone.task.records import Columns, Finding
 
@@ -222,10 +222,10 @@ def sample(
             )
         )
     rows.sort(key=lambda row: (row.stopped_early is not None, -row.metrics["accuracy"].value))
-    front = pareto_front([row.metrics["accuracy"].value for row in rows], [time_cost(row) for row in rows])
+    front = pareto_front([row.metrics["accuracy"].value for row in rows], [row.cost.seconds for row in rows])
     rows = [row.model_copy(update={"is_pareto": on_front}) for row, on_front in zip(rows, front, strict=True)]
     equal = [row for row in rows if row.difference is None or row.difference.p_holm >= 0.05]
-    pick = min((row for row in equal if not row.stopped_early), key=time_cost)
+    pick = min((row for row in equal if not row.stopped_early), key=lambda row: row.cost.seconds)
     titles = {row.strategy: row.title for row in rows}
     detectable = 2.8 * (0.08 / test) ** 0.5
     return Comparison(

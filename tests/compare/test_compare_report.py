@@ -155,12 +155,6 @@ def test_the_report_loads_no_torch():
     assert done.stdout.strip() == "[]"
 
 
-def test_the_cost_axis_counts_the_rows_that_the_verdict_counts():
-    from hone.compare.verdict import ANSWERED_ROWS
-
-    assert words.COST_ROWS == ANSWERED_ROWS
-
-
 # ---- schema ----
 
 

@@ -5,6 +5,8 @@ from typing import Any, TypeVar
 
 import click
 
+from hone.core.errors import Usage
+
 __all__ = ["data_options", "given"]
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -22,6 +24,9 @@ def data_options(function: F) -> F:
             click.option(
                 "--drop-rare", is_flag=True, default=None, help="Leave out classes with too few rows instead of stopping."
             ),
+            click.option(
+                "--describe", metavar="LABEL=TEXT", multiple=True, help="What a label means, for zero-shot; once per label."
+            ),
             click.option("--model", metavar="NAME", help="Encoder: a starter, a folder or a Hub id.  [default: starter/encoder]"),
             click.option("--seed", type=int, help="Of every random choice.  [default: 0]"),
         )
@@ -32,8 +37,20 @@ def data_options(function: F) -> F:
 
 def given(**options: Any) -> dict[str, Any]:
     """The options that the user named, in the form that settings take."""
+    described = dict(_described(one) for one in options.pop("describe", ()))
     named = {name: value for name, value in options.items() if value is not None}
+    if described:
+        named["descriptions"] = described
     for name in ("text", "strategies"):
         if name in named:
             named[name] = tuple(part.strip() for part in named[name].split(",") if part.strip())
     return named
+
+
+def _described(text: str) -> tuple[str, str]:
+    label, is_given, description = text.partition("=")
+    if not is_given or not label.strip() or not description.strip():
+        raise Usage(
+            f"--describe '{text}' is not LABEL=TEXT. Write for example --describe \"delivery=where a parcel is and when it comes\"."
+        )
+    return label.strip(), description.strip()

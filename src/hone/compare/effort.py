@@ -10,10 +10,11 @@ from dataclasses import replace
 
 from hone.compare.records import Estimate
 from hone.compare.settings import CompareSettings
-from hone.core.console import progress, render_table
+from hone.compare.table import plan_table
+from hone.core.console import progress
 from hone.core.device import peak_memory
 from hone.core.record import Record
-from hone.measure import human_bytes, human_seconds
+from hone.measure import human_seconds
 from hone.strategy import Bench, Effort, Strategy
 from hone.strategy.contracts import Pace
 
@@ -130,11 +131,6 @@ def _cheap_seconds(strategy: Strategy, bench: Bench) -> float:
 
 def plan_text(forecast: Forecast, strategies: Sequence[Strategy]) -> str:
     """The plan as it is shown before the run: an estimate of time and peak memory per strategy."""
-    rows = []
-    for strategy in strategies:
-        estimate = forecast.estimates[strategy.name]
-        rows.append([strategy.title, human_seconds(estimate.seconds), human_bytes(estimate.peak_bytes)])
-    table = render_table(["strategy", "estimated time", "peak memory"], rows, align=["left", "right", "right"])
     rates = "1 learning rate" if forecast.arms == 1 else f"{forecast.arms} learning rates"
     effort = f"up to {forecast.epochs:g} epochs, {rates}, {forecast.batch_rows} rows a step"
-    return f"{table}\nAbout {human_seconds(forecast.seconds)} in all. Strategies that train: {effort}."
+    return f"{plan_table(strategies, forecast.estimates)}\nAbout {human_seconds(forecast.seconds)} in all. Strategies that train: {effort}."

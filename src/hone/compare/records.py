@@ -8,9 +8,11 @@ from typing import Literal
 
 from hone.core.record import Record
 from hone.evaluate.records import ClassScore, Metric
+from hone.measure.cost import cost_seconds
 from hone.task.records import Columns, Finding
 
 __all__ = [
+    "ANSWERED_ROWS",
     "ClassScore",
     "Comparison",
     "Cost",
@@ -28,6 +30,9 @@ __all__ = [
     "Row",
     "TaskInfo",
 ]
+
+
+ANSWERED_ROWS = 10_000
 
 
 class Difference(Record):
@@ -68,6 +73,11 @@ class Cost(Record):
     latency_ms_p95: float
     rows_per_second: float
     estimate: Estimate | None = None
+
+    @property
+    def seconds(self) -> float:
+        """To train the strategy and then answer `ANSWERED_ROWS` rows: the cost by which strategies are ordered."""
+        return cost_seconds(self.train_seconds, self.rows_per_second, rows=ANSWERED_ROWS)
 
 
 class Row(Record):

@@ -107,8 +107,8 @@ def read_settings(path: Path, overrides: dict[str, Any]) -> CompareSettings:
         raise Usage(f"{path} is not valid YAML: {str(error).strip()}") from error
     if not isinstance(loaded, CommentedMap):
         raise Usage(f"{path} must hold keys and values, such as `data: tickets.csv`.")
-    lines = {str(key): loaded.lc.key(key)[0] + 1 for key in loaded} if loaded else {}
-    return settings_from(dict(loaded), overrides, places={key: f"{path} line {line}: " for key, line in lines.items()})
+    places = {str(key): f"{path} line {loaded.lc.key(key)[0] + 1}: " for key in loaded}
+    return settings_from({str(key): value for key, value in loaded.items()}, overrides, places=places)
 
 
 def settings_from(
@@ -134,7 +134,11 @@ def settings_from(
             continue
         if name in values:
             problems.append(f"{places.get(key, '')}'{key}' and another key both mean '{name}'. Keep one.")
-        values[name], where[name] = _plain(name, value), places.get(key, "")
+        where[name] = places.get(key, "")
+        try:
+            values[name] = _plain(name, value)
+        except Usage as error:
+            problems.append(f"{where[name]}'{key}': {error}")
     values |= overrides or {}
     try:
         settings = CompareSettings(**values)

@@ -13,10 +13,8 @@ from hone.compare.records import Comparison, Estimate, Row
 from hone.compare.report.words import (
     forgetting_reason,
     is_significant,
-    learning_sentence,
     metric_name,
     milliseconds,
-    percent,
     places_text,
     points,
     row_of,
@@ -77,16 +75,14 @@ def findings_text(findings: Sequence[Finding]) -> str:
     return "\n\n".join([*blocks, f"In all: {', '.join(counts)}."])
 
 
-def plan_table(strategies: Sequence[Titled], estimates: Mapping[str, Estimate], *, train: int, validation: int, test: int) -> str:
+def plan_table(strategies: Sequence[Titled], estimates: Mapping[str, Estimate]) -> str:
     """What will run and what it is expected to take, before it runs; '-' where nothing was estimated."""
     rows = []
     for strategy in strategies:
         estimate = estimates.get(strategy.name)
         cells = [human_seconds(estimate.seconds), human_bytes(estimate.peak_bytes)] if estimate is not None else ["-", "-"]
         rows.append([strategy.title, *cells])
-    title = f"{_strategies(len(strategies))} on {train:,} training, {validation:,} validation and {test:,} test rows"
-    table = render_table(["Strategy", "Expected time", "Expected memory"], rows, align=["left", "right", "right"])
-    return f"{_wrap(title)}\n\n{table}"
+    return render_table(["Strategy", "Expected time", "Expected memory"], rows, align=["left", "right", "right"])
 
 
 def _finding(finding: Finding) -> str:
@@ -190,18 +186,15 @@ def _recommendation(comparison: Comparison) -> str:
 
 
 def _circumstances(comparison: Comparison) -> str:
-    """What the numbers rest on: rows, power, time, and everything that did not go to its end."""
-    data, detectable = comparison.data, comparison.recommended.minimal_detectable_difference
+    """What the numbers rest on: rows, time, and everything that did not go to its end."""
+    data = comparison.data
     lines = [
         f"Rows: {data.train:,} train, {data.validation:,} validation, {data.test:,} test, {data.removed:,} removed.",
-        f"This test set reveals differences of {percent(detectable).replace('%', ' points')} or more (80% power at 5%).",
         _time_sentence(comparison),
     ]
     reason = forgetting_reason(comparison)
     if reason is not None:
         lines.append(f"Forgetting: not measured. {reason}")
-    if comparison.learning_curve is not None:
-        lines.append(learning_sentence(comparison.learning_curve))
     lines += [f"† {row.title} stopped early. {sentence(row.stopped_early)}" for row in comparison.rows if row.stopped_early]
     lines += [f"Not run: {name}. {sentence(reason)}" for name, reason in comparison.not_run.items()]
     return "\n".join(_wrap(line, rest="  ") for line in lines)

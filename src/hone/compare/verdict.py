@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from hone.compare.race import Finished
-from hone.compare.records import Cost, Difference, Estimate, Forgetting, LearningCurve, Recommendation, Row
+from hone.compare.records import ANSWERED_ROWS, Cost, Difference, Estimate, Forgetting, LearningCurve, Recommendation, Row
 from hone.core.errors import NotEnough
 from hone.core.seeds import derive_seed
 from hone.evaluate import Answers, Speed, metrics_of, per_class
@@ -27,9 +27,8 @@ from hone.measure import (
     probability_best_label,
 )
 
-__all__ = ["ANSWERED_ROWS", "Tested", "judge", "recommend"]
+__all__ = ["Tested", "judge", "recommend"]
 
-ANSWERED_ROWS = 10_000
 LEVEL = 0.05
 _NO_FORGETTING = (
     "not measured: only the classification head answers here, and there is no earlier task with the same head to compare with"
@@ -121,7 +120,7 @@ def recommend(rows: Sequence[Row], *, metric: str, curve: LearningCurve | None) 
     racing = [row for row in rows if row.stopped_early is None] or list(rows)
     best = racing[0]
     tied = [row for row in racing if row.difference is None or row.difference.p_holm >= LEVEL]
-    chosen = min(tied, key=_row_cost)
+    chosen = min(tied, key=lambda row: row.cost.seconds)
     smallest = _smallest_visible(best, racing)
     return Recommendation(
         strategy=chosen.strategy,
@@ -148,13 +147,14 @@ def _because(chosen: Row, best: Row, tied: Sequence[Row], racing: Sequence[Row],
             f"The highest {name} is that of {best.title}, {best.metrics[metric].value:.1%}; the difference of {_points(gap.value)} "
             f"(95% interval {_points(gap.low)} to {_points(gap.high)}) could be chance (Holm-adjusted p = {gap.p_holm:.2f})."
         )
-    cheaper = [row for row in racing if _row_cost(row) < _row_cost(chosen)]
-    cost = f"{human_seconds(_row_cost(chosen))} to train it and answer {ANSWERED_ROWS:,} rows here"
+    cheaper = [row for row in racing if row.cost.seconds < chosen.cost.seconds]
+    cost = f"{human_seconds(chosen.cost.seconds)} to train it and answer {ANSWERED_ROWS:,} rows here"
     if len(tied) == 1:
         lines.append(f"Every other strategy is distinguishably worse. It takes {cost}.")
     elif chosen is not best:
         lines.append(
-            f"It is the cheapest of the {len(tied)} that are not distinguishably worse than the best: {cost}, against {human_seconds(_row_cost(best))}."
+            f"It is the cheapest of the {len(tied)} that are not distinguishably worse than the best: {cost}, "
+            f"against {human_seconds(best.cost.seconds)}."
         )
     else:
         lines.append(f"It is also the cheapest of the {len(tied)} that are not distinguishably worse: {cost}.")
@@ -220,10 +220,6 @@ def _p_best(answers: Sequence[Answers], metric: str, classes: int, seed: int) ->
             answers[0].truth, predictions, classes=classes, metric=metric, seed=derive_seed(seed, "best")
         )
     return [float(value) for value in values]
-
-
-def _row_cost(row: Row) -> float:
-    return cost_seconds(row.cost.train_seconds, row.cost.rows_per_second, rows=ANSWERED_ROWS)
 
 
 def _is_stopped(one: Tested) -> bool:

@@ -18,6 +18,7 @@ __all__ = ["Bar", "note", "progress", "render_table", "result", "set_quiet", "wa
 WIDTH = 100
 _quiet = False
 _active: "Progress | None" = None
+_is_running = False
 
 
 def set_quiet(is_quiet: bool) -> None:
@@ -37,7 +38,7 @@ def note(text: str = "") -> None:
     if _quiet:
         return
     if _active is not None:
-        _active.console.print(text, markup=False, highlight=False, soft_wrap=True)
+        _active.console.print(text, markup=False, emoji=False, highlight=False, soft_wrap=True)
     else:
         sys.stderr.write(text + "\n")
         sys.stderr.flush()
@@ -46,7 +47,7 @@ def note(text: str = "") -> None:
 def warn(text: str) -> None:
     """Something a person should look at; shown even when quiet."""
     if _active is not None:
-        _active.console.print(f"Warning: {text}", style="yellow", markup=False, highlight=False, soft_wrap=True)
+        _active.console.print(f"Warning: {text}", style="yellow", markup=False, emoji=False, highlight=False, soft_wrap=True)
     else:
         sys.stderr.write(f"Warning: {text}\n")
         sys.stderr.flush()
@@ -80,15 +81,24 @@ class Bar:
 @contextmanager
 def progress(title: str, total: float) -> Iterator[Bar]:
     """A bar with rate and time left on a terminal; one line with the seconds taken elsewhere. Nested bars stay silent."""
-    global _active
+    global _active, _is_running
     started = time.perf_counter()
-    if _quiet or _active is not None:
+    if _quiet or _is_running:
         yield Bar(None, total)
         return
-    if not sys.stderr.isatty():
-        yield Bar(None, total)
-        note(f"{title}: {time.perf_counter() - started:.1f} s")
-        return
+    _is_running = True
+    try:
+        if not sys.stderr.isatty():
+            yield Bar(None, total)
+            note(f"{title}: {time.perf_counter() - started:.1f} s")
+            return
+        with _rich_bars(title) as _active:
+            yield Bar(_active, total)
+    finally:
+        _active, _is_running = None, False
+
+
+def _rich_bars(title: str) -> "Progress":
     from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
     columns = (
@@ -100,12 +110,7 @@ def progress(title: str, total: float) -> Iterator[Bar]:
         TimeRemainingColumn(),
         TextColumn("{task.fields[note]}"),
     )
-    with Progress(*columns, console=_stderr(), transient=False) as bars:
-        _active = bars
-        try:
-            yield Bar(bars, total)
-        finally:
-            _active = None
+    return Progress(*columns, console=_stderr(), transient=False)
 
 
 def render_table(
@@ -127,10 +132,21 @@ def render_table(
     from rich.table import Table
 
     table = Table(box=SIMPLE_HEAD, title=title or None, title_justify="left", pad_edge=False, show_edge=False)
-    for index, header in enumerate(headers):
-        table.add_column(header, justify=align[index] if align else "left", overflow="ellipsis", no_wrap=True)
+    for index, (header, width) in enumerate(zip(headers, _column_widths(headers, rows), strict=True)):
+        justify = align[index] if align else "left"
+        table.add_column(header, justify=justify, overflow="ellipsis", no_wrap=True, width=width)
     for row in rows:
         table.add_row(*row)
     buffer = io.StringIO()
-    Console(file=buffer, width=WIDTH, color_system=None, markup=False, highlight=False).print(table)
+    Console(file=buffer, width=WIDTH, color_system=None, markup=False, emoji=False, highlight=False).print(table)
     return "\n".join(line.rstrip() for line in buffer.getvalue().rstrip().splitlines())
+
+
+def _column_widths(headers: Sequence[str], rows: Sequence[Sequence[str]]) -> list[int]:
+    """What each column needs; where that is too much the widest give way, so that a long text does not push out a number."""
+    from rich.cells import cell_len
+
+    widths = [max(map(cell_len, column)) for column in zip(headers, *rows, strict=True)]
+    while sum(widths) > WIDTH - 3 * (len(widths) - 1):
+        widths[widths.index(max(widths))] -= 1
+    return widths

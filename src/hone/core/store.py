@@ -33,14 +33,15 @@ def disk_errors(path: Path) -> Iterator[None]:
     """
     try:
         yield
-    except OSError as error:
-        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+    except Exception as error:  # safetensors, tokenizers and torch hide the operating system's number behind errors of their own
+        number = getattr(error, "errno", None)
+        if number in (errno.ENOSPC, errno.EDQUOT) or os.strerror(errno.ENOSPC) in str(error):
             free = _free_space(path)
             raise Failed(
                 f"The disk is full while writing {path} ({free} free). "
                 "What was finished is kept. Free some space, or name another folder with --out, and run the same command again."
             ) from error
-        if error.errno in (errno.EACCES, errno.EROFS, errno.EPERM):
+        if isinstance(error, OSError) and number in (errno.EACCES, errno.EROFS, errno.EPERM):
             raise Failed(f"Cannot write {path}: {error.strerror}. Name another folder with --out.") from error
         raise
 
@@ -87,18 +88,31 @@ def read_lines(path: Path) -> Iterator[dict[str, object]]:
 
 @contextlib.contextmanager
 def replace_folder(path: Path) -> Iterator[Path]:
-    """Fill a temporary folder; on success it takes the place of `path` in one rename, on failure it vanishes."""
+    """Fill a temporary folder; on success it takes the place of `path`, on failure it vanishes. `path` is never there in part."""
     with disk_errors(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         temporary = Path(tempfile.mkdtemp(dir=path.parent, prefix=f".{path.name}."))
         try:
             yield temporary
-            if path.exists():
-                shutil.rmtree(path)
-            temporary.replace(path)
+            _swap(temporary, path)
         except BaseException:
             shutil.rmtree(temporary, ignore_errors=True)
             raise
+
+
+def _swap(new: Path, path: Path) -> None:
+    """Move the old folder aside before the new one comes: removing it takes time, in which a kill would leave a part."""
+    if not path.exists():
+        new.replace(path)
+        return
+    old = new.with_name(f"{new.name}.old")
+    path.replace(old)
+    try:
+        new.replace(path)
+    except BaseException:
+        old.replace(path)
+        raise
+    shutil.rmtree(old)
 
 
 def digest_file(path: Path) -> str:

@@ -16,6 +16,11 @@ from hone.model.locate import ModelFolder
 __all__ = ["context_length", "load_backbone", "load_tokenizer", "quiet_transformers"]
 
 _LONG = 1_000_000  # tokenizers without a limit say 1e30
+# Their positions count from pad id + 1 (create_position_ids_from_input_ids), so the table holds two rows that no token uses.
+_OFFSET_POSITIONS = {
+    *("camembert", "data2vec-text", "esm", "ibert", "longformer", "luke", "mpnet"),
+    *("roberta", "roberta-prelayernorm", "xlm-roberta", "xlm-roberta-xl", "xmod"),
+}
 
 
 @contextlib.contextmanager
@@ -79,8 +84,7 @@ def context_length(folder: ModelFolder, tokenizer: Any) -> int:
     limits = [tokenizer.model_max_length] if tokenizer.model_max_length < _LONG else []
     positions = getattr(config, "max_position_embeddings", None)
     if positions:
-        padding_rows = 2 if config.model_type in ("roberta", "xlm-roberta", "camembert", "mpnet") else 0  # offset by pad id + 1
-        limits.append(positions - padding_rows)
+        limits.append(positions - (2 if config.model_type in _OFFSET_POSITIONS else 0))
     said = folder.path / "sentence_bert_config.json"
     if said.is_file():
         limit = json.loads(said.read_text(encoding="utf-8")).get("max_seq_length")

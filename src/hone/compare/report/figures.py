@@ -8,9 +8,9 @@ from collections.abc import Sequence
 from html import escape
 from itertools import pairwise
 
-from hone.compare.records import Comparison, LearningCurve, Metric, Row
+from hone.compare.records import ANSWERED_ROWS, Comparison, LearningCurve, Metric, Row
 from hone.compare.report.scales import Box, Scale, cut, linear_ticks, place_labels, text_width, time_ticks
-from hone.compare.report.words import COST_ROWS, metric_name, percent, points, time_cost
+from hone.compare.report.words import metric_name, percent, points
 from hone.measure.cost import human_seconds
 
 __all__ = ["confusion_figure", "curve_figure", "interval_axis", "interval_figure", "metric_domain", "pareto_figure"]
@@ -89,7 +89,7 @@ def interval_axis(domain: tuple[float, float], *, name: str) -> str:
 def pareto_figure(comparison: Comparison, *, name: str, width: int = 760, height: int = 440) -> str:
     """The primary metric against time to train and to answer (logarithmic), with intervals, the front and direct labels."""
     rows, metric = comparison.rows, comparison.task.metric
-    costs = {row.strategy: time_cost(row) for row in rows}
+    costs = {row.strategy: row.cost.seconds for row in rows}
     left, top, bottom = 46.0, 26.0, height - 44.0
     across = Scale(min(costs.values()) / 1.7, max(costs.values()) * 1.7, left, width - 12.0, is_log=True)
     domain = metric_domain(rows, metric)
@@ -101,7 +101,9 @@ def pareto_figure(comparison: Comparison, *, name: str, width: int = 760, height
     parts = [_axes(up, left=left, right=width - 12.0, bottom=bottom)]
     parts.append(_ticks_below(time_ticks(across.low, across.high), across, bottom))
     parts.append(_text(0, 11, f"{metric_name(metric)} in %", "axis-name"))
-    parts.append(_text(width - 12, height - 4, f"Time to train and answer {COST_ROWS:,} rows (log scale)", "axis-name", "end"))
+    parts.append(
+        _text(width - 12, height - 4, f"Time to train and answer {ANSWERED_ROWS:,} rows (log scale)", "axis-name", "end")
+    )
     steps = _steps([place(row) for row in rows if row.is_pareto], right=width - 12.0)
     parts.append(f'<path class="front" d="M{"L".join(f"{x:.1f} {y:.1f}" for x, y in steps)}"/>' if steps else "")
     busy = [Box(min(a[0], b[0]), min(a[1], b[1]) - 1, abs(a[0] - b[0]), abs(a[1] - b[1]) + 2) for a, b in pairwise(steps)]

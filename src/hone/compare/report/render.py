@@ -6,6 +6,7 @@ script but ours (named by its hash), so a hostile row could do nothing even if i
 
 import base64
 import hashlib
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -42,7 +43,7 @@ def render_report(comparison: Comparison, *, version: str = "") -> str:
         c=comparison,
         recommended=recommended,
         best=words.row_of(comparison, comparison.recommended.best) or recommended,
-        rows_by_cost=sorted(comparison.rows, key=words.time_cost),
+        rows_by_cost=sorted(comparison.rows, key=lambda row: row.cost.seconds),
         titles=views.titles(comparison),
         charts={name: Markup(svg) for name, svg in _charts(comparison).items()},
         is_clipped=min(row.metrics[comparison.task.metric].value for row in comparison.rows) < _domain(comparison)[0],
@@ -102,7 +103,7 @@ def _environment() -> "Environment":
     environment = Environment(
         loader=FileSystemLoader(_FOLDER), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
-    environment.filters |= {
+    filters: dict[str, Callable[..., object]] = {
         "seconds": human_seconds,
         "bytes": human_bytes,
         "count": human_count,
@@ -110,13 +111,13 @@ def _environment() -> "Environment":
         "percent": words.percent,
         "points": words.points,
         "signed": lambda share: words.signed(share, minus="−"),
-        "time_cost": words.time_cost,
         "p_value": words.p_value,
         "metric_name": words.metric_name,
         "breakable": _breakable,
         "readable": views.readable,
         "sentence": words.sentence,
     }
+    environment.filters |= filters
     environment.tests["significant"] = words.is_significant
     environment.globals |= {
         "MANY_CLASSES": views.MANY_CLASSES,

@@ -6,10 +6,8 @@ Takes values of a Comparison, gives short texts. A value that was not measured i
 from collections.abc import Sequence
 
 from hone.compare.records import Comparison, Difference, LearningCurve, Row
-from hone.measure.cost import cost_seconds
 
 __all__ = [
-    "COST_ROWS",
     "SIGNIFICANT",
     "forgetting_reason",
     "is_significant",
@@ -23,14 +21,11 @@ __all__ = [
     "row_of",
     "sentence",
     "signed",
-    "time_cost",
 ]
 
 SIGNIFICANT = 0.05
 """The usual level; the p values are already adjusted for the number of strategies (Holm)."""
 
-COST_ROWS = 10_000
-"""Rows whose answering counts in a strategy's cost; the verdict's number (a test keeps the two equal)."""
 
 _METRICS = {
     "accuracy": "Accuracy",
@@ -78,11 +73,6 @@ def milliseconds(value: float) -> str:
     if value < 9.95:
         return f"{value:.1f} ms"
     return f"{value:.0f} ms" if value < 999.5 else f"{value / 1000:.1f} s"
-
-
-def time_cost(row: Row) -> float:
-    """Seconds to train (with the search over settings) and to answer 10,000 rows: the cost axis of the Pareto set."""
-    return cost_seconds(row.cost.train_seconds, row.cost.rows_per_second, rows=COST_ROWS)
 
 
 def sentence(text: str) -> str:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from torch import nn
 
-from hone.model import PooledClassifier, load_head, save_head
+from hone.model import PooledClassifier, load_head, quiet_transformers, save_head
 
 __all__ = ["Lora"]
 
@@ -40,7 +40,8 @@ class Lora:
             target_modules=linear,
             revision=getattr(net.backbone.config, "_commit_hash", None),
         )
-        net.backbone = get_peft_model(net.backbone, config)
+        with quiet_transformers():
+            net.backbone = get_peft_model(net.backbone, config)
         return net
 
     def save(self, net: PooledClassifier, folder: Path) -> None:
@@ -52,6 +53,7 @@ class Lora:
         """Put the saved adapters and head on an untouched base."""
         from peft import PeftModel
 
-        net.backbone = PeftModel.from_pretrained(net.backbone, folder)
+        with quiet_transformers():
+            net.backbone = PeftModel.from_pretrained(net.backbone, folder)
         load_head(net, folder)
         return net

@@ -1,0 +1,78 @@
+"""The rows that the benchmarks read: AG News and banking77, from a folder of JSON Lines files that is not part of this repository.
+
+The folder is `--data`, else HONE_BENCH_DATA, else `../shared/data` beside the repository where that exists.
+"""
+
+import csv
+import json
+import os
+import random
+from pathlib import Path
+from typing import NamedTuple
+
+from hone.task import Example
+
+__all__ = ["NoData", "TaskFiles", "ag_news", "banking77", "find_data", "write_rows"]
+
+_ROOT = Path(__file__).resolve().parent.parent
+
+
+class NoData(Exception):
+    """The rows are not there; the message says where they were looked for."""
+
+
+class TaskFiles(NamedTuple):
+    """Arguments of `hone compare` for one task; `validation` None lets hone hold rows of `train` back itself."""
+
+    train: Path
+    validation: Path | None
+    test: Path
+
+
+def find_data(asked: str | None) -> Path:
+    """The folder with `ag_news/` and `banking77/`.
+
+    Raises:
+        NoData: no such folder, or the files are not in it.
+    """
+    named = asked or os.environ.get("HONE_BENCH_DATA")
+    folder = Path(named) if named else _ROOT.parent / "shared" / "data"
+    missing = [
+        name for name in ("ag_news/test.jsonl", "banking77/train.jsonl", "banking77/test.jsonl") if not (folder / name).is_file()
+    ]
+    if missing:
+        because = "--data" if asked else "HONE_BENCH_DATA" if named else "no --data and no HONE_BENCH_DATA was given"
+        raise NoData(
+            f"{folder} ({because}) lacks {', '.join(missing)}. Put AG News and banking77 there as JSON Lines "
+            "(columns title, description, class_name; and text, category), or name their folder with --data."
+        )
+    return folder
+
+
+def _read(path: Path) -> list[dict[str, str]]:
+    return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines() if line.strip()]
+
+
+def ag_news(folder: Path) -> list[Example]:
+    """Its 7,600 rows in one fixed random order: title, line break and description; topic by name."""
+    rows = _read(folder / "ag_news" / "test.jsonl")
+    random.Random(0).shuffle(rows)
+    return [
+        Example(f"{row['title']}\n{row['description']}", row["class_name"], "ag_news", line)
+        for line, row in enumerate(rows, start=1)
+    ]
+
+
+def banking77(folder: Path, part: str) -> list[Example]:
+    """The official `train` or `test` rows in their order: query and intent."""
+    rows = _read(folder / "banking77" / f"{part}.jsonl")
+    return [Example(row["text"], row["category"], f"banking77-{part}", line) for line, row in enumerate(rows, start=1)]
+
+
+def write_rows(path: Path, examples: list[Example]) -> Path:
+    """A CSV file with columns text and label."""
+    with path.open("w", encoding="utf-8", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(["text", "label"])
+        writer.writerows([example.text, example.label] for example in examples)
+    return path

@@ -1,0 +1,87 @@
+"""What a person gets wrong: one clear message, exit status 3, no traceback, nothing lost."""
+
+from pathlib import Path
+
+import pytest
+from notes import sentences, write_csv
+
+from hone.cli.main import run
+
+QUICK = ["--strategies", "head", "--budget", "60s", "--quiet"]
+
+
+def refused(capsys, *arguments: object) -> str:
+    """Run a command that must be refused, and return what it said."""
+    assert run([str(one) for one in arguments]) == 3
+    said = capsys.readouterr()
+    assert said.out == ""
+    assert "Traceback" not in said.err
+    return str(said.err)
+
+
+def test_an_unknown_command_names_the_nearest(capsys):
+    assert "Did you mean 'compare'?" in refused(capsys, "comapre", "x.csv")
+
+
+def test_an_unknown_strategy_names_the_nearest(capsys, rows_csv: Path):
+    assert "Did you mean 'lora'?" in refused(capsys, "compare", rows_csv, "--strategies", "loora")
+
+
+def test_a_file_that_is_not_there_says_so(capsys, tmp_path: Path):
+    assert "does not exist" in refused(capsys, "compare", tmp_path / "none.csv")
+
+
+def test_an_empty_file_says_so(capsys, tmp_path: Path):
+    (tmp_path / "empty.csv").write_text("")
+    assert "empty" in refused(capsys, "compare", tmp_path / "empty.csv")
+
+
+def test_a_missing_column_names_the_nearest(capsys, rows_csv: Path):
+    assert "Did you mean 'label'?" in refused(capsys, "compare", rows_csv, "--label", "lable")
+
+
+def test_one_class_cannot_be_compared(capsys, tmp_path: Path):
+    rows = [(text, "same") for text, _ in sentences(10)]
+    assert "All 30 rows have the label 'same'" in refused(capsys, "compare", write_csv(tmp_path / "one.csv", rows), *QUICK)
+
+
+def test_a_class_with_one_row_is_named_with_its_line_and_the_cure(capsys, tmp_path: Path):
+    said = refused(capsys, "compare", write_csv(tmp_path / "rare.csv", [*sentences(10), ("a lonely row", "rare")]), *QUICK)
+    assert "rare" in said
+    assert "line 32" in said
+    assert "--drop-rare" in said
+
+
+def test_a_budget_that_is_no_duration_is_refused(capsys, rows_csv: Path):
+    assert "10m" in refused(capsys, "compare", rows_csv, "--budget", "soon")
+
+
+def test_a_description_of_an_unknown_label_is_refused(capsys, rows_csv: Path):
+    assert "'boat'" in refused(capsys, "compare", rows_csv, "--describe", "boat=things that float", *QUICK)
+
+
+@pytest.mark.parametrize("verb", ["predict", "report"])
+def test_a_folder_that_holds_nothing_is_refused(capsys, tmp_path: Path, verb: str):
+    refused(capsys, verb, tmp_path, *(["a text"] if verb == "predict" else []))
+
+
+def test_a_configuration_tells_all_its_errors_at_once(capsys, tmp_path: Path):
+    path = tmp_path / "bad.yaml"
+    path.write_text("data: x.csv\nmetrik: accuracy\nseed: many\n")
+    said = refused(capsys, "compare", "--config", path)
+    assert "line 2: key 'metrik' is not known. Did you mean 'metric'?" in said
+    assert "line 3" in said
+
+
+def test_a_pickle_model_is_refused(capsys, rows_csv: Path, tmp_path: Path):
+    folder = tmp_path / "model"
+    folder.mkdir()
+    (folder / "config.json").write_text("{}")
+    (folder / "pytorch_model.bin").write_bytes(b"\x80\x04.")
+    assert "safetensors" in refused(capsys, "compare", rows_csv, "--model", folder, *QUICK)
+
+
+def test_a_very_long_row_is_cut_by_the_model_and_reported(capsys, tmp_path: Path):
+    rows = [*sentences(20), ("mast " * 20_000, "boats")]
+    assert run(["check", str(write_csv(tmp_path / "long.csv", rows))]) == 0
+    assert "256" in capsys.readouterr().out
