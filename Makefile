@@ -19,7 +19,7 @@ help:            ## Show this list
 	@touch $@
 
 demo: .venv/.installed   ## Compare every strategy on the example support desk
-	@$(BIN)/hone compare examples/support/tickets.csv --test examples/support/tickets_test.csv --budget 4m
+	@$(BIN)/hone compare examples/support/tickets.csv --test examples/support/tickets_test.csv --budget 3m
 
 test: .venv/.installed   ## Run all tests, offline
 	@$(BIN)/python -m pytest

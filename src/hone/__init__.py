@@ -34,11 +34,9 @@ def compare(data: str, **settings: Any) -> "Compared":
     Raises:
         HoneError: with what is wrong and what to do.
     """
-    from hone.compare.compared import Compared
-    from hone.compare.run import compare_rows
-    from hone.compare.settings import settings_from
+    from hone.compare.compared import compare as run
 
-    return Compared(compare_rows(settings_from({"data": str(data), **settings})))
+    return run(data, **settings)
 
 
 def load(folder: str) -> "Bundle":

@@ -40,7 +40,11 @@ def test_a_long_text_is_cut_and_the_number_beside_it_is_not():
 
 def test_a_narrow_table_is_as_wide_as_its_cells():
     lines = render_table(["strategy", "accuracy"], [["full", ".91"], ["lora", ".9"]], align=["left", "right"]).splitlines()
-    assert [line.strip() for line in (lines[0], *lines[2:])] == ["strategy   accuracy", "full            .91", "lora             .9"]
+    assert [line.strip() for line in (lines[0], *lines[2:])] == [
+        "strategy   accuracy",
+        "full            .91",
+        "lora             .9",
+    ]
     assert not any(line != line.rstrip() for line in lines)
 
 

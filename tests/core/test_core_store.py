@@ -105,7 +105,7 @@ def test_safetensors_own_error_for_a_full_disk_is_recognised(tmp_path):
 
 @pytest.mark.parametrize("number", [errno.EACCES, errno.EROFS, errno.EPERM])
 def test_a_place_that_cannot_be_written_is_one_line(tmp_path, number):
-    with pytest.raises(Failed, match="Cannot write .*--out"), disk_errors(tmp_path):
+    with pytest.raises(Failed, match=r"Cannot write .*--out"), disk_errors(tmp_path):
         raise OSError(number, os.strerror(number))
 
 
@@ -189,7 +189,9 @@ def test_digests_keep_neighbouring_texts_apart(tmp_path):
     assert digest_text("ab", "c") != digest_text("a", "bc") != digest_text("abc")
     (tmp_path / "abc").write_bytes(b"abc")
     # The example of FIPS 180-2, appendix B.1
-    assert digest_file(tmp_path / "abc") == "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad" == digest_text("abc")
+    assert (
+        digest_file(tmp_path / "abc") == "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad" == digest_text("abc")
+    )
 
 
 def test_a_folders_bytes_are_those_of_all_files_below(tmp_path):

@@ -26,9 +26,7 @@ def encoder_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     vocabulary = {word: at for at, word in enumerate(("[PAD]", "[UNK]", "[CLS]", "[SEP]", *COMMON, *names, *topics))}
     tokenizer = Tokenizer(models.WordLevel(vocabulary, unk_token="[UNK]"))
     tokenizer.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
-    tokenizer.post_processor = processors.TemplateProcessing(
-        single="[CLS] $A [SEP]", special_tokens=[("[CLS]", 2), ("[SEP]", 3)]
-    )
+    tokenizer.post_processor = processors.TemplateProcessing(single="[CLS] $A [SEP]", special_tokens=[("[CLS]", 2), ("[SEP]", 3)])
     folder = tmp_path_factory.mktemp("encoder")
     PreTrainedTokenizerFast(
         tokenizer_object=tokenizer, pad_token="[PAD]", unk_token="[UNK]", cls_token="[CLS]", sep_token="[SEP]"
@@ -47,7 +45,7 @@ def encoder_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
         for topic in range(TOPICS):
             centre = torch.randn(config.hidden_size)
             for word in (f"topic{topic}", *(f"t{topic}w{word}" for word in range(WORDS_PER_TOPIC))):
-                net.embeddings.word_embeddings.weight[vocabulary[word]] = centre + 0.5 * torch.randn(config.hidden_size)
+                net.embeddings.word_embeddings.weight[vocabulary[word]] = centre + 1.5 * torch.randn(config.hidden_size)
     with quiet_transformers():
         net.save_pretrained(folder)
     return folder

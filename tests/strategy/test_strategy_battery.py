@@ -325,7 +325,5 @@ def test_a_bench_draws_up_to_k_rows_of_each_class(make_bench: MakeBench):
 def test_the_digest_of_the_rows_notices_another_label_and_another_order(make_bench: MakeBench):
     bench = make_bench()
     other = dataclasses.replace(bench.train[0], label="topic2" if bench.train[0].label != "topic2" else "topic0")
-    digests = {
-        bench.with_train(train).rows_digest for train in (bench.train, bench.train[::-1], [other, *bench.train[1:]])
-    }
+    digests = {bench.with_train(train).rows_digest for train in (bench.train, bench.train[::-1], [other, *bench.train[1:]])}
     assert len(digests) == 3

@@ -1,5 +1,7 @@
 """The model card of a bundle, in the Hub's layout: what it is for, what it was made from, how good it is, where it fails."""
 
+import json
+
 from hone.compare.records import Comparison, Row
 from hone.measure import human_bytes, human_count, human_seconds
 
@@ -16,9 +18,9 @@ def write_card(comparison: Comparison, row: Row) -> str:
         for name, value in row.metrics.items()
     )
     settings = ", ".join(f"{name} {value}" for name, value in row.settings.items())
-    licence = f"license: {comparison.model.licence}\n" if comparison.model.licence else ""
+    licence = f"license: {_quoted(comparison.model.licence)}\n" if comparison.model.licence else ""
     return f"""---
-{licence}base_model: {comparison.model.name}
+{licence}base_model: {_quoted(comparison.model.name)}
 pipeline_tag: text-classification
 library_name: hone
 metrics:
@@ -55,3 +57,8 @@ It answers with one of its labels also when none fits, and its probabilities are
 (expected calibration error). Texts unlike the rows it was made from were not measured. What the base model forgot was not measured:
 {row.forgetting.not_measured}.
 """
+
+
+def _quoted(text: str) -> str:
+    """A YAML string; a folder's name may hold what YAML would take for its own."""
+    return json.dumps(text, ensure_ascii=False)

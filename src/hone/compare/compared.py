@@ -1,16 +1,19 @@
-"""What `hone.compare` returns: the record, with what a person does next."""
+"""`hone.compare` from Python: the function, and what it returns, the record with what a person does next."""
 
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 from hone.compare.bundle import Bundle
 from hone.compare.records import Comparison
 from hone.compare.report import render_report
+from hone.compare.run import compare_rows
+from hone.compare.settings import settings_from
 from hone.compare.table import comparison_table
 from hone.core.store import write_atomic
 
-__all__ = ["Compared"]
+__all__ = ["Compared", "compare"]
 
 
 @dataclass(frozen=True)
@@ -31,3 +34,8 @@ class Compared:
     def best(self) -> Bundle:
         """The recommended strategy, ready to answer: `compared.best.predict([...])`."""
         return Bundle(Path(self.record.folder) / "best")
+
+
+def compare(data: str, **settings: Any) -> Compared:
+    """Run every way of adapting a model on the rows of a file or Hub data set; see `hone.compare`."""
+    return Compared(compare_rows(settings_from({"data": str(data), **settings})))

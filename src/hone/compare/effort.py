@@ -12,7 +12,7 @@ from hone.compare.records import Estimate
 from hone.compare.settings import CompareSettings
 from hone.compare.table import plan_table
 from hone.core.console import progress
-from hone.core.device import peak_memory
+from hone.core.device import peak_memory, release_memory
 from hone.core.record import Record
 from hone.measure import human_seconds
 from hone.strategy import Bench, Effort, Strategy
@@ -84,6 +84,7 @@ def plan_effort(bench: Bench, strategies: Sequence[Strategy], settings: CompareS
             assert pace is not None, f"{strategy.name} moves weights and has no pace"
             paces[strategy.name] = pace
             bar.advance()
+        release_memory()
         with peak_memory(bench.encoder.reader.device) as peak:
             bench.encoder.embed([example.text for example in bench.train[:_SAMPLE]])
     embed = per_row * (rows + len(bench.validation))

@@ -196,7 +196,8 @@ def _circumstances(comparison: Comparison) -> str:
     if reason is not None:
         lines.append(f"Forgetting: not measured. {reason}")
     lines += [f"† {row.title} stopped early. {sentence(row.stopped_early)}" for row in comparison.rows if row.stopped_early]
-    lines += [f"Not run: {name}. {sentence(reason)}" for name, reason in comparison.not_run.items()]
+    for reason in dict.fromkeys(comparison.not_run.values()):
+        lines.append(f"Not run ({reason}): {', '.join(name for name, why in comparison.not_run.items() if why == reason)}.")
     return "\n".join(_wrap(line, rest="  ") for line in lines)
 
 

@@ -1,7 +1,8 @@
 """From answers on the test rows to rows of the table and one recommendation, with the evidence for each word.
 
-The rule: among the strategies that are not distinguishably worse than the best (paired test, Holm-adjusted, 5%), the cheapest,
-where cost is the seconds to train it and then answer 10,000 rows on this machine.
+The rule: among the strategies that are not distinguishably worse than the best, the cheapest, where cost is the seconds to train it and
+then answer 10,000 rows on this machine. Here each is held against the best alone (paired test, 5%, not adjusted): Holm's adjustment
+guards the table against calling too much "worse", and would excuse real losses if it chose the winner.
 """
 
 from collections.abc import Sequence
@@ -119,7 +120,7 @@ def recommend(rows: Sequence[Row], *, metric: str, curve: LearningCurve | None) 
     """The cheapest strategy that is not distinguishably worse than the best."""
     racing = [row for row in rows if row.stopped_early is None] or list(rows)
     best = racing[0]
-    tied = [row for row in racing if row.difference is None or row.difference.p_holm >= LEVEL]
+    tied = [row for row in racing if row.difference is None or row.difference.p_value >= LEVEL]
     chosen = min(tied, key=lambda row: row.cost.seconds)
     smallest = _smallest_visible(best, racing)
     return Recommendation(
@@ -145,7 +146,7 @@ def _because(chosen: Row, best: Row, tied: Sequence[Row], racing: Sequence[Row],
         gap = chosen.difference
         lines.append(
             f"The highest {name} is that of {best.title}, {best.metrics[metric].value:.1%}; the difference of {_points(gap.value)} "
-            f"(95% interval {_points(gap.low)} to {_points(gap.high)}) could be chance (Holm-adjusted p = {gap.p_holm:.2f})."
+            f"(95% interval {_points(gap.low)} to {_points(gap.high)}) could be chance (paired test, p = {gap.p_value:.2f})."
         )
     cheaper = [row for row in racing if row.cost.seconds < chosen.cost.seconds]
     cost = f"{human_seconds(chosen.cost.seconds)} to train it and answer {ANSWERED_ROWS:,} rows here"
@@ -159,8 +160,8 @@ def _because(chosen: Row, best: Row, tied: Sequence[Row], racing: Sequence[Row],
     else:
         lines.append(f"It is also the cheapest of the {len(tied)} that are not distinguishably worse: {cost}.")
     if cheaper:
-        names = ", ".join(row.title for row in cheaper)
-        lines.append(f"Cheaper, but distinguishably worse: {names}.")
+        names = ", ".join(f"{row.title} ({_points(row.difference.value)})" for row in cheaper if row.difference is not None)
+        lines.append(f"Cheaper, but worse than the best beyond chance when held against it alone: {names}.")
     return lines
 
 

@@ -10,11 +10,12 @@ from hone.compare.bundle import Answer, Bundle
 from hone.core.console import progress
 from hone.core.errors import BadData, did_you_mean
 from hone.core.store import write_atomic
-from hone.task import Broken, open_rows
+from hone.task import Broken, Reader, open_rows, read_row
 
 __all__ = ["predict_file"]
 
 BATCH = 512
+ADDED = ("predicted", "confidence")
 
 
 def predict_file(bundle: Bundle, source: Path, target: Path, *, text: Sequence[str] = ()) -> int:
@@ -25,7 +26,8 @@ def predict_file(bundle: Bundle, source: Path, target: Path, *, text: Sequence[s
     Returns:
         The number of rows answered. Rows with an empty text are kept, with an empty answer.
     Raises:
-        BadData: the text columns are missing, or the target's ending is not known.
+        BadData: the text columns are missing, a column of ours is there already, a row cannot be read, or the target's
+            ending is not known. Nothing is written then.
     """
     if target.suffix not in (".csv", ".jsonl"):
         raise BadData(f"{target}: the answer is written as .csv or .jsonl. Name such a file with --out.")
@@ -36,14 +38,10 @@ def predict_file(bundle: Bundle, source: Path, target: Path, *, text: Sequence[s
         raise BadData(
             f"{source} has no column '{missing[0]}'. {did_you_mean(missing[0], reader.headers)} Name the column with --text."
         )
-    found = list(reader.rows(reader.headers))
-    broken = [f"{source} line {row.line}: {row.reason}" for row in found if isinstance(row, Broken)]
-    if broken:
-        raise BadData(
-            "\n".join(broken[:20]) + f"\n{len(broken)} rows cannot be read. Nothing was written. Mend them and run again."
-        )
-    rows = [dict(zip(reader.headers, row[1], strict=True)) for row in found if not isinstance(row, Broken)]
-    texts = ["\n".join(str(row[name]) for name in wanted if str(row[name] or "").strip()) for row in rows]
+    for name in ADDED:
+        if name in reader.headers:
+            raise BadData(f"{source} already has a column '{name}', where the answer goes. Rename or remove it, and run again.")
+    rows, texts = _read(reader, source, wanted)
     answers: list[Answer | None] = []
     with progress("Answering", len(texts)) as bar:
         for at in range(0, len(texts), BATCH):
@@ -55,10 +53,31 @@ def predict_file(bundle: Bundle, source: Path, target: Path, *, text: Sequence[s
     return len(rows)
 
 
+def _read(reader: Reader, source: Path, wanted: Sequence[str]) -> tuple[list[dict[str, object]], list[str]]:
+    """All rows by column, and their texts; every row that cannot be read is told at once."""
+    rows, texts, broken = [], [], []
+    for found in reader.rows(reader.headers):
+        if isinstance(found, Broken):
+            broken.append(f"{source} line {found.line}: {found.reason}")
+            continue
+        try:
+            row, text = read_row(reader, found[1], wanted)
+        except BadData as error:
+            broken.append(f"{source} line {found[0]}: {error}")
+            continue
+        rows.append(row)
+        texts.append(text)
+    if broken:
+        raise BadData(
+            "\n".join(broken[:20]) + f"\n{len(broken)} rows cannot be read. Nothing was written. Mend them and run again."
+        )
+    return rows, texts
+
+
 def _lines(
     headers: Sequence[str], rows: Sequence[dict[str, object]], answers: Sequence[Answer | None], *, is_csv: bool
 ) -> Iterator[str]:
-    names = [*headers, "predicted", "confidence"]
+    names = [*headers, *ADDED]
     if is_csv:
         buffer = StringIO()
         writer = csv.DictWriter(buffer, names, lineterminator="\n")

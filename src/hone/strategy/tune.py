@@ -10,7 +10,7 @@ import torch
 from torch import nn
 
 from hone.core.console import Bar
-from hone.core.device import peak_memory
+from hone.core.device import peak_memory, release_memory
 from hone.model import PooledClassifier, load_classifier
 from hone.strategy.bench import Bench
 from hone.strategy.contracts import Fitted, Pace, Settings
@@ -105,6 +105,7 @@ def rehearse(
     bench: Bench, network: Callable[[], nn.Module], objective: Objective, encoded: Sequence[Any], settings: Settings
 ) -> Pace:
     """Time some steps of a network that is thrown away, after one that warms up."""
+    release_memory()
     with peak_memory(bench.encoder.reader.device) as peak:
         net = network()
         for steps in (1, REHEARSAL_STEPS):

@@ -7,6 +7,7 @@ or should be looked at. The order is `load_table`, `find_duplicates`, `drop_rare
 Imports no torch, pyarrow, scikit-learn or rensa until a function that needs them is called.
 """
 
+from hone.task.cells import read_row
 from hone.task.check import class_balance, long_texts, near_duplicates, rejected_rows, remove_leaks
 from hone.task.duplicates import find_duplicates, normalise
 from hone.task.infer import infer_columns
@@ -38,6 +39,7 @@ __all__ = [
     "near_duplicates",
     "normalise",
     "open_rows",
+    "read_row",
     "rejected_rows",
     "remove_leaks",
     "shingle_similarity",

@@ -5,11 +5,12 @@ The loop here runs once per row of the file, a million times if need be: it keep
 
 from collections.abc import Callable, Sequence
 
+from hone.core.errors import BadData
 from hone.task.decode import TextFile, bad_character
 from hone.task.reader import Broken, Reader
 from hone.task.records import Columns, Example, Rejected
 
-__all__ = ["keep_rows"]
+__all__ = ["keep_rows", "read_row"]
 
 
 class _Unusable(Exception):
@@ -49,6 +50,24 @@ def keep_rows(reader: Reader, columns: Columns, *, name: str, file: TextFile | N
     return examples, rejected
 
 
+def read_row(reader: Reader, cells: Sequence[object], text: Sequence[str]) -> tuple[dict[str, object], str]:
+    """One row for prediction: its cells by column, and its text exactly as training reads it, empty where there is none.
+
+    Args:
+        cells: in the order of `reader.headers`. text: the columns that hold the text.
+    Raises:
+        BadData: a cell whose characters cannot be used, or a text cell that is no single value; names the column.
+    """
+    row = dict(zip(reader.headers, cells, strict=True))
+    for name, cell in row.items():
+        if isinstance(cell, str) and (problem := bad_character(cell, reader.file)):
+            raise BadData(f"column '{name}': {problem}")
+    try:
+        return row, _joined([row[name] for name in text], text, reader.file)
+    except _Unusable as unusable:
+        raise BadData(f"column '{unusable.column}': {unusable.reason}") from None
+
+
 def _one_text(cell: object, column: str, file: TextFile | None) -> str:
     text = _plain(cell, column, file)
     if text is None:
@@ -60,10 +79,14 @@ def _one_text(cell: object, column: str, file: TextFile | None) -> str:
 
 def _text(cells: Sequence[object], names: Sequence[str], file: TextFile | None) -> str:
     """Several columns joined by a line break; an empty or missing one is left out, all of them empty is no text."""
-    parts = [_plain(cell, name, file) for cell, name in zip(cells, names, strict=False)]
-    if not (text := "\n".join(part for part in parts if part)):
+    if not (text := _joined(cells, names, file)):
         raise _Unusable(", ".join(names), "empty text")
     return text
+
+
+def _joined(cells: Sequence[object], names: Sequence[str], file: TextFile | None) -> str:
+    parts = [_plain(cell, name, file) for cell, name in zip(cells, names, strict=False)]
+    return "\n".join(part for part in parts if part)
 
 
 def _plain(cell: object, column: str, file: TextFile | None) -> str | None:

@@ -8,6 +8,7 @@ columns are chosen, then for the chosen columns alone, so that memory holds the 
 import difflib
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from hone.core.errors import BadData
@@ -44,7 +45,8 @@ def load_table(source: str, *, text: Sequence[str] = (), label: str | None = Non
         BadData: nothing to read there, no such column, over half of the rows unusable, or labels that are no classes.
     """
     reader, file, name = _open(source)
-    _check_headers(name, reader.headers)
+    _check_unique(name, reader.headers)
+    _check_several(name, reader.headers)
     try:
         columns = _columns(reader, text=tuple(text), label=label, group=group)
     except BadData as error:
@@ -62,14 +64,14 @@ def load_table(source: str, *, text: Sequence[str] = (), label: str | None = Non
 
 
 def open_rows(source: str) -> Reader:
-    """The columns and rows of a source as they stand there, before any choice of columns.
+    """The columns and rows of a source as they stand there, before any choice of columns; a single column is enough.
 
     Raises:
-        BadData: nothing to read there.
+        BadData: nothing to read there, or a column name stands there twice.
     """
-    reader, _, name = _open(source)
-    _check_headers(name, reader.headers)
-    return reader
+    reader, file, name = _open(source)
+    _check_unique(name, reader.headers)
+    return replace(reader, file=file)
 
 
 def _open(source: str) -> tuple[Reader, TextFile | None, str]:
@@ -117,12 +119,15 @@ def _no_file(source: str, path: Path) -> BadData:
     return BadData(f"{source} does not exist. {question}Give a file ({_KNOWN}) or a Hugging Face Hub id such as org/name.")
 
 
-def _check_headers(name: str, headers: tuple[str, ...]) -> None:
+def _check_unique(name: str, headers: tuple[str, ...]) -> None:
     twice = [header for header, count in Counter(headers).items() if header and count > 1]
     if twice:
         raise BadData(
             f"{name}: the column name '{twice[0]}' stands {headers.count(twice[0])} times in the header. Rename all but one."
         )
+
+
+def _check_several(name: str, headers: tuple[str, ...]) -> None:
     if len(headers) == 1:
         raise BadData(
             f"{name} has one column only, '{headers[0][:60]}'. A text and a label are needed, each in a column of its own. "

@@ -8,6 +8,8 @@ columns that were chosen are read afterwards.
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from hone.task.decode import TextFile
+
 __all__ = ["Broken", "Reader", "Row"]
 
 Row = tuple[int, Sequence[object]]
@@ -24,8 +26,12 @@ class Broken:
 
 @dataclass(frozen=True, slots=True)
 class Reader:
-    """An open source. `class_names` maps a column of class numbers to the names that its file declares."""
+    """An open source. `class_names` maps a column of class numbers to the names that its file declares.
+
+    `file` is the text file under it where there is one and it is known: for what to do about bad bytes.
+    """
 
     headers: tuple[str, ...]
     rows: Callable[[Sequence[str]], Iterator[Row | Broken]]
     class_names: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    file: TextFile | None = None

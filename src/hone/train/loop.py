@@ -17,6 +17,7 @@ import torch
 from torch import nn
 
 from hone.core.console import Bar
+from hone.core.device import release_memory
 from hone.core.errors import Failed
 from hone.model import autocast, token_batches
 from hone.train.checkpoint import Progress, load_checkpoint, save_checkpoint
@@ -97,11 +98,7 @@ def fit(
             progress.seconds, progress.waiting = before + now - started, feeder.waiting
             save_checkpoint(checkpoint, net, optimiser, mixture, rng, progress)
             last_saved = time.perf_counter()
-    if progress.best is not None:
-        trained = trained_parameters(net)
-        with torch.no_grad():
-            for name, value in progress.best.items():
-                trained[name].copy_(value)
+    _take_best(net, progress)
     return TrainRecord(
         steps=progress.step,
         best_step=progress.best_step or progress.step,
@@ -161,6 +158,7 @@ def _evaluate(net: nn.Module, score: Score, plan: TrainPlan, progress: Progress)
     """Take the validation score, keep the parameters when it is the best so far, and decide whether to go on."""
     net.eval()
     value = score(net)
+    release_memory()
     progress.log.append(
         StepLog(
             step=progress.step,
@@ -172,7 +170,16 @@ def _evaluate(net: nn.Module, score: Score, plan: TrainPlan, progress: Progress)
     progress.loss_sum, progress.loss_count = 0.0, 0
     if progress.best_score is None or value > progress.best_score:
         progress.best_score, progress.best_step, progress.misses = value, progress.step, 0
+        progress.best = None  # before the copy is made: two of them would stand in memory
         progress.best = {name: parameter.detach().clone() for name, parameter in trained_parameters(net).items()}
     else:
         progress.misses += 1
         progress.is_over = progress.misses >= plan.patience
+
+
+def _take_best(net: nn.Module, progress: Progress) -> None:
+    """Put back the parameters of the best score, where one was taken."""
+    trained = trained_parameters(net)
+    with torch.no_grad():
+        for name, value in (progress.best or {}).items():
+            trained[name].copy_(value)

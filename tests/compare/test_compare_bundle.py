@@ -1,0 +1,141 @@
+"""The bundle: a folder that answers like the predictor it was made from, and says where it comes from."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import sample
+from ruamel.yaml import YAML
+from stubs import LABELS, rows
+
+from hone.compare.bundle import Answer, Bundle, Provenance, write_bundle
+from hone.compare.card import write_card
+from hone.compare.records import Comparison
+from hone.core.errors import BadModel
+from hone.model import Encoder
+from hone.strategy.predictors import VectorPredictor
+from hone.strategy.scorers import Neighbours
+
+TEXTS = ["late parcel train 0", "refund parcel train 3", "something else"]
+SAMPLES = sample.samples()
+
+
+@pytest.fixture(scope="module")
+def predictor(tiny_encoder: Encoder) -> VectorPredictor:
+    train = rows(5, "train")
+    vectors = tiny_encoder.embed([example.text for example in train])
+    targets = np.array([LABELS.index(example.label) for example in train])
+    return VectorPredictor(tiny_encoder, Neighbours(vectors, targets, 3, 1, 0.05), LABELS)
+
+
+@pytest.fixture
+def comparison() -> Comparison:
+    return sample.sample(labels=LABELS, strategies=3, test=90)
+
+
+@pytest.fixture
+def written(predictor: VectorPredictor, comparison: Comparison, tmp_path: Path) -> Path:
+    """A bundle on disk; the recommended strategy's predictor stood in the run folder."""
+    predictor.save(tmp_path / "strategies" / comparison.recommended.strategy / "predictor")
+    write_bundle(comparison, tmp_path / "strategies", tmp_path / "best")
+    return tmp_path / "best"
+
+
+def front_matter(card: str) -> dict[str, object]:
+    _, block, _ = card.split("---\n", 2)
+    return dict(YAML(typ="safe").load(block))
+
+
+def test_a_bundle_holds_the_predictor_the_card_and_the_record(written: Path):
+    assert {path.name for path in written.iterdir()} == {"README.md", "hone.json", "predictor.json", "scorer.safetensors"}
+
+
+def test_the_record_says_what_was_chosen_and_measured(written: Path, comparison: Comparison):
+    provenance = Provenance.model_validate_json((written / "hone.json").read_text(encoding="utf-8"))
+    row = next(row for row in comparison.rows if row.strategy == comparison.recommended.strategy)
+    assert (provenance.strategy, provenance.settings, provenance.metrics) == (row.strategy, row.settings, row.metrics)
+    assert provenance.labels == LABELS and provenance.columns == comparison.data.columns
+    assert (provenance.seed, provenance.split_digest) == (comparison.seed, comparison.data.split_digest)
+    assert json.loads((written / "hone.json").read_text(encoding="utf-8"))["model"]["sha256"] == comparison.model.sha256
+
+
+def test_the_recommended_strategy_is_taken_and_no_other(predictor: VectorPredictor, comparison: Comparison, tmp_path: Path):
+    for row in comparison.rows:
+        predictor.save(tmp_path / "strategies" / row.strategy / "predictor")
+        (tmp_path / "strategies" / row.strategy / "predictor" / "mark.txt").write_text(row.strategy)
+    write_bundle(comparison, tmp_path / "strategies", tmp_path / "best")
+    assert (tmp_path / "best" / "mark.txt").read_text() == comparison.recommended.strategy
+
+
+def test_a_bundle_written_again_replaces_the_old_one_whole(written: Path, comparison: Comparison, tmp_path: Path):
+    (written / "left.over").write_text("old")
+    write_bundle(comparison, tmp_path / "strategies", written)
+    assert not (written / "left.over").exists() and (written / "hone.json").exists()
+
+
+def test_a_bundle_that_cannot_be_written_leaves_the_old_one(written: Path, comparison: Comparison, tmp_path: Path):
+    with pytest.raises(FileNotFoundError):
+        write_bundle(comparison, tmp_path / "no strategies here", written)
+    assert Bundle(written).predict(TEXTS)
+    assert [path.name for path in tmp_path.iterdir() if path.name.startswith(".")] == []
+
+
+def test_answers_are_the_predictors_in_order_with_all_labels(written: Path, predictor: VectorPredictor):
+    bundle = Bundle(written)
+    answers, expected = bundle.predict(TEXTS), predictor.probabilities(TEXTS)
+    assert [answer.label for answer in answers[:2]] == ["late", "refund"] and bundle.labels == LABELS
+    for answer, row in zip(answers, expected, strict=True):
+        assert list(answer.probabilities) == list(LABELS)
+        assert list(answer.probabilities.values()) == pytest.approx(row, abs=1e-2)
+        assert answer.label == max(answer.probabilities, key=answer.probabilities.__getitem__)
+        assert answer.confidence == answer.probabilities[answer.label]
+        assert sum(answer.probabilities.values()) == pytest.approx(1, abs=1e-5)
+        assert Answer.model_validate_json(answer.to_json()) == answer
+
+
+def test_no_texts_get_no_answers_and_one_text_must_stand_in_a_list(written: Path):
+    assert Bundle(written).predict([]) == []
+    with pytest.raises(AssertionError, match="list of texts"):
+        Bundle(written).predict("a text")
+
+
+def test_the_model_is_loaded_at_the_first_question_and_once(written: Path):
+    bundle = Bundle(str(written))
+    assert "predictor" not in vars(bundle)
+    bundle.predict(TEXTS)
+    assert bundle.predictor is bundle.predictor
+
+
+@pytest.mark.parametrize("make", [lambda path: path / "nowhere", lambda path: path])
+def test_what_is_no_bundle_is_refused_at_once(tmp_path: Path, make):
+    with pytest.raises(BadModel, match=r"is no bundle: hone\.json is missing\. Name the folder `best`"):
+        Bundle(make(tmp_path))
+
+
+@pytest.mark.parametrize("name", SAMPLES)
+def test_a_card_opens_with_a_metadata_block_that_the_hub_reads(name: str):
+    comparison = SAMPLES[name]
+    data = front_matter(write_card(comparison, comparison.rows[0]))
+    assert data["pipeline_tag"] == "text-classification" and data["base_model"] == comparison.model.name
+    assert data["metrics"] == [comparison.task.metric]
+    assert data.get("license") == comparison.model.licence
+
+
+@pytest.mark.parametrize("model", ["models/mine: the second #2", "- x", "[folder]", "C:\\models\\tiny", "1.0", 'a "b"'])
+def test_any_model_name_is_valid_in_the_metadata(model: str, comparison: Comparison):
+    odd = comparison.model_copy(update={"model": comparison.model.model_copy(update={"name": model, "licence": "other: mine"})})
+    data = front_matter(write_card(odd, odd.rows[0]))
+    assert (data["base_model"], data["license"]) == (model, "other: mine")
+
+
+def test_a_card_holds_the_numbers_of_its_row(comparison: Comparison):
+    row = comparison.rows[0]
+    card = write_card(comparison, row)
+    for name, metric in row.metrics.items():
+        assert f"| {name.replace('_', ' ')} | {metric.value:.4f} | {metric.low:.4f} to {metric.high:.4f} |" in card
+    weakest = min((one for one in row.per_class if one.support), key=lambda one: one.f1)
+    assert f"{weakest.label} ({weakest.f1:.2f}, {weakest.support} rows)" in card
+    for part in (comparison.model.sha256, row.title, comparison.machine.processor, "not measured", f"seed {comparison.seed}"):
+        assert part in card, part
+    assert f"- Rows: {comparison.data.train} for training, {comparison.data.validation} to choose settings" in card

@@ -1,0 +1,185 @@
+"""Effort: the budget decides how many learning rates and passes every strategy gets, and how many rows are used."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from stubs import Stub, make_bench, rows
+
+from hone.compare.effort import Forecast, plan_effort, plan_text, usable_rows
+from hone.compare.effort import _seconds_per_row as measured_pace
+from hone.compare.settings import CompareSettings
+from hone.model import Encoder
+from hone.strategy import Bench
+from hone.strategy.contracts import Pace
+
+PER_ROW = 0.001
+AMPLE = 100_000.0
+
+
+@pytest.fixture(autouse=True)
+def fixed_pace(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A machine that embeds 1,000 rows a second, whatever else it does."""
+    monkeypatch.setattr("hone.compare.effort._seconds_per_row", lambda bench: PER_ROW)
+
+
+@pytest.fixture
+def bench(tiny_encoder: Encoder, tmp_path: Path) -> Bench:
+    return make_bench(tiny_encoder, tmp_path / "work", train=200)
+
+
+def strategies() -> list[Stub]:
+    slow = Pace(seconds_per_step=0.2, peak_bytes=5000, trainable_parameters=9)
+    return [
+        Stub("head", values=(1.0, 2.0)),
+        Stub("lora", moves_weights=True, values=(1.0, 2.0, 3.0)),
+        Stub("full", moves_weights=True, values=(1.0, 2.0, 3.0), pace=slow),
+    ]
+
+
+def planned(bench: Bench, budget: float = AMPLE, *, of: list[Stub] | None = None, **changes: object) -> Forecast:
+    return plan_effort(bench, of or strategies(), CompareSettings(data="x", budget_seconds=budget, **changes))  # type: ignore[arg-type]
+
+
+def halvings(bench: Bench) -> list[tuple[float, Forecast]]:
+    """Budgets from ample down, eight to each halving, with their plans."""
+    budgets = [planned(bench).seconds * 2 / 2 ** (power / 8) for power in range(88)]
+    return [(budget, planned(bench, budget)) for budget in budgets]
+
+
+def test_an_ample_budget_gives_three_learning_rates_and_all_the_passes(bench: Bench):
+    forecast = planned(bench)
+    assert (forecast.arms, forecast.epochs, forecast.batch_rows) == (3, 10.0, 16)
+
+
+@pytest.mark.parametrize(("per_class", "epochs"), [(20, 12.0), (200, 10.0), (300, 6.67), (1000, 4.0)])
+def test_few_rows_get_more_passes_than_many(tiny_encoder: Encoder, tmp_path: Path, per_class: int, epochs: float):
+    assert planned(make_bench(tiny_encoder, tmp_path, train=per_class)).epochs == epochs
+
+
+@pytest.mark.parametrize(("per_class", "batch_rows"), [(666, 16), (667, 32)])
+def test_batches_are_larger_from_2000_rows_on(tiny_encoder: Encoder, tmp_path: Path, per_class: int, batch_rows: int):
+    assert planned(make_bench(tiny_encoder, tmp_path, train=per_class)).batch_rows == batch_rows
+
+
+def test_each_halving_of_the_budget_takes_learning_rates_first_and_passes_after(bench: Bench):
+    efforts = [(forecast.arms, forecast.epochs) for _, forecast in halvings(bench)]
+    assert efforts == sorted(efforts, reverse=True)
+    assert {arms for arms, _ in efforts} == {3, 2, 1}
+    assert all(arms == 1 for arms, epochs in efforts if epochs < 10.0)
+    assert any(arms < 3 and epochs == 10.0 for arms, epochs in efforts)
+    assert len({epochs for _, epochs in efforts}) > 4
+
+
+def test_the_expected_time_fits_the_budget_until_the_floor_is_reached(bench: Bench):
+    for budget, forecast in halvings(bench)[:36]:
+        assert forecast.seconds <= budget
+
+
+def test_passes_never_fall_below_a_single_step(bench: Bench):
+    forecast = planned(bench, 0.001)
+    assert (forecast.arms, forecast.epochs) == (1, round(16 / 600, 2))
+    stub = strategies()[1]
+    assert stub.steps(replace(bench, effort=forecast.effort), {}) == 1
+
+
+def test_a_huge_set_still_gets_more_than_no_pass(tiny_encoder: Encoder, tmp_path: Path):
+    bench = replace(make_bench(tiny_encoder, tmp_path), train=rows(20, "train") * 2000)
+    assert planned(bench, 0.001).epochs == 0.01
+
+
+def test_named_passes_rates_and_batches_are_kept_at_any_budget(bench: Bench):
+    for budget in (0.001, AMPLE):
+        forecast = planned(bench, budget, epochs=2.5, arms=2, batch_rows=4)
+        assert (forecast.epochs, forecast.arms, forecast.batch_rows) == (2.5, 2, 4)
+
+
+def test_a_plan_that_is_repeated_from_its_own_configuration_is_the_same(bench: Bench):
+    for _, forecast in halvings(bench):
+        again = planned(bench, epochs=forecast.epochs, arms=forecast.arms, batch_rows=forecast.batch_rows)
+        assert again.effort == forecast.effort
+
+
+def test_named_rates_still_leave_the_passes_to_the_budget(bench: Bench):
+    forecast = planned(bench, 30, arms=3)
+    assert forecast.arms == 3 and forecast.epochs < 10.0
+
+
+def test_every_strategy_has_an_estimate_in_the_order_given(bench: Bench):
+    forecast = planned(bench)
+    assert list(forecast.estimates) == ["head", "lora", "full"]
+    assert forecast.embed_seconds == pytest.approx(PER_ROW * (600 + 120))
+    assert forecast.seconds == pytest.approx(
+        forecast.embed_seconds + sum(estimate.seconds for estimate in forecast.estimates.values())
+    )
+    assert forecast.estimates["full"].peak_bytes == 5000 and forecast.estimates["head"].peak_bytes > 0
+
+
+def test_an_estimate_counts_the_full_run_the_short_ones_and_the_validation_scores(bench: Bench):
+    """38 batches of 16 x 10 passes at 0.2 s; 3 short runs of a quarter; 120 rows scored 12 times."""
+    steps = 380 + 3 * 95
+    assert planned(bench).estimates["full"].seconds == pytest.approx(0.2 * steps + 120 * 12 * PER_ROW)
+    single = planned(bench, arms=1).estimates["full"].seconds
+    assert single == pytest.approx(0.2 * 380 + 120 * 8 * PER_ROW)
+
+
+def test_strategies_that_train_nothing_are_not_rehearsed_and_take_little(bench: Bench):
+    class Untrained(Stub):
+        def rehearse(self, bench: Bench) -> Pace | None:
+            raise AssertionError("nothing to rehearse")
+
+    forecast = planned(bench, of=[Untrained("head"), Untrained("nearest"), Untrained("zero_shot")])
+    assert all(0 < estimate.seconds < 2 for estimate in forecast.estimates.values())
+    assert forecast.epochs == 10.0
+
+
+def test_a_forecast_survives_its_json_form(bench: Bench):
+    forecast = planned(bench)
+    assert Forecast.model_validate_json(forecast.to_json()) == forecast
+
+
+def test_the_plan_is_told_with_its_estimates(bench: Bench):
+    text = plan_text(planned(bench), strategies())
+    assert "the head" in text and "the lora" in text and "the full" in text
+    assert "up to 10 epochs, 3 learning rates, 16 rows a step." in text
+    assert "1 learning rate," in plan_text(planned(bench, arms=1), strategies())
+
+
+@pytest.mark.parametrize(
+    ("train", "budget", "kept"),
+    [
+        (600, 600.0, 600),  # 180,000 vectors fit
+        (600, 2.0, 480),  # 600 vectors fit, of which 120 are validation rows
+        (600, 0.1, 200),  # never fewer than 200
+        (90, 0.1, 90),  # nor more than there are
+        (60_000, 100.0, 29_880),
+    ],
+)
+def test_training_rows_are_those_whose_vectors_fit_a_share_of_the_budget(
+    tiny_encoder: Encoder, tmp_path: Path, train: int, budget: float, kept: int
+):
+    bench = replace(make_bench(tiny_encoder, tmp_path), train=rows(1, "train") * (train // 3))
+    assert usable_rows(bench, test_rows=50, budget=budget) == (kept, 120, 50)
+
+
+def test_many_classes_keep_twenty_rows_each(tiny_encoder: Encoder, tmp_path: Path):
+    labels = tuple(f"label{at}" for at in range(77))
+    bench = replace(make_bench(tiny_encoder, tmp_path), labels=labels, train=rows(100, "train", labels), validation=[])
+    assert usable_rows(bench, test_rows=50, budget=0.1)[0] == 20 * 77
+
+
+def test_validation_and_test_rows_are_capped_where_more_would_show_nothing(tiny_encoder: Encoder, tmp_path: Path):
+    few = rows(1, "train")
+    bench = replace(make_bench(tiny_encoder, tmp_path), train=few * 10_000, validation=few * 10_000)
+    assert usable_rows(bench, test_rows=1_000_000, budget=1e6) == (30_000, 5_000, 20_000)
+
+
+def test_the_pace_is_measured_on_texts_that_are_computed_afresh(bench: Bench):
+    bench.encoder.embed([example.text for example in bench.train])
+    calls: list[int] = []
+    hook = bench.encoder.net.register_forward_hook(lambda *_: calls.append(1))
+    try:
+        assert 0 < measured_pace(bench) < 1
+    finally:
+        hook.remove()
+    assert len(calls) >= 2

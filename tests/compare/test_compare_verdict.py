@@ -1,0 +1,283 @@
+"""The verdict: the cheapest strategy that is not distinguishably worse than the best, and sentences that hold the record's numbers."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from stubs import Stub
+
+from hone.compare.race import Finished, Outcome, Trial
+from hone.compare.records import CurvePoint, Difference, LearningCurve, Row
+from hone.compare.verdict import LEVEL, judge, recommend
+from hone.compare.verdict import Tested as Entrant  # pytest would take a class named Test... for tests
+from hone.evaluate import Answers, Speed
+from hone.measure import (
+    cost_seconds,
+    holm,
+    human_seconds,
+    mcnemar_exact,
+    minimal_detectable_difference,
+    paired_bootstrap_p,
+    paired_confusion_interval,
+)
+
+LABELS = ("a", "b", "c")
+N = 300
+
+
+def one(
+    name: str,
+    accuracy: float,
+    *,
+    seconds: float = 10.0,
+    rate: float = 1000.0,
+    stopped: str | None = None,
+    shift: int = 0,
+    truth: np.ndarray | None = None,
+) -> Entrant:
+    """A strategy that is right on `accuracy` of the test rows; `shift` moves which ones."""
+    truth = np.arange(N) % 3 if truth is None else truth
+    is_right = np.roll(np.arange(len(truth)) < round(accuracy * len(truth)), shift)
+    given = np.where(is_right, truth, (truth + 1) % 3)
+    trial = Trial(
+        settings={"value": 1.0}, share=1.0, score=accuracy, seconds=seconds, peak_bytes=10, trainable_parameters=3, note=""
+    )
+    outcome = Outcome(chosen=trial, seconds=seconds, peak_bytes=10, trials=(trial,), stopped_early=stopped)
+    finished = Finished(Stub(name), outcome, np.zeros((0, 3)), Path("nowhere"))
+    speed = Speed(latency_ms_median=1.0, latency_ms_p95=2.0, rows_per_second=rate)
+    return Entrant(finished, Answers(truth, 0.7 * np.eye(3)[given] + 0.1), speed, 100, None)
+
+
+def judged(*tested: Entrant, metric: str = "accuracy", seed: int = 0) -> dict[str, Row]:
+    return {row.strategy: row for row in judge(tested, labels=LABELS, metric=metric, seed=seed)}
+
+
+def advice(*tested: Entrant, metric: str = "accuracy", curve: LearningCurve | None = None):
+    return recommend(list(judged(*tested, metric=metric).values()), metric=metric, curve=curve)
+
+
+def flat_curve(
+    *, still_rises: bool | None, low: float | None, high: float | None, forecast: float | None = 0.917
+) -> LearningCurve:
+    return LearningCurve(
+        strategy="x",
+        points=(CurvePoint(rows=10, value=0.5, low=0.4, high=0.6),),
+        still_rises=still_rises,
+        gain_low=low,
+        gain_high=high,
+        forecast_rows=1234 if forecast else None,
+        forecast=forecast,
+    )
+
+
+def test_the_cheapest_that_is_not_distinguishably_worse_is_recommended():
+    found = advice(
+        one("full", 0.90, seconds=500),
+        one("lora", 0.89, seconds=100, shift=10),
+        one("head", 0.88, seconds=5, shift=10),
+        one("zero", 0.4, seconds=0),
+    )
+    assert (found.strategy, found.best) == ("head", "full")
+
+
+def test_a_clearly_better_one_is_recommended_at_any_price():
+    found = advice(one("full", 0.95, seconds=1e6), one("head", 0.80, seconds=5), one("zero", 0.4, seconds=0))
+    assert (found.strategy, found.best) == ("full", "full")
+
+
+def test_cost_is_training_and_answering():
+    """Cheap to train and slow to answer is dearer than the other way round."""
+    slow, fast = one("slow", 0.9, seconds=1, rate=10), one("fast", 0.9, seconds=100, rate=1000)
+    assert slow.cost == cost_seconds(1, 10, rows=10_000) == 1001 and fast.cost == 110
+    assert advice(slow, fast).strategy == "fast"
+
+
+def test_rows_stand_best_first_and_the_cheaper_of_equals_first():
+    rows = judged(one("dear", 0.9, seconds=50), one("worse", 0.8), one("cheap", 0.9, seconds=1))
+    assert list(rows) == ["cheap", "dear", "worse"]
+    assert rows["cheap"].difference is None and rows["dear"].difference is not None
+
+
+def test_what_was_stopped_early_stands_last_and_is_never_recommended():
+    rows = judged(one("stopped", 0.99, seconds=0, stopped="It was behind."), one("lora", 0.9), one("head", 0.5, seconds=1))
+    assert list(rows) == ["lora", "head", "stopped"]
+    assert (
+        rows["stopped"].p_best == 0 and rows["stopped"].is_pareto is False and rows["stopped"].stopped_early == "It was behind."
+    )
+    found = recommend(list(rows.values()), metric="accuracy", curve=None)
+    assert (found.strategy, found.best) == ("lora", "lora")
+    found = advice(one("stopped", 0.89, seconds=0, shift=10, stopped="It was behind."), one("lora", 0.9), one("head", 0.5))
+    assert found.strategy == "lora" and "stopped" not in " ".join(found.because)
+
+
+def test_the_pareto_front_is_that_of_the_racing_ones():
+    rows = judged(
+        one("best", 0.9, seconds=100),
+        one("dominated", 0.8, seconds=200),
+        one("middle", 0.8, seconds=50),
+        one("cheap", 0.5, seconds=1),
+        one("stopped", 0.95, seconds=0, stopped="It was behind."),
+    )
+    assert {name for name, row in rows.items() if row.is_pareto} == {"best", "middle", "cheap"}
+
+
+@pytest.mark.parametrize("metric", ["accuracy", "macro_f1", "weighted_f1"])
+def test_the_chances_of_being_best_add_up_to_one_over_the_racing_ones(metric: str):
+    rows = judged(
+        one("a", 0.85), one("b", 0.84, shift=90), one("c", 0.6), one("stopped", 0.9, stopped="It was behind."), metric=metric
+    )
+    assert sum(row.p_best for row in rows.values()) == pytest.approx(1.0, abs=1e-9)
+    assert rows["a"].p_best > rows["b"].p_best > rows["c"].p_best
+    assert 0.5 < rows["a"].p_best < 0.9 and rows["c"].p_best < 0.01
+
+
+def test_two_equal_strategies_share_the_chance_of_being_best():
+    rows = judged(one("a", 0.85), one("b", 0.85))
+    assert [row.p_best for row in rows.values()] == pytest.approx([0.5, 0.5])
+
+
+def test_differences_are_to_the_best_paired_and_holm_adjusted():
+    tested = [one("best", 0.9), one("near", 0.87, shift=30), one("far", 0.82, shift=200), one("stopped", 0.5, stopped="Behind.")]
+    rows = judged(*tested)
+    others = {t.finished.strategy.name: t for t in tested}
+    plain = [mcnemar_exact(others[name].answers.correct, others["best"].answers.correct) for name in ("near", "far", "stopped")]
+    for name, p_value, adjusted in zip(("near", "far", "stopped"), plain, holm(plain), strict=True):
+        difference = rows[name].difference
+        assert difference is not None and difference.test == "mcnemar_exact"
+        assert (difference.p_value, difference.p_holm) == (p_value, adjusted)
+        interval = paired_confusion_interval(
+            others[name].answers.truth,
+            others[name].answers.predicted,
+            others["best"].answers.predicted,
+            classes=3,
+            metric="accuracy",
+            seed=0,
+        )
+        assert (difference.value, difference.low, difference.high) == (interval.mid, interval.low, interval.high)
+    assert any(p_value != adjusted for p_value, adjusted in zip(plain, holm(plain), strict=True))
+
+
+def test_many_rivals_excuse_no_loss():
+    """Six rivals at p of about 0.01 each: Holm's adjustment leaves them unmarked in the table, yet none of them is recommended."""
+    truth = np.arange(N) % 3
+    rivals = [one(f"rival{i}", 246 / N, seconds=10 + i) for i in range(6)]
+    is_right = (np.arange(N) >= 4) & (np.arange(N) < 262)  # rows 0-3 only the rivals have right, rows 246-261 only the best
+    base, given = one("best", 0.86, seconds=1000), np.where(is_right, truth, (truth + 1) % 3)
+    best = Entrant(base.finished, Answers(truth, 0.7 * np.eye(3)[given] + 0.1), base.speed, 100, None)
+    rows = judged(best, *rivals)
+    gap = rows["rival0"].difference
+    assert gap is not None and gap.p_value == mcnemar_exact(rivals[0].answers.correct, best.answers.correct)
+    assert gap.p_value < LEVEL <= gap.p_holm
+    assert recommend(list(rows.values()), metric="accuracy", curve=None).strategy == "best"
+
+
+def test_macro_f1_ranks_and_tests_by_macro_f1():
+    """The rare class decides: better in accuracy, worse in macro F1."""
+    truth = np.repeat([0, 1, 2], [250, 40, 10])
+    never_rare, fair = truth.copy(), truth.copy()
+    never_rare[290:] = 0
+    fair[:15] = 1
+    tested = []
+    for name, given in (("never_rare", never_rare), ("fair", fair)):
+        base = one(name, 0.5, truth=truth)
+        tested.append(Entrant(base.finished, Answers(truth, 0.7 * np.eye(3)[given] + 0.1), base.speed, 100, None))
+    assert next(iter(judged(*tested))) == "never_rare"
+    rows = judged(*tested, metric="macro_f1")
+    assert list(rows) == ["fair", "never_rare"]
+    gap = rows["never_rare"].difference
+    assert gap is not None and gap.test == "paired_bootstrap" and gap.high < 0
+    from hone.core.seeds import derive_seed
+
+    expected = paired_bootstrap_p(truth, never_rare, fair, classes=3, metric="macro_f1", seed=derive_seed(0, "p"))
+    assert gap.p_value == gap.p_holm == expected < LEVEL
+    found = recommend(list(rows.values()), metric="macro_f1", curve=None)
+    assert found.strategy == "fair" and "macro f1" in found.because[0]
+    assert f"{rows['fair'].metrics['macro_f1'].value:.1%}" in found.because[0]
+
+
+def test_each_row_carries_what_was_measured():
+    row = judged(one("lora", 0.9, seconds=12, rate=50), one("head", 0.8))["lora"]
+    assert row.title == "the lora" and row.validation == 0.9 and row.settings == {"value": 1.0}
+    assert (row.cost.train_seconds, row.cost.rows_per_second, row.cost.bytes_on_disk, row.cost.peak_bytes) == (12, 50, 100, 10)
+    assert np.sum(row.confusion) == N and [one.label for one in row.per_class] == list(LABELS)
+    assert row.forgetting.mean is None and row.forgetting.not_measured is not None
+
+
+def test_the_sentences_hold_the_numbers_when_a_cheaper_one_is_recommended():
+    tested = (one("full", 0.90, seconds=500), one("head", 0.88, seconds=5, shift=10), one("zero", 0.4, seconds=0))
+    rows = judged(*tested)
+    found = advice(*tested)
+    text = " ".join(found.because)
+    head, gap = rows["head"], rows["head"].difference
+    assert isinstance(gap, Difference)
+    metric = head.metrics["accuracy"]
+    for part in (
+        f"The head reaches {metric.value:.1%} accuracy on {N} test rows (95% interval {metric.low:.1%} to {metric.high:.1%}).",
+        "The highest accuracy is that of the full, 90.0%",
+        f"the difference of {100 * gap.value:+.1f} points (95% interval {100 * gap.low:+.1f} points to {100 * gap.high:+.1f} points)",
+        f"(paired test, p = {gap.p_value:.2f})",
+        "the cheapest of the 2 that are not distinguishably worse",
+        human_seconds(head.cost.seconds),
+        human_seconds(rows["full"].cost.seconds),
+        "Cheaper, but worse than the best beyond chance when held against it alone: the zero (-50.0 points).",
+    ):
+        assert part in text, part
+    assert any("-2.0 points matter more to you than cost, take the full" in line for line in found.would_change)
+
+
+def test_the_sentences_hold_the_numbers_when_the_best_is_recommended():
+    tested = (one("full", 0.95, seconds=500), one("head", 0.6, seconds=5))
+    found, row = advice(*tested), judged(*tested)["full"]
+    text = " ".join(found.because)
+    assert f"it is the best of all with probability {row.p_best:.0%}" in text
+    assert f"Every other strategy is distinguishably worse. It takes {human_seconds(row.cost.seconds)} to train it" in text
+    assert "Cheaper, but worse than the best beyond chance when held against it alone: the head (-35.0 points)." in text
+
+
+def test_a_best_that_is_also_the_cheapest_is_called_so():
+    assert "It is also the cheapest of the 2" in " ".join(advice(one("head", 0.9, seconds=1), one("full", 0.89)).because)
+
+
+def test_a_single_strategy_is_recommended():
+    found = advice(one("head", 0.9))
+    assert (found.strategy, found.best) == ("head", "head") and 0 < found.minimal_detectable_difference <= 1
+
+
+def test_the_smallest_visible_difference_stands_in_the_sentence_and_shrinks_with_rows():
+    many = np.arange(10 * N) % 3
+    few_rows = advice(one("a", 0.9), one("b", 0.88, shift=20))
+    more_rows = advice(one("a", 0.9, truth=many), one("b", 0.88, shift=200, truth=many))
+    assert more_rows.minimal_detectable_difference < few_rows.minimal_detectable_difference
+    assert f"with {N}, a difference below {100 * few_rows.minimal_detectable_difference:.1f} points" in few_rows.would_change[0]
+
+
+def test_the_smallest_visible_difference_is_that_of_mcnemars_test():
+    """On discordant rows 6 + 12 of 300 the interval's half width gives their share back, nearly."""
+    tested = (one("a", 0.9), one("b", 0.88, shift=6))
+    discordant = float(np.mean(tested[0].answers.correct != tested[1].answers.correct))
+    expected = minimal_detectable_difference(n=N, discordant_rate=discordant)
+    assert advice(*tested).minimal_detectable_difference == pytest.approx(expected, rel=0.1)
+
+
+def test_a_tiny_test_set_says_that_it_shows_nothing():
+    found = advice(one("a", 1.0, truth=np.array([0, 1, 2])), one("b", 0.34, truth=np.array([0, 1, 2])))
+    assert found.minimal_detectable_difference == 1.0
+
+
+def test_a_rising_curve_is_told_with_its_gain_and_forecast():
+    lines = advice(one("a", 0.9), one("b", 0.5), curve=flat_curve(still_rises=True, low=0.012, high=0.034)).would_change
+    assert "+1.2 points to +3.4 points" in lines[-1] and "at 1,234 rows about 91.7%" in lines[-1] and "still rises" in lines[-1]
+    without = advice(one("a", 0.9), one("b", 0.5), curve=flat_curve(still_rises=True, low=0.012, high=0.034, forecast=None))
+    assert "is to be expected" not in without.would_change[-1]
+
+
+def test_a_flat_curve_is_told_as_unknown_and_an_unmeasured_one_not_at_all():
+    flat = advice(one("a", 0.9), one("b", 0.5), curve=flat_curve(still_rises=False, low=-0.01, high=0.02)).would_change
+    assert "cannot be told" in flat[-1] and "-1.0 points to +2.0 points" in flat[-1]
+    unmeasured = advice(one("a", 0.9), one("b", 0.5), curve=flat_curve(still_rises=None, low=None, high=None)).would_change
+    assert unmeasured == advice(one("a", 0.9), one("b", 0.5)).would_change
+
+
+def test_the_order_in_which_strategies_ran_changes_nothing():
+    tested = [one("full", 0.90, seconds=500), one("head", 0.88, seconds=5), one("zero", 0.4, seconds=0)]
+    assert judged(*tested) == judged(*tested[::-1])

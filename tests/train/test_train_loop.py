@@ -1,0 +1,521 @@
+"""The loop: what it learns, when it stops, what it keeps, and that a killed run ends with the same bits."""
+
+import errno
+import itertools
+import math
+import os
+import pickle
+import random
+import warnings
+from dataclasses import dataclass
+
+import pytest
+import torch
+
+from hone.core.errors import Failed
+from hone.model import load_backbone, load_classifier
+from hone.train import TRAINABLES, Classify, Contrast, SingleTask, TrainPlan, fit, make_trainable, trained_parameters
+from hone.train.optimiser import make_optimiser, rate_share
+from tiny import LABELS
+
+
+def plan(**settings):
+    return TrainPlan(
+        **{"learning_rate": 1e-2, "head_learning_rate": 1e-2, "steps": 12, "batch_rows": 5, "evaluations": 0} | settings
+    )
+
+
+@dataclass
+class Point:
+    """An example of the toy objective."""
+
+    x: float
+    length: int = 1
+
+
+class Regression:
+    """A toy objective: one weight is to become 3. The loop must know no more of it than the contract."""
+
+    name = "regression"
+    is_divisible = True
+
+    def __init__(self):
+        self.seen = []
+
+    def encode(self, examples):
+        return examples
+
+    def loss(self, net, batch):
+        self.seen.append([item.x for item in batch])
+        x = torch.tensor([[item.x] for item in batch])
+        return ((net(x) - 3 * x) ** 2).sum(), len(batch)
+
+
+def toy(**settings):
+    """Arguments of `fit` for the toy problem."""
+    torch.manual_seed(0)
+    points = [Point(float(index + 1), length=index % 4 + 1) for index in range(20)]
+    return {
+        "net": torch.nn.Linear(1, 1, bias=False),
+        "encoded": points,
+        "objective": Regression(),
+        "mixture": SingleTask(20),
+        "plan": plan(**settings),
+    }
+
+
+def bits(net):
+    return {name: parameter.detach().clone() for name, parameter in trained_parameters(net).items()}
+
+
+def same_bits(first, second):
+    return first.keys() == second.keys() and all(torch.equal(value, second[name]) for name, value in first.items())
+
+
+# learning
+
+
+@pytest.mark.parametrize("name", sorted(TRAINABLES))
+def test_a_tiny_set_is_learnt_by_heart(name, located, reader, examples):
+    torch.manual_seed(0)
+    net = make_trainable(name).prepare(load_classifier(located("modernbert" if name != "bias" else "bert"), LABELS))
+    objective = Classify(LABELS, reader)
+    rate = {"full": 3e-3, "lora": 2e-2, "adapter": 2e-2, "bias": 5e-2, "head": 0.3}[name]
+    encoded = objective.encode(examples)
+    fit(
+        net,
+        encoded,
+        plan=plan(learning_rate=rate, head_learning_rate=max(rate, 2e-2), steps=150, batch_rows=12, weight_decay=0.0),
+        objective=objective,
+        mixture=SingleTask(len(encoded)),
+    )
+    loss, count = objective.loss(net.eval(), encoded)
+    assert loss.item() / count < 0.05
+
+
+# order
+
+
+@pytest.mark.parametrize("size", [1, 2, 7, 40])
+def test_each_pass_shows_each_example_once_in_a_new_order(size):
+    mixture, rng = SingleTask(size), random.Random(0)
+    passes = [[mixture.draw(rng) for _ in range(mixture.epoch)] for _ in range(4)]
+    assert all(sorted(each) == list(range(size)) for each in passes)
+    assert size < 7 or len({tuple(each) for each in passes}) == 4
+
+
+def test_a_mixture_continues_where_its_state_was_taken():
+    mixture, rng = SingleTask(10), random.Random(3)
+    for _ in range(14):
+        mixture.draw(rng)
+    kept, generator = mixture.state(), rng.getstate()
+    ahead = [mixture.draw(rng) for _ in range(25)]
+    other, rng_again = SingleTask(10), random.Random()
+    rng_again.setstate(generator)
+    other.restore(kept)
+    assert [other.draw(rng_again) for _ in range(25)] == ahead
+
+
+def test_a_state_is_a_copy():
+    mixture, rng = SingleTask(3), random.Random(0)
+    mixture.draw(rng)
+    kept = mixture.state()
+    mixture.draw(rng)
+    assert len(kept) == 2
+
+
+def test_an_empty_mixture_is_a_broken_promise():
+    with pytest.raises(AssertionError, match="needs an example"):
+        SingleTask(0)
+
+
+def test_the_loop_shows_each_example_once_a_pass():
+    arguments = toy(steps=8, batch_rows=5)
+    record = fit(**arguments)
+    seen = [x for batch in arguments["objective"].seen for x in batch]
+    assert record.examples_seen == 40
+    assert sorted(seen[:20]) == sorted(seen[20:]) == [float(index + 1) for index in range(20)]
+
+
+def test_a_batch_holds_rows_of_like_length_and_batches_come_mixed():
+    arguments = toy(steps=4, batch_rows=5)
+    fit(**arguments)
+    lengths = [[(int(x) - 1) % 4 + 1 for x in batch] for batch in arguments["objective"].seen]
+    assert all(max(batch) == min(batch) for batch in lengths)  # 20 rows of 4 lengths, 5 of each
+    assert [batch[0] for batch in lengths] not in ([1, 2, 3, 4], [4, 3, 2, 1])
+
+
+# schedule and optimiser
+
+
+def test_the_rate_rises_in_a_straight_line_and_falls_to_0():
+    shares = [rate_share(step, plan(steps=20, warmup=0.2)) for step in range(21)]
+    assert shares[:4] == [0.25, 0.5, 0.75, 1.0]
+    assert shares[4] == 1.0 and shares[20] == 0.0
+    falls = [before - after for before, after in itertools.pairwise(shares[4:])]
+    assert falls == pytest.approx([1 / 16] * 16)
+
+
+def test_after_its_peak_the_rate_equals_transformers_linear_schedule():
+    from transformers import get_linear_schedule_with_warmup
+
+    optimiser = torch.optim.SGD([torch.nn.Parameter(torch.zeros(1))], lr=1.0)
+    schedule = get_linear_schedule_with_warmup(optimiser, 5, 50)
+    for step in range(50):
+        if step >= 5:
+            assert rate_share(step, plan(steps=50, warmup=0.1)) == pytest.approx(schedule.get_last_lr()[0])
+        optimiser.step()
+        schedule.step()
+
+
+@pytest.mark.parametrize(("steps", "warmup"), [(1, 0.1), (1, 0.0), (2, 1.0), (3, 0.5), (7, 0.0)])
+def test_every_step_of_a_short_run_has_a_rate_above_0_and_at_most_the_peak(steps, warmup):
+    shares = [rate_share(step, plan(steps=steps, warmup=warmup)) for step in range(steps)]
+    assert all(0 < share <= 1 for share in shares) and max(shares) == 1
+
+
+def test_the_head_has_its_own_rate_and_vectors_do_not_decay(located):
+    net = load_classifier(located(), LABELS)
+    optimiser = make_optimiser(net, plan(learning_rate=1e-4, head_learning_rate=1e-2, weight_decay=0.1))
+    name_of = {id(parameter): name for name, parameter in net.named_parameters()}
+    seen = set()
+    for group in optimiser.param_groups:
+        for parameter in group["params"]:
+            name = name_of[id(parameter)]
+            assert group["peak"] == (1e-2 if name.startswith("classifier.") else 1e-4)
+            assert group["weight_decay"] == (0.1 if parameter.ndim == 2 else 0.0)
+            seen.add(name)
+    assert seen == set(trained_parameters(net))
+
+
+def test_a_step_equals_plain_adamw():
+    arguments = toy(steps=6, batch_rows=20, weight_decay=0.1, clip=1e9)
+    weight = torch.nn.Parameter(arguments["net"].weight.detach().clone())
+    fit(**arguments)
+    optimiser = torch.optim.AdamW([weight], lr=1.0, weight_decay=0.1)
+    x = torch.arange(1, 21, dtype=torch.float32)[:, None]
+    for step in range(6):
+        optimiser.param_groups[0]["lr"] = 1e-2 * rate_share(step, arguments["plan"])
+        optimiser.zero_grad()
+        ((x @ weight.T - 3 * x) ** 2).mean().backward()
+        optimiser.step()
+    torch.testing.assert_close(arguments["net"].weight, weight, rtol=1e-5, atol=1e-6)
+
+
+def test_nothing_that_moves_is_a_broken_promise():
+    arguments = toy()
+    arguments["net"].weight.requires_grad = False
+    with pytest.raises(AssertionError, match="no parameter moves"):
+        fit(**arguments)
+
+
+# validation
+
+
+def scripted(values, kept=None):
+    """A score that answers from a list and remembers the parameters it saw."""
+    waiting = list(values)
+
+    def score(net):
+        assert not net.training
+        if kept is not None:
+            kept.append(bits(net))
+        return waiting.pop(0)
+
+    return score
+
+
+def test_the_parameters_of_the_best_score_are_kept():
+    arguments, kept = toy(steps=8, evaluations=4), []
+    record = fit(**arguments, score=scripted([0.1, 0.7, 0.3, 0.5], kept))
+    assert same_bits(bits(arguments["net"]), kept[1]) and not same_bits(kept[1], kept[3])
+    assert (record.best_score, record.best_step, record.steps) == (0.7, 4, 8) and not record.stopped_early
+
+
+def test_of_equal_scores_the_first_is_kept():
+    record = fit(**toy(steps=8, evaluations=4), score=scripted([0.2, 0.6, 0.6, 0.6]))
+    assert record.best_step == 4
+
+
+def test_training_ends_after_patience_scores_without_a_better_one():
+    arguments, kept = toy(steps=20, evaluations=10, patience=3), []
+    record = fit(**arguments, score=scripted([0.5, 0.6, 0.6, 0.1, 0.2, 9.9], kept))
+    assert record.stopped_early and record.steps == 10 and len(record.log) == 5
+    assert (record.best_step, record.best_score) == (4, 0.6) and same_bits(bits(arguments["net"]), kept[1])
+
+
+def test_a_better_score_renews_the_patience():
+    record = fit(**toy(steps=16, evaluations=8, patience=2), score=scripted([0.5, 0.1, 0.6, 0.1, 0.7, 0.1, 0.8, 0.1]))
+    assert not record.stopped_early and record.steps == 16 and record.best_step == 14
+
+
+def test_scores_are_taken_evenly_and_at_the_end():
+    record = fit(**toy(steps=10, evaluations=4), score=scripted([1, 2, 3, 4]))
+    assert [entry.step for entry in record.log] == [3, 5, 8, 10]
+    assert [entry.score for entry in record.log] == [1, 2, 3, 4]
+
+
+def test_without_a_score_the_last_parameters_stay():
+    record = fit(**toy(steps=5, evaluations=4))
+    assert (record.best_score, record.best_step, record.log) == (None, 5, ())
+
+
+def test_the_logged_loss_is_the_mean_since_the_last_entry():
+    arguments = toy(steps=4, evaluations=2)
+    losses = []
+    plain = arguments["objective"].loss
+
+    def remembered(net, batch):
+        loss, count = plain(net, batch)
+        losses.append((loss.item(), count))
+        return loss, count
+
+    arguments["objective"].loss = remembered
+    record = fit(**arguments, score=scripted([1, 2]))
+    for entry, half in zip(record.log, (losses[:2], losses[2:]), strict=True):
+        assert entry.loss == pytest.approx(sum(loss for loss, _ in half) / sum(count for _, count in half))
+
+
+# failures
+
+
+@pytest.mark.parametrize("bad", [math.nan, math.inf, -math.inf])
+def test_a_loss_that_is_no_number_names_the_step_and_the_rows(bad):
+    arguments = toy(steps=8, batch_rows=4)
+    plain = arguments["objective"].loss
+
+    def breaks(net, batch):
+        loss, count = plain(net, batch)
+        return (loss * bad if any(item.x == 7.0 for item in batch) else loss), count
+
+    arguments["objective"].loss = breaks
+    with pytest.raises(Failed) as caught:
+        fit(**arguments)
+    message = str(caught.value)
+    batches = [batch for batch in arguments["objective"].seen if 7.0 in batch]
+    rows = sorted(int(x) - 1 for x in batches[0]) if len(batches[0]) == 4 else [6]
+    assert all(str(row) in message for row in rows) and "\n" not in message
+    assert "at step " in message and caught.value.exit_code == 1 and "learning rate" in message
+
+
+def test_a_failed_step_moves_nothing():
+    arguments = toy()
+    arguments["encoded"][3].x = math.nan
+    states = []
+    arguments["plan"] = plan(batch_rows=20)
+    states.append(bits(arguments["net"]))
+    with pytest.raises(Failed, match="The training loss is nan at step 1, in the batch of examples"):
+        fit(**arguments)
+    assert same_bits(bits(arguments["net"]), states[0])
+
+
+# repeatability
+
+
+class Killed(BaseException):
+    """The moment at which the power fails."""
+
+
+def tuned(located, reader, examples, what, *, seed=0):
+    """Arguments of `fit` for a network with dropout: a trainable's name, or `contrast`."""
+    torch.manual_seed(11)
+    if what == "contrast":
+        objective = Contrast(LABELS, reader, pooling="mean")
+        net = load_backbone(located())
+    else:
+        objective = Classify(LABELS, reader)
+        net = make_trainable(what).prepare(load_classifier(located(), LABELS))
+    return {
+        "net": net,
+        "encoded": objective.encode(examples),
+        "objective": objective,
+        "mixture": SingleTask(len(examples)),
+        "plan": plan(seed=seed, steps=9, batch_rows=5, evaluations=3, checkpoint_seconds=0.0, forward_tokens=60),
+    }
+
+
+def falling(net):
+    """A score that depends on the parameters, so that the best step is not always the last."""
+    return float(sum(parameter.detach().sum() for parameter in trained_parameters(net).values()))
+
+
+@pytest.mark.parametrize("what", ["full", "contrast"])
+def test_the_same_seed_gives_the_same_bits_and_another_seed_others(what, located, reader, examples):
+    runs = []
+    for drawn_before, seed in enumerate((0, 0, 1)):
+        arguments = tuned(located, reader, examples, what, seed=seed)
+        torch.rand(drawn_before)  # must not matter
+        fit(**arguments)
+        runs.append(bits(arguments["net"]))
+    assert same_bits(runs[0], runs[1]) and not same_bits(runs[0], runs[2])
+
+
+def test_dropout_is_on_in_training(located, reader, examples):
+    runs = []
+    for rate in (0.0, 0.5):
+        arguments = tuned(located, reader, examples, "head")
+        arguments["net"].dropout.p = rate
+        fit(**arguments)
+        runs.append(bits(arguments["net"]))
+    assert not same_bits(*runs)
+
+
+@pytest.mark.parametrize("killed_at", [1, 2, 3])
+@pytest.mark.parametrize("what", [*sorted(TRAINABLES), "contrast"])
+def test_a_killed_run_ends_with_the_bits_of_one_that_was_not(what, killed_at, located, reader, examples, tmp_path):
+    whole = tuned(located, reader, examples, what)
+    expected = fit(**whole, score=falling)
+    calls = []
+
+    def dies(net):
+        calls.append(1)
+        if len(calls) == killed_at:
+            raise Killed
+        return falling(net)
+
+    checkpoint = tmp_path / "run.checkpoint"
+    with pytest.raises(Killed):
+        fit(**tuned(located, reader, examples, what), score=dies, checkpoint=checkpoint)
+    assert checkpoint.exists()
+    torch.manual_seed(999)
+    resumed = tuned(located, reader, examples, what)
+    record = fit(**resumed, score=falling, checkpoint=checkpoint)
+    assert same_bits(bits(resumed["net"]), bits(whole["net"]))
+    facts = ("steps", "best_step", "best_score", "examples_seen", "tokens_seen", "padding", "log", "stopped_early")
+    assert [getattr(record, name) for name in facts] == [getattr(expected, name) for name in facts]
+
+
+@pytest.mark.parametrize("killed_at", range(1, 40, 6))
+def test_a_run_killed_within_a_pass_sees_the_examples_that_were_left(killed_at, tmp_path):
+    """Batches of one row: 16 of the 20 examples are drawn ahead, so the stream is stopped in the middle of a pass."""
+    settings = {"steps": 40, "batch_rows": 1, "evaluations": 40, "patience": 99, "checkpoint_seconds": 0.0}
+    whole, checkpoint = toy(**settings), tmp_path / "run.checkpoint"
+    fit(**whole, score=falling)
+    calls = []
+
+    def dies(net):
+        calls.append(1)
+        if len(calls) == killed_at + 1:
+            raise Killed
+        return falling(net)
+
+    with pytest.raises(Killed):
+        fit(**toy(**settings), score=dies, checkpoint=checkpoint)
+    resumed = toy(**settings)
+    fit(**resumed, score=falling, checkpoint=checkpoint)
+    assert resumed["objective"].seen == whole["objective"].seen[killed_at:]
+    assert same_bits(bits(resumed["net"]), bits(whole["net"]))
+
+
+def test_a_resumed_run_does_not_repeat_finished_steps(tmp_path):
+    checkpoint = tmp_path / "run.checkpoint"
+    first = toy(steps=8, evaluations=2, checkpoint_seconds=0.0)
+
+    def dies(_net):
+        raise Killed
+
+    with pytest.raises(Killed):
+        fit(**first, score=dies, checkpoint=checkpoint)
+    second = toy(steps=8, evaluations=2, checkpoint_seconds=0.0)
+    record = fit(**second, score=scripted([1, 2]), checkpoint=checkpoint)
+    assert (len(first["objective"].seen), len(second["objective"].seen)) == (4, 5)  # step 4 was not yet on disk
+    assert record.steps == 8 and record.examples_seen == 40
+
+
+def test_a_run_that_was_finished_is_not_run_again(tmp_path):
+    checkpoint = tmp_path / "run.checkpoint"
+    first = toy(steps=4, checkpoint_seconds=0.0)
+    fit(**first, checkpoint=checkpoint)
+    again = toy(steps=4, checkpoint_seconds=0.0)
+    record = fit(**again, checkpoint=checkpoint)
+    assert again["objective"].seen == [] and record.steps == 4 and same_bits(bits(again["net"]), bits(first["net"]))
+
+
+def test_a_run_that_was_stopped_early_stays_stopped(tmp_path):
+    checkpoint = tmp_path / "run.checkpoint"
+    settings = {"steps": 12, "evaluations": 6, "patience": 1, "checkpoint_seconds": 0.0}
+    first = toy(**settings)
+    expected = fit(**first, score=scripted([0.5, 0.1]), checkpoint=checkpoint)
+    again = toy(**settings)
+    record = fit(**again, score=scripted([]), checkpoint=checkpoint)
+    assert expected.stopped_early and record.stopped_early and record.steps == 4 and again["objective"].seen == []
+    assert same_bits(bits(again["net"]), bits(first["net"]))
+
+
+def test_checkpoints_do_not_change_the_result(tmp_path):
+    plain, saved = toy(), toy(checkpoint_seconds=0.0)
+    fit(**plain)
+    fit(**saved, checkpoint=tmp_path / "run.checkpoint")
+    assert same_bits(bits(plain["net"]), bits(saved["net"]))
+
+
+def test_checkpoints_are_written_no_more_often_than_the_plan_says(tmp_path):
+    fit(**toy(checkpoint_seconds=1000.0), checkpoint=tmp_path / "run.checkpoint")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_full_disk_while_a_checkpoint_is_written_leaves_the_last_one_to_go_on_from(tmp_path, monkeypatch):
+    checkpoint = tmp_path / "run.checkpoint"
+    plain = toy()
+    fit(**plain)
+    sync, syncs = os.fsync, []
+
+    def fills_up(handle):
+        syncs.append(handle)
+        if len(syncs) > 5:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        sync(handle)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "fsync", fills_up)
+        with pytest.raises(Failed, match="The disk is full while writing"):
+            fit(**toy(checkpoint_seconds=0.0), checkpoint=checkpoint)
+    assert list(tmp_path.iterdir()) == [checkpoint]
+    resumed = toy(checkpoint_seconds=0.0)
+    fit(**resumed, checkpoint=checkpoint)
+    assert len(resumed["objective"].seen) == 12 - 5 and same_bits(bits(resumed["net"]), bits(plain["net"]))
+
+
+class Trap:
+    """A pickle that leaves a file behind when it is opened."""
+
+    def __init__(self, path):
+        self.path = path
+
+    def __reduce__(self):
+        return (os.mkdir, (self.path,))
+
+
+def test_a_checkpoint_cannot_run_code(tmp_path):
+    sprung = tmp_path / "sprung"
+    torch.save({"parameters": Trap(str(sprung))}, tmp_path / "run.checkpoint")
+    with pytest.raises(pickle.UnpicklingError, match=r"[Ww]eights only"), warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        fit(**toy(), checkpoint=tmp_path / "run.checkpoint")
+    assert not sprung.exists()
+
+
+def test_a_checkpoint_of_another_network_is_not_read(tmp_path):
+    checkpoint = tmp_path / "run.checkpoint"
+    fit(**toy(checkpoint_seconds=0.0), checkpoint=checkpoint)
+    other = toy()
+    other["net"] = torch.nn.Sequential(torch.nn.Linear(1, 1, bias=False))
+    with pytest.raises(AssertionError, match="another network"):
+        fit(**other, checkpoint=checkpoint)
+
+
+def test_the_bar_moves_once_a_step():
+    moves = []
+
+    class Bar:
+        def advance(self, amount=1):
+            moves.append(amount)
+
+    fit(**toy(steps=7), bar=Bar())
+    assert sum(moves) == 7
+
+
+def test_everything_promised_is_there():
+    import hone.train
+
+    assert all(hasattr(hone.train, name) for name in hone.train.__all__)
