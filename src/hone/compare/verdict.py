@@ -86,34 +86,38 @@ def judge(tested: Sequence[Tested], *, labels: Sequence[str], metric: str, seed:
                 p_holm=adjusted[i][1],
                 test="mcnemar_exact" if metric == "accuracy" else "paired_bootstrap",
             )
-        outcome = one.finished.outcome
         rows.append(
             Row(
                 strategy=one.finished.strategy.name,
                 title=one.finished.strategy.title,
                 metrics=scores[i],
-                validation=outcome.chosen.score,
+                validation=one.finished.outcome.chosen.score,
                 per_class=classes,
                 confusion=confusion,
                 difference=difference,
                 p_best=float(p_best.get(i, 0.0)),
                 is_pareto=front.get(i, False),
-                cost=Cost(
-                    train_seconds=outcome.seconds,
-                    peak_bytes=outcome.peak_bytes,
-                    trainable_parameters=outcome.chosen.trainable_parameters,
-                    bytes_on_disk=one.bytes_on_disk,
-                    latency_ms_median=one.speed.latency_ms_median,
-                    latency_ms_p95=one.speed.latency_ms_p95,
-                    rows_per_second=one.speed.rows_per_second,
-                    estimate=one.estimate,
-                ),
+                cost=_cost(one),
                 forgetting=Forgetting(not_measured=_NO_FORGETTING),
-                settings=outcome.chosen.settings,
-                stopped_early=outcome.stopped_early,
+                settings=one.finished.outcome.chosen.settings,
+                stopped_early=one.finished.outcome.stopped_early,
             )
         )
     return rows
+
+
+def _cost(one: Tested) -> Cost:
+    outcome = one.finished.outcome
+    return Cost(
+        train_seconds=outcome.seconds,
+        peak_bytes=outcome.peak_bytes,
+        trainable_parameters=outcome.chosen.trainable_parameters,
+        bytes_on_disk=one.bytes_on_disk,
+        latency_ms_median=one.speed.latency_ms_median,
+        latency_ms_p95=one.speed.latency_ms_p95,
+        rows_per_second=one.speed.rows_per_second,
+        estimate=one.estimate,
+    )
 
 
 def recommend(rows: Sequence[Row], *, metric: str, curve: LearningCurve | None) -> Recommendation:
