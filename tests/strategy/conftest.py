@@ -1,7 +1,7 @@
 """A bench of three topics with words of their own, on an encoder of width 32: small, yet separable."""
 
 import random
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import pytest
@@ -16,6 +16,15 @@ from hone.task import Example
 WORDS_PER_TOPIC = 6
 TOPICS = 20
 COMMON = ("the", "a", "please", "today", "again")
+
+
+@pytest.fixture(autouse=True)
+def one_thread() -> Iterator[None]:
+    """Tiny matrices gain nothing from a second thread, and lose much waiting for it on a busy machine."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
 
 
 @pytest.fixture(scope="session")

@@ -1,6 +1,7 @@
 """The loop: what it learns, when it stops, what it keeps, and that a killed run ends with the same bits."""
 
 import errno
+import gc
 import itertools
 import math
 import os
@@ -17,6 +18,15 @@ from hone.model import load_backbone, load_classifier
 from hone.train import TRAINABLES, Classify, Contrast, SingleTask, TrainPlan, fit, make_trainable, trained_parameters
 from hone.train.optimiser import make_optimiser, rate_share
 from tiny import LABELS
+
+
+@pytest.fixture(autouse=True, scope="module")
+def quick_collection():
+    """The loop collects garbage at each evaluation; what the libraries hold, some 0.3 s to look through, is set aside here."""
+    gc.collect()
+    gc.freeze()
+    yield
+    gc.unfreeze()
 
 
 def plan(**settings):
