@@ -1,5 +1,6 @@
 """A bench of three topics with words of their own, on an encoder of width 32: small, yet separable."""
 
+import gc
 import random
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -62,8 +63,13 @@ def encoder_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def encoder(encoder_folder: Path) -> Encoder:
-    """The random encoder, in fp32."""
-    return load_encoder(locate_model(str(encoder_folder)), precision="fp32")
+    """That encoder, in fp32. What is imported by now is left out of garbage collections, which training makes at each score."""
+    import peft  # noqa: F401 - so that its many objects are frozen too
+
+    encoder = load_encoder(locate_model(str(encoder_folder)), precision="fp32")
+    gc.collect()
+    gc.freeze()
+    return encoder
 
 
 def rows(counts: Sequence[int], *, seed: int) -> list[Example]:

@@ -8,14 +8,14 @@ from hone.task import load_table
 
 ROWS = 1_000_000
 READ = """
-import resource, sys
+import sys
+from hone.core.device import peak_memory
 from hone.task import load_table
-before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-table = load_table(sys.argv[1])
-after = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+with peak_memory() as peak:
+    table = load_table(sys.argv[1])
 first, last = table.examples[0], table.examples[-1]
 labels = {id(example.label) for example in table.examples}
-print(len(table.examples), len(table.rejected), first.line, last.line, last.text, len(labels), after // 1024)
+print(len(table.examples), len(table.rejected), first.line, last.line, last.text, len(labels), peak.bytes // 2**20)
 """
 
 
