@@ -40,7 +40,7 @@ def trained(name: str, quality, **options) -> Stub:
 
 def bias(finished: Finished) -> list[float]:
     """[setting, share] of the fit that was saved: stubs write them into their head."""
-    predictor = finished.predictor()
+    predictor = finished.predictor("fp32")
     assert isinstance(predictor, VectorPredictor)
     return predictor.scorer.bias.tolist()[:2]  # type: ignore[attr-defined]
 
@@ -228,4 +228,4 @@ def test_what_is_tested_is_read_from_disk(run, tmp_path: Path):
     assert {path.name for path in found.folder.iterdir()} == {"predictor", "outcome.json", "validation.safetensors"}
     shutil.rmtree(found.folder / "predictor")
     with pytest.raises(Exception, match="holds no predictor"):
-        found.predictor()
+        found.predictor("fp32")

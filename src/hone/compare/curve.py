@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from hone.compare.race import Finished
 from hone.compare.records import CurvePoint, LearningCurve
 from hone.core.console import progress
+from hone.core.device import release_memory
 from hone.measure import forecast, paired_interval
 from hone.strategy import Bench, Fitted
 
@@ -64,6 +65,8 @@ def learning_curve(bench: Bench, finished: Finished, *, shares: Sequence[float] 
 
 
 def _refit(part: Bench, finished: Finished) -> Fitted:
+    if finished.strategy.moves_weights:
+        release_memory()
     return finished.strategy.fit(part, finished.outcome.chosen.settings, share=finished.outcome.chosen.share)
 
 

@@ -18,6 +18,7 @@ from hone.core.device import peak_memory, release_memory
 from hone.core.record import Record
 from hone.core.store import replace_folder, write_atomic
 from hone.measure import human_seconds, paired_confusion_interval
+from hone.model import Precision
 from hone.strategy import Bench, Fitted, Predictor, Settings, Strategy, load_predictor
 
 __all__ = ["Finished", "race"]
@@ -59,9 +60,9 @@ class Finished:
     folder: Path
     """Holds `predictor/`."""
 
-    def predictor(self) -> Predictor:
+    def predictor(self, precision: Precision) -> Predictor:
         """The saved predictor, read back: what is tested is what will be used."""
-        return load_predictor(self.folder / "predictor")
+        return load_predictor(self.folder / "predictor", precision=precision)
 
 
 @dataclass

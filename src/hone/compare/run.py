@@ -26,13 +26,13 @@ from hone.compare.settings import CompareSettings, write_settings
 from hone.compare.table import findings_text
 from hone.compare.verdict import Tested, judge, recommend
 from hone.core.console import note, progress
-from hone.core.device import core_count, processor_name, total_memory
+from hone.core.device import core_count, processor_name, release_memory, total_memory
 from hone.core.errors import Usage
 from hone.core.seeds import derive_seed
 from hone.core.store import digest_text, folder_bytes, write_atomic, write_lines
 from hone.evaluate import ask, measure_speed
 from hone.measure import human_count
-from hone.model import Encoder, load_encoder, locate_model
+from hone.model import Encoder, Precision, load_encoder, locate_model
 from hone.strategy import Bench, Effort, Strategy, choose_strategies
 from hone.task import Example, Finding, Task
 
@@ -69,7 +69,7 @@ def compare_rows(settings: CompareSettings) -> Comparison:
             folder / "rejected.jsonl", ({name: getattr(row, name) for name in row.__slots__} for row in prepared.rejected)
         )
     finished = race(bench, strategies, folder / "strategies", embed_seconds=embed_seconds)
-    tested = _test(finished, task, forecast, folder)
+    tested = _test(finished, task, forecast, folder, precision=encoder.reader.precision)
     rows = judge(tested, labels=task.labels, metric=settings.metric, seed=settings.seed)
     curve = _curve(bench, finished, recommend(rows, metric=settings.metric, curve=None).strategy, folder)
     comparison = Comparison(
@@ -203,12 +203,13 @@ def _write_config(settings: CompareSettings, forecast: Forecast, folder: Path) -
     write_atomic(folder / "config.yaml", write_settings(exact))
 
 
-def _test(finished: Sequence[Finished], task: Task, forecast: Forecast, folder: Path) -> list[Tested]:
+def _test(finished: Sequence[Finished], task: Task, forecast: Forecast, folder: Path, *, precision: Precision) -> list[Tested]:
     """Every strategy answers the test rows, once; each answer is written down."""
     tested = []
     with progress("Test rows", len(finished)) as bar:
         for one in finished:
-            predictor = one.predictor()
+            release_memory()
+            predictor = one.predictor(precision)
             answers = ask(predictor, task.split.test)
             speed = measure_speed(predictor, [example.text for example in task.split.test])
             size = folder_bytes(one.folder / "predictor")

@@ -17,7 +17,7 @@ import torch
 from torch import nn
 
 from hone.core.console import Bar
-from hone.core.device import release_memory
+from hone.core.device import return_freed_pages
 from hone.core.errors import Failed
 from hone.model import autocast, token_batches
 from hone.train.checkpoint import Progress, load_checkpoint, save_checkpoint
@@ -158,7 +158,7 @@ def _evaluate(net: nn.Module, score: Score, plan: TrainPlan, progress: Progress)
     """Take the validation score, keep the parameters when it is the best so far, and decide whether to go on."""
     net.eval()
     value = score(net)
-    release_memory()
+    return_freed_pages()
     progress.log.append(
         StepLog(
             step=progress.step,
