@@ -5,7 +5,6 @@ import gc
 import itertools
 import math
 import os
-import pickle
 import random
 import warnings
 from dataclasses import dataclass
@@ -496,13 +495,23 @@ class Trap:
         return (os.mkdir, (self.path,))
 
 
-def test_a_checkpoint_cannot_run_code(tmp_path):
+def test_a_checkpoint_cannot_run_code(tmp_path, capsys):
     sprung = tmp_path / "sprung"
     torch.save({"parameters": Trap(str(sprung))}, tmp_path / "run.checkpoint")
-    with pytest.raises(pickle.UnpicklingError, match=r"[Ww]eights only"), warnings.catch_warnings():
+    with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        fit(**toy(), checkpoint=tmp_path / "run.checkpoint")
+        record = fit(**toy(), checkpoint=tmp_path / "run.checkpoint")
     assert not sprung.exists()
+    assert record.steps == toy()["plan"].steps
+    assert "starts over" in capsys.readouterr().err
+
+
+def test_a_cut_checkpoint_is_told_of_and_training_starts_over(tmp_path, capsys):
+    checkpoint = tmp_path / "run.checkpoint"
+    whole = fit(**toy(checkpoint_seconds=0.0), checkpoint=checkpoint)
+    checkpoint.write_bytes(checkpoint.read_bytes()[:200])
+    assert fit(**toy(), checkpoint=checkpoint).log == whole.log
+    assert "run.checkpoint is damaged" in " ".join(capsys.readouterr().err.split())
 
 
 def test_a_checkpoint_of_another_network_is_not_read(tmp_path):

@@ -13,7 +13,7 @@ from hone.compare.records import CurvePoint, LearningCurve
 from hone.core.console import progress
 from hone.core.device import release_memory
 from hone.measure import forecast, paired_interval
-from hone.strategy import Bench, Fitted
+from hone.strategy import Bench
 
 __all__ = ["learning_curve"]
 
@@ -33,7 +33,7 @@ def learning_curve(bench: Bench, finished: Finished, *, shares: Sequence[float] 
     if not shares:
         return None
     draws = 1 if strategy.moves_weights else DRAWS
-    points, fits = [], []
+    points, answers = [], []
     with progress("Learning curve", len(shares) * draws) as bar:
         for share in shares:
             found = []
@@ -41,14 +41,14 @@ def learning_curve(bench: Bench, finished: Finished, *, shares: Sequence[float] 
                 part = bench.with_train([bench.train[index] for index in _stratified(bench, share, draw)])
                 found.append(_refit(part, finished))
                 bar.advance()
-            fits.append(found)
-            scores = [fitted.score for fitted in found]
+            answers.append(found)
+            scores = [bench.score(validation) for validation in found]
             rows = len(_stratified(bench, share, 0))
             points.append(CurvePoint(rows=rows, value=float(np.mean(scores)), low=min(scores), high=max(scores)))
     everything = bench.score(finished.validation)
     points.append(CurvePoint(rows=len(bench.train), value=everything, low=everything, high=everything))
     full = _right(bench, finished.validation)
-    half = np.mean([_right(bench, fitted.validation) for fitted in fits[-1]], axis=0)
+    half = np.mean([_right(bench, validation) for validation in answers[-1]], axis=0)
     gain = paired_interval(full, half, seed=bench.seed_for("curve"))
     is_half = shares[-1] == SHARES[-1]
     sizes, values = [point.rows for point in points], [point.value for point in points]
@@ -64,10 +64,11 @@ def learning_curve(bench: Bench, finished: Finished, *, shares: Sequence[float] 
     )
 
 
-def _refit(part: Bench, finished: Finished) -> Fitted:
+def _refit(part: Bench, finished: Finished) -> NDArray[np.float64]:
+    """Answers to the validation rows; the network is let go."""
     if finished.strategy.moves_weights:
         release_memory()
-    return finished.strategy.fit(part, finished.outcome.chosen.settings, share=finished.outcome.chosen.share)
+    return finished.strategy.fit(part, finished.outcome.chosen.settings, share=finished.outcome.chosen.share).validation
 
 
 def _right(bench: Bench, probabilities: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -66,6 +66,14 @@ def usable_rows(bench: Bench, *, test_rows: int, budget: float) -> tuple[int, in
     return min(len(bench.train), max(fits - validation, 20 * len(bench.labels), 200)), validation, test
 
 
+def wanted_epochs(rows: int, classes: int) -> float:
+    """Passes after which the validation score has levelled off, where the budget allows: few rows and many classes need more.
+
+    banking77 (77 classes, 7,000 training rows) still gained 1 point from the sixth to the eighth pass.
+    """
+    return min(12.0, max(4.0, 6000 / rows, 800 * classes / rows))
+
+
 def plan_effort(bench: Bench, strategies: Sequence[Strategy], settings: CompareSettings) -> Forecast:
     """Rehearse each strategy and choose epochs and learning rates so that the budget holds.
 
@@ -73,7 +81,7 @@ def plan_effort(bench: Bench, strategies: Sequence[Strategy], settings: CompareS
     """
     rows = len(bench.train)
     batch_rows = settings.batch_rows or (16 if rows < 2000 else 32)
-    wanted = settings.epochs or min(12.0, max(4.0, 6000 / rows))
+    wanted = settings.epochs or wanted_epochs(rows, len(bench.labels))
     bench = replace(bench, effort=Effort(epochs=wanted, arms=3, batch_rows=batch_rows))
     tuned = [strategy for strategy in strategies if strategy.moves_weights]
     with progress("Rehearsing a few training steps", max(len(tuned), 1)) as bar:

@@ -67,16 +67,19 @@ class Finished:
 
 @dataclass
 class _Best:
-    """The best fit of a strategy so far, with all its trials."""
+    """The best fit of a strategy so far, with all its trials. Its predictor lies on disk: a second network need not stand in memory."""
 
+    folder: Path
     trials: list[Trial]
-    fitted: Fitted | None = None
     trial: Trial | None = None
+    validation: NDArray[np.float64] | None = None
 
     def add(self, fitted: Fitted, trial: Trial) -> None:
         self.trials.append(trial)
         if self.trial is None or trial.score > self.trial.score:
-            self.fitted, self.trial = fitted, trial
+            with replace_folder(self.folder) as new:
+                fitted.predictor.save(new)
+            self.trial, self.validation = trial, fitted.validation
 
 
 def race(bench: Bench, strategies: Sequence[Strategy], folder: Path, *, embed_seconds: float) -> list[Finished]:
@@ -125,7 +128,7 @@ def _finish(bench: Bench, strategy: Strategy, short: Finished | None, stopped: s
             shutil.copytree(short.folder, new, dirs_exist_ok=True)
             write_atomic(new / "outcome.json", outcome.to_json())
         return Finished(strategy, outcome, short.validation, folder / strategy.name)
-    best = _Best(trials=list(short.outcome.trials) if short else [])
+    best = _Best(_best_folder(bench, strategy), trials=list(short.outcome.trials) if short else [])
     settings = short.outcome.chosen.settings if short else strategy.candidates(bench)[0]
     best.add(*_fit(bench, strategy, settings, share=1.0))
     return _write(strategy, best, folder)
@@ -133,7 +136,7 @@ def _finish(bench: Bench, strategy: Strategy, short: Finished | None, stopped: s
 
 def _choose(bench: Bench, strategy: Strategy, *, share: float) -> _Best:
     """Fit every candidate and keep the one with the best validation score; the first of equals."""
-    best = _Best(trials=[])
+    best = _Best(_best_folder(bench, strategy), trials=[])
     candidates = strategy.candidates(bench)
     steps = sum(strategy.steps(bench, settings, share=share) for settings in candidates)
     title = f"{strategy.title}, short runs" if strategy.moves_weights else strategy.title
@@ -168,6 +171,10 @@ def _fit(bench: Bench, strategy: Strategy, settings: Settings, *, share: float, 
     return fitted, trial
 
 
+def _best_folder(bench: Bench, strategy: Strategy) -> Path:
+    return bench.work / f"{strategy.name}-best"
+
+
 def _hopeless(bench: Bench, shorts: Sequence[Finished]) -> dict[str, str]:
     """Strategies that even a generous late gain would leave behind the leader, with the reason; all were run equally short."""
     if len(shorts) < 2:
@@ -194,7 +201,7 @@ def _hopeless(bench: Bench, shorts: Sequence[Finished]) -> dict[str, str]:
 
 
 def _write(strategy: Strategy, best: _Best, folder: Path, *, extra: float = 0.0) -> Finished:
-    assert best.fitted is not None and best.trial is not None
+    assert best.validation is not None and best.trial is not None
     peaks = [trial.peak_bytes for trial in best.trials if trial.peak_bytes is not None]
     outcome = Outcome(
         chosen=best.trial,
@@ -206,10 +213,10 @@ def _write(strategy: Strategy, best: _Best, folder: Path, *, extra: float = 0.0)
     from safetensors.numpy import save_file
 
     with replace_folder(folder / strategy.name) as new:
-        best.fitted.predictor.save(new / "predictor")
-        save_file({"probabilities": best.fitted.validation}, new / "validation.safetensors")
+        best.folder.rename(new / "predictor")
+        save_file({"probabilities": best.validation}, new / "validation.safetensors")
         write_atomic(new / "outcome.json", outcome.to_json())
-    return Finished(strategy, outcome, best.fitted.validation, folder / strategy.name)
+    return Finished(strategy, outcome, best.validation, folder / strategy.name)
 
 
 def _tell(finished: Finished) -> None:

@@ -9,6 +9,7 @@ import shutil
 import tempfile
 from collections.abc import Iterable, Iterator
 from pathlib import Path
+from typing import BinaryIO
 
 from hone.core.errors import Failed
 
@@ -17,11 +18,21 @@ __all__ = [
     "digest_text",
     "disk_errors",
     "folder_bytes",
+    "open_atomic",
     "read_lines",
     "replace_folder",
     "write_atomic",
     "write_lines",
 ]
+
+
+def _read_umask() -> int:
+    umask = os.umask(0)  # there is no way to read it but to set it
+    os.umask(umask)
+    return umask
+
+
+_UMASK = _read_umask()  # temporary files are made for their owner alone; what they become is for whom the user says
 
 
 @contextlib.contextmanager
@@ -53,25 +64,32 @@ def _free_space(path: Path) -> str:
     return "unknown space"
 
 
-def write_atomic(path: Path, content: str | bytes) -> None:
-    """Write a file so that a reader, or a kill at any moment, sees the old one or the new one and never a part.
+@contextlib.contextmanager
+def open_atomic(path: Path) -> Iterator[BinaryIO]:
+    """A file to write so that a reader, or a kill at any moment, sees the old one or the new one and never a part.
 
     Raises:
         Failed: the disk is full or not writable.
     """
-    data = content.encode("utf-8") if isinstance(content, str) else content
     with disk_errors(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
         try:
             with os.fdopen(handle, "wb") as file:
-                file.write(data)
+                yield file
                 file.flush()
                 os.fsync(file.fileno())
+            Path(temporary).chmod(0o666 & ~_UMASK)
             Path(temporary).replace(path)
         except BaseException:
             Path(temporary).unlink(missing_ok=True)
             raise
+
+
+def write_atomic(path: Path, content: str | bytes) -> None:
+    """Write a whole file through `open_atomic`."""
+    with open_atomic(path) as file:
+        file.write(content.encode("utf-8") if isinstance(content, str) else content)
 
 
 def write_lines(path: Path, rows: Iterable[dict[str, object]]) -> None:
@@ -94,6 +112,7 @@ def replace_folder(path: Path) -> Iterator[Path]:
         temporary = Path(tempfile.mkdtemp(dir=path.parent, prefix=f".{path.name}."))
         try:
             yield temporary
+            temporary.chmod(0o777 & ~_UMASK)
             _swap(temporary, path)
         except BaseException:
             shutil.rmtree(temporary, ignore_errors=True)

@@ -17,7 +17,7 @@ from hone.strategy.head import fit_linear
 from hone.strategy.predictors import VectorPredictor
 from hone.strategy.scorers import LinearHead
 from hone.strategy.tune import checkpoint_path, effort_settings, make_plan, rehearsal_rows, rehearse, told, training_steps
-from hone.train import Contrast, SingleTask, fit
+from hone.train import Contrast, SingleTask, fit, remove_checkpoint
 
 __all__ = ["Contrastive"]
 
@@ -69,7 +69,7 @@ class Contrastive:
         record = fit(
             net, encoded, plan=plan, objective=objective, mixture=SingleTask(len(encoded)), checkpoint=checkpoint, bar=bar
         )
-        checkpoint.unlink(missing_ok=True)
+        remove_checkpoint(checkpoint)
         encoder = bench.encoder.with_net(net)
         head, answers = self._head(bench, encoder)
         predictor = VectorPredictor(encoder, head, bench.labels, is_own=True)

@@ -16,7 +16,7 @@ from hone.strategy.bench import Bench
 from hone.strategy.contracts import Fitted, Pace, Settings
 from hone.strategy.predictors import NetPredictor, net_probabilities
 from hone.task import Example
-from hone.train import Classify, Objective, SingleTask, TrainPlan, TrainRecord, fit, make_trainable
+from hone.train import Classify, Objective, SingleTask, TrainPlan, TrainRecord, fit, make_trainable, remove_checkpoint
 
 __all__ = ["TUNED", "Tune", "checkpoint_path", "make_plan", "told"]
 
@@ -85,7 +85,7 @@ class Tune:
             bar=bar,
         )
         answers = net_probabilities(net, reader, validation_ids, classes=len(bench.labels))
-        checkpoint.unlink(missing_ok=True)
+        remove_checkpoint(checkpoint)
         return Fitted(
             predictor=NetPredictor(net, reader, bench.labels, trainable=self._trainable, base=bench.encoder.folder),
             settings=settings,

@@ -4,6 +4,7 @@ What moves (`trainable/`) x on what (`mixture`) x toward what (`objective/`) x o
 training, prompting and retrieval alike into predictors.
 """
 
+from hone.train.checkpoint import remove_checkpoint
 from hone.train.contracts import Mixture, Objective, Trainable
 from hone.train.loop import fit
 from hone.train.mixture import SingleTask
@@ -26,5 +27,6 @@ __all__ = [
     "Trainable",
     "fit",
     "make_trainable",
+    "remove_checkpoint",
     "trained_parameters",
 ]
