@@ -6,53 +6,37 @@ Prints a table, or with --json one object with machine, rows, ratios (above 1 we
 false, 3 when the data are missing. In full it takes about an hour and writes benchmarks/results/compare.json.
 """
 
-import argparse
-import datetime
-import json
-import os
 import sys
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 from hone.core.console import note, render_table
-from hone.core.device import core_count, has_fast_bf16, processor_name, total_memory
 from hone.measure import human_seconds
-from labelled_rows import NoData, find_data
+from reporting import headline, holds, run
 
 __all__ = ["main"]
 
 _PARTS = ("speed", "ag_news", "banking77", "start")
-_RESULTS = Path(__file__).resolve().parent / "results"
 
 
 def main() -> int:
     """Measure, print, and say by the exit status whether every check holds."""
-    parser = argparse.ArgumentParser(description="Benchmark hone compare.")
-    parser.add_argument("--quick", action="store_true", help="small, within 5 minutes; accuracy on AG News only")
-    parser.add_argument("--json", action="store_true", help="print one JSON object instead of tables")
-    parser.add_argument(
-        "--data", metavar="FOLDER", help="holds ag_news/ and banking77/; else HONE_BENCH_DATA, else ../shared/data"
+    return run(
+        "compare",
+        measure,
+        tables,
+        about="Benchmark hone compare.",
+        parts=_PARTS,
+        quick="small, within 5 minutes; accuracy on AG News only",
+        needs=("ag_news/test.jsonl", "banking77/train.jsonl", "banking77/test.jsonl"),
+        packages=("hone-lm", "torch", "transformers", "peft"),
     )
-    parser.add_argument("--only", choices=_PARTS, help="measure one part; its results go to results/compare-PART.json")
-    asked = parser.parse_args()
-    try:
-        data = find_data(asked.data)
-    except NoData as error:
-        print(error, file=sys.stderr)
-        return 3
-    result = measure(data, is_quick=asked.quick, only=asked.only)
-    if not asked.quick:
-        _RESULTS.mkdir(exist_ok=True)
-        name = f"compare-{asked.only}.json" if asked.only else "compare.json"
-        (_RESULTS / name).write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")
-    print(json.dumps(result) if asked.json else tables(result))
-    return 0 if all(result["checks"].values()) else 1
 
 
-def measure(data: Path, *, is_quick: bool, only: str | None) -> dict[str, Any]:
-    """The object that --json prints."""
-    machine = _machine()
+def measure(
+    data: Path, *, is_quick: bool, only: str | None
+) -> tuple[list[dict[str, Any]], dict[str, float], dict[str, bool]]:
+    """Rows, ratios and checks."""
     rows: list[dict[str, Any]] = []
     ratios: dict[str, float] = {}
     checks: dict[str, bool] = {}
@@ -72,24 +56,7 @@ def measure(data: Path, *, is_quick: bool, only: str | None) -> dict[str, Any]:
 
         more, held = measure_start()
         rows, checks = rows + more, checks | held
-    return {"machine": machine, "rows": rows, "ratios": ratios, "checks": checks}
-
-
-def _machine() -> dict[str, Any]:
-    import torch
-
-    is_cuda = torch.cuda.is_available()
-    return {
-        "processor": processor_name(),
-        "cores": core_count(),
-        "memory_bytes": total_memory(),
-        "accelerator": torch.cuda.get_device_name() if is_cuda else None,
-        "has_fast_bf16": has_fast_bf16(torch.device("cuda" if is_cuda else "cpu")),
-        "load_average_before": os.getloadavg()[0],
-        "date": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
-        "command": " ".join(["python", "benchmarks/compare.py", *sys.argv[1:]]),
-        "versions": {name: version(name) for name in ("hone-lm", "torch", "transformers", "peft")},
-    }
+    return rows, ratios, checks
 
 
 def tables(result: dict[str, Any]) -> str:
@@ -98,10 +65,9 @@ def tables(result: dict[str, Any]) -> str:
     for row in result["rows"]:
         by_part.setdefault(row["part"], []).append(row)
     made = {"speed": _speed_table, "speed_quality": _end_table, "quality": _quality_table, "start": _start_table}
-    machine = result["machine"]
-    lines = [f"{machine['processor']}, {machine['cores']} cores; {machine['date']}; {machine['command']}"]
+    lines = [headline(result)]
     lines += [table(by_part[part]) for part, table in made.items() if part in by_part]
-    lines.append("\n".join(f"{'holds ' if is_true else 'FAILS '} {name}" for name, is_true in result["checks"].items()))
+    lines.append(holds(result["checks"]))
     return "\n\n".join(lines)
 
 

@@ -24,7 +24,7 @@ from transformers import (
 
 from hone.model import ModelFolder, TextReader, quiet_transformers
 
-__all__ = ["RATES", "TrainerBaseline", "TrainerRecord"]
+__all__ = ["RATES", "Clock", "Rows", "TrainerBaseline", "TrainerRecord"]
 
 RATES = {"full": 5e-5, "lora": 1e-3}
 """Its default for all weights; for LoRA, whose default does not learn within an epoch, the rate that hone starts from too."""
@@ -32,7 +32,7 @@ RATES = {"full": 5e-5, "lora": 1e-3}
 Row = dict[str, Any]
 
 
-class _Clock(TrainerCallback):  # type: ignore[misc]
+class Clock(TrainerCallback):  # type: ignore[misc]
     """Seconds from the first step to the last, without the set-up before and the cleaning up after."""
 
     def __init__(self) -> None:
@@ -59,7 +59,9 @@ class _Counter:
         return self._pad(rows)
 
 
-class _Rows(torch.utils.data.Dataset[Row]):
+class Rows(torch.utils.data.Dataset[Row]):
+    """Rows as a data set of torch."""
+
     def __init__(self, rows: Sequence[Row]) -> None:
         self._rows = rows
 
@@ -104,14 +106,14 @@ class TrainerBaseline:
 
     def train(self, rows: Sequence[Row], *, epochs: int) -> TrainerRecord:
         """Train on rows of `input_ids` and `labels`."""
-        clock, counter = _Clock(), _Counter(self._tokenizer)
+        clock, counter = Clock(), _Counter(self._tokenizer)
         self._trainer(rows, counter, epochs=epochs, callbacks=[clock]).train()
         return TrainerRecord(clock.seconds, counter.rows, counter.tokens)
 
     def predict(self, rows: Sequence[Row]) -> NDArray[np.int64]:
         """Index of the likeliest class per row, [n]."""
         trainer = self._trainer(rows, _Counter(self._tokenizer), epochs=1, callbacks=[])
-        logits = trainer.predict(_Rows(rows)).predictions  # [n, C]
+        logits = trainer.predict(Rows(rows)).predictions  # [n, C]
         return np.asarray(np.asarray(logits).argmax(axis=1), dtype=np.int64)
 
     def _trainer(self, rows: Sequence[Row], counter: _Counter, *, epochs: int, callbacks: list[TrainerCallback]) -> Trainer:
@@ -131,7 +133,7 @@ class TrainerBaseline:
             self.net,
             arguments,
             data_collator=counter,
-            train_dataset=_Rows(rows),
+            train_dataset=Rows(rows),
             callbacks=callbacks,
         )
         trainer.remove_callback(PrinterCallback)  # it would print into the benchmark's own output

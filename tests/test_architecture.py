@@ -13,7 +13,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
 SOURCE = ROOT / "src"
-LAYERS = ("core", "measure", "task", "model", "train", "strategy", "evaluate", "compare", "serve", "cli")
+LAYERS = ("core", "measure", "task", "model", "train", "strategy", "evaluate", "tune", "compare", "serve", "cli")
 FILES = sorted((SOURCE / "hone").rglob("*.py"))
 
 # Which library may be imported where: folders or files below src/hone. What is not named here may be imported anywhere.

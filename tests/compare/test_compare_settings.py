@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from hone.compare.settings import CompareSettings, parse_duration, read_settings, settings_from, write_settings
+from hone.compare.settings import COMPARE, CompareSettings
+from hone.core.configuration import parse_duration, read_settings, settings_from, write_settings
 from hone.core.errors import Usage
 
 EVERYTHING = CompareSettings(
@@ -37,7 +38,7 @@ def written(tmp_path: Path, text: str) -> Path:
 
 def complaint(tmp_path: Path, text: str) -> list[str]:
     with pytest.raises(Usage) as caught:
-        read_settings(written(tmp_path, text), {})
+        read_settings(COMPARE, written(tmp_path, text), {})
     return str(caught.value).splitlines()
 
 
@@ -48,24 +49,24 @@ def test_every_field_differs_from_its_default_in_the_round_trip():
 
 @pytest.mark.parametrize("settings", [EVERYTHING, CompareSettings(data="tickets.csv"), CompareSettings(data="12", label="1.0")])
 def test_what_is_written_is_read_back_the_same(tmp_path: Path, settings: CompareSettings):
-    assert read_settings(written(tmp_path, write_settings(settings)), {}) == settings
+    assert read_settings(COMPARE, written(tmp_path, write_settings(COMPARE, settings)), {}) == settings
 
 
 def test_keys_at_their_defaults_are_left_out():
-    lines = write_settings(CompareSettings(data="tickets.csv", seed=0, metric="accuracy")).splitlines()
-    assert lines == ["# Repeats this comparison: hone compare --config config.yaml", "data: tickets.csv"]
+    lines = write_settings(COMPARE, CompareSettings(data="tickets.csv", seed=0, metric="accuracy")).splitlines()
+    assert lines == ["# Repeats this run: hone compare --config config.yaml", "data: tickets.csv"]
 
 
 def test_names_from_other_tools_mean_the_same(tmp_path: Path):
     text = "data: a.csv\nbase_model: m\nnum_train_epochs: 3\nper_device_train_batch_size: 4\nlabel_column: y\noutput_dir: o\nbudget: 2m\n"
-    assert read_settings(written(tmp_path, text), {}) == CompareSettings(
+    assert read_settings(COMPARE, written(tmp_path, text), {}) == CompareSettings(
         data="a.csv", model="m", epochs=3, batch_rows=4, label="y", out="o", budget_seconds=120
     )
 
 
 def test_one_text_column_and_a_comma_list_are_lists(tmp_path: Path):
     text = "data: a.csv\ntext: subject, body\nstrategies: head\n"
-    settings = read_settings(written(tmp_path, text), {})
+    settings = read_settings(COMPARE, written(tmp_path, text), {})
     assert (settings.text, settings.strategies) == (("subject", "body"), ("head",))
 
 
@@ -98,13 +99,13 @@ def test_a_key_that_is_a_number_is_told_with_its_line(tmp_path: Path):
 
 def test_the_command_line_wins_over_the_file(tmp_path: Path):
     path = written(tmp_path, "data: a.csv\nseed: 1\nmodel: m\n")
-    assert read_settings(path, {"seed": 2, "data": "b.csv"}) == CompareSettings(data="b.csv", seed=2, model="m")
+    assert read_settings(COMPARE, path, {"seed": 2, "data": "b.csv"}) == CompareSettings(data="b.csv", seed=2, model="m")
 
 
 def test_a_wrong_value_of_the_command_line_is_not_blamed_on_the_file(tmp_path: Path):
     path = written(tmp_path, "data: a.csv\nseed: 1\n")
     with pytest.raises(Usage) as caught:
-        read_settings(path, {"seed": -2})
+        read_settings(COMPARE, path, {"seed": -2})
     assert str(caught.value).startswith("'seed' is -2")
 
 
@@ -120,7 +121,7 @@ def test_broken_yaml_is_named_as_such(tmp_path: Path, text: str):
 
 def test_a_missing_file_is_named(tmp_path: Path):
     with pytest.raises(Usage, match=r"no configuration file .*nowhere\.yaml"):
-        read_settings(tmp_path / "nowhere.yaml", {})
+        read_settings(COMPARE, tmp_path / "nowhere.yaml", {})
 
 
 @pytest.mark.parametrize(
@@ -137,7 +138,7 @@ def test_what_is_no_duration_is_refused(text: str):
 
 
 def test_loose_values_need_no_file():
-    assert settings_from({"data": "a.csv", "budget": "1m", "text": ["a", "b"]}) == CompareSettings(
+    assert settings_from(COMPARE, {"data": "a.csv", "budget": "1m", "text": ["a", "b"]}) == CompareSettings(
         data="a.csv", budget_seconds=60, text=("a", "b")
     )
 

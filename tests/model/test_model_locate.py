@@ -9,8 +9,8 @@ import time
 import pytest
 
 from hone.core.errors import BadModel
-from hone.model import load_backbone, load_encoder, load_reader, load_tokenizer, locate_model
-from tiny import save_tokenizer
+from hone.model import load_backbone, load_classifier, load_encoder, load_reader, load_tokenizer, locate_model
+from tiny import LABELS, save_tokenizer
 
 STARTER_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"  # as the Hub shows it for the file
 
@@ -226,9 +226,10 @@ def test_a_model_that_is_no_encoder_is_refused_by_its_kind(tmp_path, kind):
     config = transformers.AutoConfig.for_model(kind, vocab_size=len(tokenizer), **sizes[kind])
     transformers.AutoModel.from_config(config).save_pretrained(tmp_path)
     located = locate_model(str(tmp_path))
-    for load in (load_backbone, load_encoder, load_reader):
+    for load in (load_backbone, load_encoder, lambda folder: load_classifier(folder, LABELS)):
         with pytest.raises(BadModel, match=f"is a {kind} model, not an encoder.*--model"):
             load(located)
+    assert load_reader(located).tokenize(["?"]) == [tokenizer("?")["input_ids"]]  # reading texts is no matter of the kind
 
 
 def test_weights_of_another_configuration_are_refused(folder):

@@ -14,7 +14,17 @@ import torch
 
 from hone.core.errors import Failed
 from hone.model import load_backbone, load_classifier
-from hone.train import TRAINABLES, Classify, Contrast, SingleTask, TrainPlan, fit, make_trainable, trained_parameters
+from hone.train import (
+    TRAINABLES,
+    Classify,
+    Contrast,
+    SingleTask,
+    StartingPoint,
+    TrainPlan,
+    fit,
+    make_trainable,
+    trained_parameters,
+)
 from hone.train.optimiser import make_optimiser, rate_share
 from tiny import LABELS
 
@@ -54,6 +64,9 @@ class Regression:
     def encode(self, examples):
         return examples
 
+    def collate(self, items):
+        return items
+
     def loss(self, net, batch):
         self.seen.append([item.x for item in batch])
         x = torch.tensor([[item.x] for item in batch])
@@ -89,17 +102,31 @@ def test_a_tiny_set_is_learnt_by_heart(name, located, reader, examples):
     torch.manual_seed(0)
     net = make_trainable(name).prepare(load_classifier(located("modernbert" if name != "bias" else "bert"), LABELS))
     objective = Classify(LABELS, reader)
-    rate = {"full": 3e-3, "lora": 2e-2, "adapter": 2e-2, "bias": 5e-2, "head": 0.3}[name]
-    encoded = objective.encode(examples)
+    rate = {
+        "full": 3e-3,
+        "lora": 2e-2,
+        "adapter": 2e-2,
+        "bias": 5e-2,
+        "head": 0.3,
+        "top": 3e-3,
+        "ia3": 0.1,
+        "prompt": 0.1,
+        "prefix": 0.1,
+    }[name]
+    encoded, start = objective.encode(examples), StartingPoint(net)
+    head_rate = rate if name == "head" else 2e-2
     fit(
         net,
         encoded,
-        plan=plan(learning_rate=rate, head_learning_rate=max(rate, 2e-2), steps=150, batch_rows=12, weight_decay=0.0),
+        plan=plan(learning_rate=rate, head_learning_rate=head_rate, steps=150, batch_rows=12, weight_decay=0.0),
         objective=objective,
         mixture=SingleTask(len(encoded)),
     )
     loss, count = objective.loss(net.eval(), encoded)
     assert loss.item() / count < 0.05
+    with start.put_back(net):
+        by_the_head_alone = objective.loss(net, encoded)[0].item() / count
+    assert name == "head" or by_the_head_alone > 0.15
 
 
 # order
@@ -524,14 +551,20 @@ def test_a_checkpoint_of_another_network_is_not_read(tmp_path):
 
 
 def test_the_bar_moves_once_a_step():
-    moves = []
+    moves, notes = [], []
 
     class Bar:
         def advance(self, amount=1):
             moves.append(amount)
 
-    fit(**toy(steps=7), bar=Bar())
+        def describe(self, text):
+            notes.append(text)
+
+    events = []
+    fit(**toy(steps=7), bar=Bar(), listener=events.append)
     assert sum(moves) == 7
+    assert [note.split(",")[0] for note in notes] == [f"loss {event.loss:.3f}" for event in events]
+    assert all(note.endswith(" tokens/s") for note in notes) and len(set(notes)) > 1
 
 
 def test_everything_promised_is_there():

@@ -126,11 +126,38 @@ def test_a_divided_batch_gives_the_step_of_the_undivided_one(family, located, ex
     folder = located(family)
     objective = Classify(LABELS, load_reader(folder, precision="fp32", device=CPU))
     rows = objective.encode([*examples, Example("late " * 25, "lost", "x", 2)])
-    _, whole, one = step_gradients(folder, objective, rows, forward_tokens=100_000)
+    plain, passes = objective.loss, []
+    objective.loss = lambda net, batch: passes.append([row.length for row in batch]) or plain(net, batch)
+    net, whole, one = step_gradients(folder, objective, rows, forward_tokens=100_000)
+    assert [len(lengths) for lengths in passes] == [len(rows)]
+    passes.clear()
     _, parts, divided = step_gradients(folder, objective, rows, forward_tokens=forward_tokens)
     assert_same(parts, whole)
     assert one.tokens_seen == divided.tokens_seen == sum(row.length for row in rows)
-    assert one.padding > divided.padding and (forward_tokens > 1 or divided.padding == 0)
+    assert len(passes) > 1 and len({len(lengths) for lengths in passes}) > (forward_tokens > 1)
+    if net.packs:
+        assert all(sum(lengths) <= forward_tokens or len(lengths) == 1 for lengths in passes)
+        assert one.padding == divided.padding == 0
+    else:
+        assert all(len(lengths) * max(lengths) <= forward_tokens or len(lengths) == 1 for lengths in passes)
+        assert one.padding > divided.padding and (forward_tokens > 1 or divided.padding == 0)
+
+
+def test_all_but_deberta_are_read_without_padding(family, located):
+    assert classifier(located(family)).packs == (family != "deberta-v2")
+
+
+@pytest.mark.parametrize("how", ["mean", "cls"])
+def test_packed_and_padded_answers_agree(family, located, how):
+    folder = located(family)
+    net = classifier(folder).eval()
+    net.pooling = how
+    rows = load_reader(folder, precision="fp32", device=CPU).tokenize([*SENTENCES, "?", "late " * 25])
+    with torch.no_grad():
+        first = net(rows)
+        net.start = None
+        torch.testing.assert_close(net(rows), first, atol=1e-5, rtol=1e-4)
+    assert first.std() > 0.01
 
 
 def test_the_step_is_that_of_the_mean_over_the_batch(located, reader, examples):
@@ -183,7 +210,7 @@ def test_the_contrastive_loss_equals_khoslas_equation_2(located, reader, tempera
     objective = Contrast([f"class {index}" for index in range(5)], reader, pooling=pooling, temperature=temperature)
     encoded = objective.encode(rows)
     net = backbone(located())
-    loss, count = objective.loss(net, encoded)
+    loss, count = objective.loss(net, objective.collate(encoded))
     doubled = [*encoded, *encoded]
     with torch.no_grad():
         ids, mask = reader.pad([row.ids for row in doubled])
@@ -196,7 +223,7 @@ def test_a_class_with_one_row_is_its_own_partner_and_its_loss_is_finite(located,
     rows = [Example(SENTENCES[0], "late", "f", 1), Example(SENTENCES[1], "lost", "f", 2), Example(SENTENCES[2], "lost", "f", 3)]
     objective = Contrast(LABELS, reader, pooling="mean")
     net = backbone(located())
-    loss, count = objective.loss(net, objective.encode(rows))
+    loss, count = objective.loss(net, objective.collate(objective.encode(rows)))
     loss.backward()
     assert count == 6 and math.isfinite(loss.item())
     assert all(torch.isfinite(gradient).all() for gradient in gradients(net).values())
@@ -204,7 +231,8 @@ def test_a_class_with_one_row_is_its_own_partner_and_its_loss_is_finite(located,
 
 def test_a_batch_of_one_class_only_has_a_finite_loss(located, reader):
     objective = Contrast(LABELS, reader, pooling="mean")
-    loss, _ = objective.loss(backbone(located()), objective.encode([Example(text, "late", "f", 1) for text in SENTENCES]))
+    encoded = objective.encode([Example(text, "late", "f", 1) for text in SENTENCES])
+    loss, _ = objective.loss(backbone(located()), objective.collate(encoded))
     assert math.isfinite(loss.item())
 
 
@@ -213,8 +241,8 @@ def test_a_row_is_never_its_own_partner_where_its_class_has_others(reader):
     encoded = objective.encode([Example(text, "late", "f", 1) for text in SENTENCES[:3]])
     torch.manual_seed(0)
     for item in encoded:
-        partners = [objective._partner(item) for _ in range(60)]
-        assert all(partner is not item for partner in partners) and len({id(partner) for partner in partners}) == 2
+        others = [[row for row in objective.collate([item]) if row is not item] for _ in range(60)]
+        assert all(len(partners) == 1 for partners in others) and len({id(partners[0]) for partners in others}) == 2
 
 
 def test_pairs_of_5000_rows_are_drawn_and_not_listed(located, reader):
@@ -222,10 +250,10 @@ def test_pairs_of_5000_rows_are_drawn_and_not_listed(located, reader):
     objective = Contrast(LABELS, reader, pooling="mean")
     encoded = objective.encode(rows)
     net = backbone(located())
-    objective.loss(net, encoded[:8])
+    objective.loss(net, objective.collate(encoded[:8]))
     started = time.perf_counter()
     tracemalloc.start()
-    _, count = objective.loss(net, encoded[:8])
+    _, count = objective.loss(net, objective.collate(encoded[:8]))
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     assert count == 16 and peak < 1_000_000 and time.perf_counter() - started < 5
@@ -239,7 +267,7 @@ def test_a_contrastive_batch_is_never_divided(located, reader, examples):
     objective.loss = lambda net, batch: sizes.append(len(batch)) or plain(net, batch)
     plan = TrainPlan(learning_rate=1e-4, head_learning_rate=1e-4, steps=2, batch_rows=6, forward_tokens=1, evaluations=0)
     fit(load_backbone(located()), encoded, plan=plan, objective=objective, mixture=SingleTask(len(encoded)))
-    assert sizes == [6, 6]
+    assert sizes == [12, 12]  # each row with its partner
 
 
 def test_contrastive_steps_bring_a_class_together(located, reader, examples):
@@ -247,8 +275,8 @@ def test_contrastive_steps_bring_a_class_together(located, reader, examples):
     objective = Contrast(LABELS, reader, pooling="mean")
     encoded = objective.encode(examples)
     torch.manual_seed(0)
-    before = objective.loss(net.eval(), encoded)[0].item()
+    before = objective.loss(net.eval(), objective.collate(encoded))[0].item()
     plan = TrainPlan(learning_rate=3e-3, head_learning_rate=3e-3, steps=30, batch_rows=12, evaluations=0)
     fit(net, encoded, plan=plan, objective=objective, mixture=SingleTask(len(encoded)))
     torch.manual_seed(0)
-    assert objective.loss(net.eval(), encoded)[0].item() < before - 10
+    assert objective.loss(net.eval(), objective.collate(encoded))[0].item() < before - 10

@@ -22,11 +22,12 @@ def command(data: str, as_json: bool, **options: Any) -> None:
 
     from hone.compare import findings_text
     from hone.compare.prepare import look_closer, prepare
-    from hone.compare.settings import settings_from
+    from hone.compare.settings import COMPARE
+    from hone.core.configuration import settings_from
     from hone.core.console import result
     from hone.model import load_encoder, locate_model
 
-    settings = settings_from({"data": data, **given(**options)})
+    settings = settings_from(COMPARE, {"data": data, **given(**options)})
     prepared = prepare(settings)
     task = look_closer(prepared.task, load_encoder(locate_model(settings.model)), seed=settings.seed)
     if as_json:

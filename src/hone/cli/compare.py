@@ -37,7 +37,8 @@ def command(config: Path | None, budget: str | None, as_json: bool, quiet: bool,
     Answers with one table (quality with intervals, cost) and one recommendation, and writes a run folder
     with a report and the winner, ready for `hone predict`.
     """
-    from hone.compare.settings import parse_duration, read_settings, settings_from
+    from hone.compare.settings import COMPARE
+    from hone.core.configuration import parse_duration, read_settings, settings_from
     from hone.core.console import result, set_quiet
     from hone.core.errors import Usage
 
@@ -47,7 +48,7 @@ def command(config: Path | None, budget: str | None, as_json: bool, quiet: bool,
         named["budget_seconds"] = parse_duration(budget)
     if config is None and "data" not in named:
         raise Usage("Name the data: hone compare tickets.csv, or a configuration: hone compare --config config.yaml.")
-    settings = read_settings(config, named) if config else settings_from(named)
+    settings = read_settings(COMPARE, config, named) if config else settings_from(COMPARE, named)
     from hone.compare import comparison_table
     from hone.compare.run import compare_rows
 

@@ -9,8 +9,9 @@ from hone.compare.bundle import Bundle
 from hone.compare.records import Comparison
 from hone.compare.report import render_report
 from hone.compare.run import compare_rows
-from hone.compare.settings import settings_from
+from hone.compare.settings import COMPARE
 from hone.compare.table import comparison_table
+from hone.core.configuration import settings_from
 from hone.core.store import write_atomic
 
 __all__ = ["Compared", "compare"]
@@ -38,4 +39,4 @@ class Compared:
 
 def compare(data: str, **settings: Any) -> Compared:
     """Run every way of adapting a model on the rows of a file or Hub data set; see `hone.compare`."""
-    return Compared(compare_rows(settings_from({"data": str(data), **settings})))
+    return Compared(compare_rows(settings_from(COMPARE, {"data": str(data), **settings})))

@@ -47,8 +47,8 @@ def learning_curve(bench: Bench, finished: Finished, *, shares: Sequence[float] 
             points.append(CurvePoint(rows=rows, value=float(np.mean(scores)), low=min(scores), high=max(scores)))
     everything = bench.score(finished.validation)
     points.append(CurvePoint(rows=len(bench.train), value=everything, low=everything, high=everything))
-    full = _right(bench, finished.validation)
-    half = np.mean([_right(bench, validation) for validation in answers[-1]], axis=0)
+    full = bench.is_right(finished.validation)
+    half = np.mean([bench.is_right(validation) for validation in answers[-1]], axis=0)
     gain = paired_interval(full, half, seed=bench.seed_for("curve"))
     is_half = shares[-1] == SHARES[-1]
     sizes, values = [point.rows for point in points], [point.value for point in points]
@@ -69,10 +69,6 @@ def _refit(part: Bench, finished: Finished) -> NDArray[np.float64]:
     if finished.strategy.moves_weights:
         release_memory()
     return finished.strategy.fit(part, finished.outcome.chosen.settings, share=finished.outcome.chosen.share).validation
-
-
-def _right(bench: Bench, probabilities: NDArray[np.float64]) -> NDArray[np.float64]:
-    return np.asarray(probabilities.argmax(axis=1) == bench.validation_targets, dtype=np.float64)
 
 
 def _stratified(bench: Bench, share: float, draw: int) -> list[int]:

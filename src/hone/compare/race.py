@@ -74,9 +74,10 @@ class _Best:
     trial: Trial | None = None
     validation: NDArray[np.float64] | None = None
 
-    def add(self, fitted: Fitted, trial: Trial) -> None:
+    def add(self, fitted: Fitted, trial: Trial, *, margin: float = 0.0) -> None:
+        """Keep the fit when it is better by more than the margin than what is kept."""
         self.trials.append(trial)
-        if self.trial is None or trial.score > self.trial.score:
+        if self.trial is None or trial.score > self.trial.score + margin:
             with replace_folder(self.folder) as new:
                 fitted.predictor.save(new)
             self.trial, self.validation = trial, fitted.validation
@@ -142,7 +143,8 @@ def _choose(bench: Bench, strategy: Strategy, *, share: float) -> _Best:
     title = f"{strategy.title}, short runs" if strategy.moves_weights else strategy.title
     with progress(title, max(steps, len(candidates))) as bar:
         for settings in candidates:
-            best.add(*_fit(bench, strategy, settings, share=share, bar=bar if steps else None))
+            fitted, trial = _fit(bench, strategy, settings, share=share, bar=bar if steps else None)
+            best.add(fitted, trial, margin=_noise(bench, fitted, best) if share < 1 else 0.0)
             if not steps:
                 bar.advance()
     return best
@@ -169,6 +171,17 @@ def _fit(bench: Bench, strategy: Strategy, settings: Settings, *, share: float, 
         note=fitted.note,
     )
     return fitted, trial
+
+
+def _noise(bench: Bench, fitted: Fitted, best: _Best) -> float:
+    """Standard error of the difference in accuracy to the best so far; candidates stand in order of belief.
+
+    A short run favours high learning rates, which a full run does not need: to overtake, one must lead by more than chance.
+    """
+    if best.validation is None:
+        return 0.0
+    right, other = (bench.is_right(answers).astype(np.float64) for answers in (fitted.validation, best.validation))
+    return float((right - other).std() / np.sqrt(len(right)))
 
 
 def _best_folder(bench: Bench, strategy: Strategy) -> Path:

@@ -4,7 +4,6 @@ The same settings on the same rows lead to the same folder, where what is finish
 """
 
 import datetime
-import re
 import shlex
 import shutil
 import time
@@ -22,14 +21,14 @@ from hone.compare.prepare import Prepared, look_closer, prepare
 from hone.compare.race import Finished, race
 from hone.compare.records import Comparison, Data, LearningCurve, Machine, Mistake, ModelInfo, TaskInfo
 from hone.compare.report import render_report
-from hone.compare.settings import CompareSettings, write_settings
+from hone.compare.settings import COMPARE, CompareSettings
 from hone.compare.table import findings_text
 from hone.compare.verdict import Tested, judge, recommend
+from hone.core.configuration import write_settings
 from hone.core.console import note, progress
 from hone.core.device import core_count, processor_name, release_memory, total_memory
-from hone.core.errors import Usage
 from hone.core.seeds import derive_seed
-from hone.core.store import digest_text, folder_bytes, write_atomic, write_lines
+from hone.core.store import claim_folder, digest_text, folder_bytes, write_atomic, write_lines
 from hone.evaluate import ask, measure_speed
 from hone.measure import human_count
 from hone.model import Encoder, Precision, load_encoder, locate_model
@@ -99,18 +98,7 @@ def compare_rows(settings: CompareSettings) -> Comparison:
 def _run_folder(settings: CompareSettings, task: Task, encoder: Encoder) -> Path:
     """The run's folder; one that holds another run is refused."""
     asked = settings.model_dump_json(exclude={"out", "strategies"})
-    key = digest_text(asked, task.split.digest, encoder.folder.sha256)
-    stem = re.sub(r"[^A-Za-z0-9_-]+", "-", Path(settings.data).stem).strip("-") or "data"
-    folder = Path(settings.out) if settings.out else Path("runs") / f"{stem}-{key[:8]}"
-    stamp = folder / "run.key"
-    if stamp.exists() and stamp.read_text(encoding="utf-8") != key:
-        raise Usage(
-            f"{folder} holds a comparison with other rows or settings. Name another folder with --out, or remove it to start anew."
-        )
-    if not stamp.exists() and folder.exists() and any(folder.iterdir()):
-        raise Usage(f"{folder} is not empty and holds no comparison. Name another folder with --out.")
-    write_atomic(stamp, key)
-    return folder
+    return claim_folder(settings.out, settings.data, key=digest_text(asked, task.split.digest, encoder.folder.sha256))
 
 
 def _bench(task: Task, encoder: Encoder, settings: CompareSettings, folder: Path) -> Bench:
@@ -200,7 +188,7 @@ def _write_config(settings: CompareSettings, forecast: Forecast, folder: Path) -
     exact = settings.model_copy(
         update={"epochs": forecast.epochs, "arms": forecast.arms, "batch_rows": forecast.batch_rows, "out": None}
     )
-    write_atomic(folder / "config.yaml", write_settings(exact))
+    write_atomic(folder / "config.yaml", write_settings(COMPARE, exact))
 
 
 def _test(finished: Sequence[Finished], task: Task, forecast: Forecast, folder: Path, *, precision: Precision) -> list[Tested]:

@@ -5,15 +5,17 @@ import errno
 import hashlib
 import json
 import os
+import re
 import shutil
 import tempfile
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import BinaryIO
 
-from hone.core.errors import Failed
+from hone.core.errors import Failed, Usage
 
 __all__ = [
+    "claim_folder",
     "digest_file",
     "digest_text",
     "disk_errors",
@@ -117,6 +119,27 @@ def replace_folder(path: Path) -> Iterator[Path]:
         except BaseException:
             shutil.rmtree(temporary, ignore_errors=True)
             raise
+
+
+def claim_folder(out: str | None, data: str, *, key: str) -> Path:
+    """The folder of a run: the one asked for, else `runs/` and a name made of the data's name and the key.
+
+    Args:
+        key: digest of everything that decides the run's results; the same key goes on where a run stopped.
+    Raises:
+        Usage: the folder holds another run, or other files.
+    """
+    stem = re.sub(r"[^A-Za-z0-9_-]+", "-", Path(data).stem).strip("-") or "data"
+    folder = Path(out) if out else Path("runs") / f"{stem}-{key[:8]}"
+    stamp = folder / "run.key"
+    if stamp.exists() and stamp.read_text(encoding="utf-8") != key:
+        raise Usage(
+            f"{folder} holds a run with other rows or settings. Name another folder with --out, or remove it to start anew."
+        )
+    if not stamp.exists() and folder.exists() and any(folder.iterdir()):
+        raise Usage(f"{folder} is not empty and holds no run. Name another folder with --out.")
+    write_atomic(stamp, key)
+    return folder
 
 
 def _swap(new: Path, path: Path) -> None:

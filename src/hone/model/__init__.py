@@ -5,33 +5,58 @@ The only folder that talks to transformers (with `hone.train` where training nee
 
 from hone.model.arithmetic import Precision, autocast, resolve_precision
 from hone.model.batches import pad, token_batches
-from hone.model.classifier import PooledClassifier, load_classifier, load_head, save_head
+from hone.model.classifier import (
+    HeadedNetwork,
+    PooledClassifier,
+    TokenClassifier,
+    load_classifier,
+    load_head,
+    save_head,
+)
 from hone.model.encoder import EVALUATION_TOKENS, Encoder, Pooling, Vectors, load_encoder, pool, write_pooling
-from hone.model.loading import load_backbone, load_tokenizer, quiet_transformers
+from hone.model.language import Head, LanguageModel, Seq2SeqModel, TextModel, load_language_model
+from hone.model.loading import Family, family, load_backbone, load_tokenizer, quiet_transformers, read_config
 from hone.model.locate import STARTERS, ModelFolder, locate_model
+from hone.model.network import Network, Rows
 from hone.model.reader import TextReader, load_reader
+from hone.model.render import PLAIN_TEMPLATE, Rendered, Renderer
 
 __all__ = [
     "EVALUATION_TOKENS",
+    "PLAIN_TEMPLATE",
     "STARTERS",
     "Encoder",
+    "Family",
+    "Head",
+    "HeadedNetwork",
+    "LanguageModel",
     "ModelFolder",
+    "Network",
     "PooledClassifier",
     "Pooling",
     "Precision",
+    "Rendered",
+    "Renderer",
+    "Rows",
+    "Seq2SeqModel",
+    "TextModel",
     "TextReader",
+    "TokenClassifier",
     "Vectors",
     "autocast",
+    "family",
     "load_backbone",
     "load_classifier",
     "load_encoder",
     "load_head",
+    "load_language_model",
     "load_reader",
     "load_tokenizer",
     "locate_model",
     "pad",
     "pool",
     "quiet_transformers",
+    "read_config",
     "resolve_precision",
     "save_head",
     "token_batches",

@@ -23,17 +23,22 @@ def pad(rows: Sequence[Sequence[int]], *, pad_id: int, device: torch.device | No
     return ids.to(device), mask.to(device)
 
 
-def token_batches(lengths: Sequence[int], *, max_tokens: int) -> list[list[int]]:
+def token_batches(lengths: Sequence[int], *, max_tokens: int, is_packed: bool = False) -> list[list[int]]:
     """Row indices in batches, longest first so that memory is at its peak at once and not at the end.
 
     Args:
         lengths: tokens per row. max_tokens: bound on rows times longest row; a longer row stands alone.
+        is_packed: rows stand one after the other, so the bound is on their tokens.
     """
     order = sorted(range(len(lengths)), key=lambda index: -lengths[index])
     batches: list[list[int]] = []
+    filled = 0
     for index in order:
-        if batches and (len(batches[-1]) + 1) * lengths[batches[-1][0]] <= max_tokens:
+        cost = lengths[index] if is_packed else lengths[batches[-1][0] if batches else index]
+        if batches and filled + cost <= max_tokens:
             batches[-1].append(index)
+            filled += cost
         else:
             batches.append([index])
+            filled = lengths[index]
     return batches

@@ -1,4 +1,4 @@
-"""An encoder with a classification head: pooled sentence vector, one linear layer.
+"""An encoder with a new head: one answer per text (pooled sentence vector, one linear layer) or one per token.
 
 Pooling is the model's own (its makers trained it so), where transformers' classification classes always read the first token: on 516 rows
 of the example data this reached in 3 epochs what those reached in 5 (docs/log.md). The backbone keeps its own file
@@ -12,37 +12,71 @@ from pathlib import Path
 import torch
 from torch import nn
 
-from hone.model.encoder import Pooling, pool, read_pooling
+from hone.model.encoder import Pooling, read_pooling
 from hone.model.loading import load_backbone
 from hone.model.locate import ModelFolder
+from hone.model.network import Network, Rows
 
-__all__ = ["PooledClassifier", "load_classifier", "load_head", "save_head"]
+__all__ = ["HeadedNetwork", "PooledClassifier", "TokenClassifier", "load_classifier", "load_head", "save_head"]
 
 HEAD_FILE = "head.safetensors"
 
 
-class PooledClassifier(nn.Module):
-    """Token ids [B, T] and mask to logits [B, C]."""
+class HeadedNetwork(Network):
+    """An encoder with a linear layer of hone's own, `classifier`, drawn from torch's generator."""
 
-    def __init__(self, backbone: nn.Module, *, pooling: Pooling, labels: Sequence[str], dropout: float = 0.1) -> None:
-        super().__init__()
+    def __init__(self, backbone: nn.Module, *, outputs: int, dropout: float = 0.1) -> None:
+        super().__init__(backbone, pad_id=self.base_pad_id(backbone))
         width = int(backbone.config.hidden_size)  # type: ignore[union-attr, arg-type]
-        self.backbone = backbone
-        self.pooling: Pooling = pooling
-        self.scale = math.sqrt(width) / 2  # a unit vector has entries of 1 / sqrt(width): too small for a linear layer to move on
         self.dropout = nn.Dropout(dropout)
-        self.classifier = nn.Linear(width, len(labels))
+        self.classifier = nn.Linear(width, outputs)
         nn.init.normal_(self.classifier.weight, std=0.02)
         nn.init.zeros_(self.classifier.bias)
 
-    def forward(self, tokens: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
+    @staticmethod
+    def base_pad_id(backbone: nn.Module) -> int:
+        """The id that the architecture itself knows as padding."""
+        return int(getattr(backbone.config, "pad_token_id", None) or 0)
+
+
+class PooledClassifier(HeadedNetwork):
+    """Rows to logits [B, C], one answer per row."""
+
+    def __init__(self, backbone: nn.Module, *, pooling: Pooling, labels: Sequence[str], dropout: float = 0.1) -> None:
+        super().__init__(backbone, outputs=len(labels), dropout=dropout)
+        self.pooling: Pooling = pooling
+        # A unit vector has entries of 1 / sqrt(width): too small for a linear layer to move on.
+        self.scale = math.sqrt(self.classifier.in_features) / 2
+
+    def forward(self, rows: Rows) -> torch.Tensor:
         """Logits in the arithmetic of the caller's autocast."""
-        pooled = pool(self.backbone, tokens, mask, how=self.pooling) * self.scale  # [B, D]
-        logits: torch.Tensor = self.classifier(self.dropout(pooled))
+        states = self.states(rows).float()  # [T, D]
+        lengths = torch.tensor([len(row) for row in rows], device=states.device)
+        if self.pooling == "cls":
+            pooled = states[lengths.cumsum(0) - lengths]
+        else:
+            owner = torch.repeat_interleave(torch.arange(len(rows), device=states.device), lengths)
+            pooled = states.new_zeros(len(rows), states.shape[1]).index_add(0, owner, states) / lengths[:, None]
+        vectors = nn.functional.normalize(pooled, dim=-1) * self.scale
+        logits: torch.Tensor = self.classifier(self.dropout(vectors))
         return logits
 
 
-def load_classifier(folder: ModelFolder, labels: Sequence[str]) -> PooledClassifier:
+class TokenClassifier(HeadedNetwork):
+    """Rows to logits [N, C], one answer per token asked for."""
+
+    def __init__(self, backbone: nn.Module, *, labels: Sequence[str], dropout: float = 0.1) -> None:
+        super().__init__(backbone, outputs=len(labels), dropout=dropout)
+
+    def forward(self, rows: Rows, places: Sequence[int]) -> torch.Tensor:
+        """Logits at `places`, N indices into the tokens of all rows, row after row."""
+        states = self.states(rows)
+        chosen = states[torch.tensor(places, device=states.device)]
+        logits: torch.Tensor = self.classifier(self.dropout(chosen))
+        return logits
+
+
+def load_classifier(folder: ModelFolder, labels: Sequence[str], *, per_token: bool = False) -> HeadedNetwork:
     """The encoder in a folder with a new head, drawn from torch's generator; in fp32.
 
     Raises:
@@ -51,10 +85,12 @@ def load_classifier(folder: ModelFolder, labels: Sequence[str]) -> PooledClassif
     backbone = load_backbone(folder)
     backbone.config.id2label = dict(enumerate(labels))  # type: ignore[union-attr]
     backbone.config.label2id = {label: index for index, label in enumerate(labels)}  # type: ignore[union-attr]
+    if per_token:
+        return TokenClassifier(backbone, labels=labels)
     return PooledClassifier(backbone, pooling=read_pooling(folder.path), labels=labels)
 
 
-def save_head(net: PooledClassifier, folder: Path) -> None:
+def save_head(net: HeadedNetwork, folder: Path) -> None:
     """Write the head's weight [C, D] and bias [C]."""
     from safetensors.torch import save_file
 
@@ -62,7 +98,7 @@ def save_head(net: PooledClassifier, folder: Path) -> None:
     save_file(dict(net.classifier.state_dict()), folder / HEAD_FILE)
 
 
-def load_head(net: PooledClassifier, folder: Path) -> None:
+def load_head(net: HeadedNetwork, folder: Path) -> None:
     """Read a saved head into a network with as many classes."""
     from safetensors.torch import load_file
 

@@ -6,21 +6,38 @@ import logging
 import os
 import warnings
 from collections.abc import Iterator, Sequence
-from typing import Any
+from typing import Any, Literal
 
 from torch import nn
 
-from hone.core.errors import BadModel
+from hone.core.errors import BadModel, Usage, need
 from hone.model.locate import ModelFolder
 
-__all__ = ["context_length", "load_backbone", "load_tokenizer", "quiet_transformers"]
+__all__ = [
+    "Family",
+    "Held",
+    "context_length",
+    "family",
+    "load_backbone",
+    "load_pretrained",
+    "load_tokenizer",
+    "quiet_transformers",
+    "read_config",
+]
 
+Held = Literal["plain", "4bit", "8bit"]
+Family = Literal["encoder", "decoder", "encoder-decoder"]
+
+_A: dict[Family, str] = {"encoder": "an encoder", "decoder": "a decoder", "encoder-decoder": "an encoder-decoder"}
+_FAMILY_OF_HEAD: dict[str, Family] = {"causal": "decoder", "masked": "encoder", "seq2seq": "encoder-decoder"}
+_CLASS_OF_HEAD = {"causal": "AutoModelForCausalLM", "masked": "AutoModelForMaskedLM", "seq2seq": "AutoModelForSeq2SeqLM"}
 _LONG = 1_000_000  # tokenizers without a limit say 1e30
 # Their positions count from pad id + 1 (create_position_ids_from_input_ids), so the table holds two rows that no token uses.
 _OFFSET_POSITIONS = {
     *("camembert", "data2vec-text", "esm", "ibert", "longformer", "luke", "mpnet"),
     *("roberta", "roberta-prelayernorm", "xlm-roberta", "xlm-roberta-xl", "xmod"),
 }
+_RELATIVE_POSITIONS = {"t5", "mt5", "umt5", "longt5", "switch_transformers"}  # their n_positions bounds nothing
 
 
 @contextlib.contextmanager
@@ -62,27 +79,74 @@ def load_backbone(folder: ModelFolder) -> nn.Module:
     Raises:
         BadModel: it is not an encoder, or its weights do not fit its configuration.
     """
-    from transformers import AutoModel
+    _check_encoder(folder, read_config(folder))
+    net: nn.Module = _from_pretrained(folder, "AutoModel")
+    for name, parameter in net.named_parameters():
+        parameter.requires_grad = not name.startswith("pooler.")  # hone pools by itself: nothing would ever move there
+    return net
 
-    _encoder_config(folder)
+
+def load_pretrained(folder: ModelFolder, head: str, *, held: Held = "plain") -> Any:
+    """The network with its output layer over the vocabulary, in evaluation mode.
+
+    Args:
+        head: causal, masked or seq2seq. held: fp32, or quantised by bitsandbytes (QLoRA, https://arxiv.org/abs/2305.14314).
+    Raises:
+        BadModel: the architecture has no such form, or its weights do not fit its configuration.
+    """
+    config = read_config(folder)
+    has = family(config)
+    wanted = _FAMILY_OF_HEAD[head]
+    if has != wanted:
+        raise BadModel(
+            f"'{folder.name}' is a {config.model_type} model, {_A[has]}; this training needs {_A[wanted]}. Name another with --model."
+        )
+    return _from_pretrained(folder, _CLASS_OF_HEAD[head], **_quantised(held))
+
+
+def _from_pretrained(folder: ModelFolder, class_name: str, **options: Any) -> Any:
+    import transformers
+
     with quiet_transformers(), _clear_errors(folder, "weights"):
-        net, report = AutoModel.from_pretrained(
-            folder.path, local_files_only=True, use_safetensors=True, dtype="float32", output_loading_info=True
+        net, report = getattr(transformers, class_name).from_pretrained(
+            folder.path, local_files_only=True, use_safetensors=True, output_loading_info=True, **({"dtype": "float32"} | options)
         )
     _check_loaded(folder, report["missing_keys"])
     net.config._name_or_path = net.name_or_path = folder.published_name or folder.name  # adapters record it as their base
     net.config._commit_hash = folder.revision
-    for name, parameter in net.named_parameters():
-        parameter.requires_grad = not name.startswith("pooler.")  # hone pools by itself: nothing would ever move there
     net.eval()
-    return net  # type: ignore[no-any-return]
+    return net
+
+
+def _quantised(held: Held) -> dict[str, Any]:
+    """What transformers is told about the weights.
+
+    Raises:
+        MissingPackage: bitsandbytes is not installed. Usage: there is no GPU.
+    """
+    if held == "plain":
+        return {}
+    import torch
+
+    if not torch.cuda.is_available():
+        raise Usage(
+            f"--load {held} needs a CUDA GPU, and this machine has none. Leave it out: LoRA then holds the base in plain weights."
+        )
+    need("bitsandbytes", extra="gpu")
+    from transformers import BitsAndBytesConfig
+
+    four_bit = {"load_in_4bit": True, "bnb_4bit_quant_type": "nf4", "bnb_4bit_compute_dtype": torch.bfloat16}
+    config = BitsAndBytesConfig(**({**four_bit, "bnb_4bit_use_double_quant": True} if held == "4bit" else {"load_in_8bit": True}))
+    return {"quantization_config": config, "dtype": "bfloat16", "device_map": {"": 0}}
 
 
 def context_length(folder: ModelFolder, tokenizer: Any) -> int:
     """Longest input in tokens: the least of what the tokenizer, the position table and the sentence configuration allow."""
-    config = _encoder_config(folder)
+    config = read_config(folder)
     limits = [tokenizer.model_max_length] if tokenizer.model_max_length < _LONG else []
-    positions = getattr(config, "max_position_embeddings", None)
+    positions = getattr(config, "max_position_embeddings", None) or getattr(config, "n_positions", None)
+    if config.model_type in _RELATIVE_POSITIONS:
+        positions = None
     if positions:
         limits.append(positions - (2 if config.model_type in _OFFSET_POSITIONS else 0))
     said = folder.path / "sentence_bert_config.json"
@@ -92,19 +156,33 @@ def context_length(folder: ModelFolder, tokenizer: Any) -> int:
     return int(min(limits)) if limits else 512
 
 
-def _encoder_config(folder: ModelFolder) -> Any:
-    """The configuration; refused where it is not an encoder's."""
+def read_config(folder: ModelFolder) -> Any:
+    """The model's configuration.
+
+    Raises:
+        BadModel: it cannot be read.
+    """
     from transformers import AutoConfig
-    from transformers.models.auto.modeling_auto import MODEL_FOR_MASKED_LM_MAPPING_NAMES
 
     with quiet_transformers(), _clear_errors(folder, "configuration"):
-        config = AutoConfig.from_pretrained(folder.path, local_files_only=True)
-    if config.model_type not in MODEL_FOR_MASKED_LM_MAPPING_NAMES or getattr(config, "is_encoder_decoder", False):
+        return AutoConfig.from_pretrained(folder.path, local_files_only=True)
+
+
+def family(config: Any) -> Family:
+    """What kind of transformer a configuration describes."""
+    from transformers.models.auto.modeling_auto import MODEL_FOR_MASKED_LM_MAPPING_NAMES
+
+    if getattr(config, "is_encoder_decoder", False):
+        return "encoder-decoder"
+    return "encoder" if config.model_type in MODEL_FOR_MASKED_LM_MAPPING_NAMES else "decoder"
+
+
+def _check_encoder(folder: ModelFolder, config: Any) -> None:
+    if family(config) != "encoder":
         raise BadModel(
             f"'{folder.name}' is a {config.model_type} model, not an encoder. Comparing classifiers needs an encoder, "
             "such as starter/encoder, a BERT, RoBERTa, DeBERTa, ModernBERT or a sentence-transformers model. Name one with --model."
         )
-    return config
 
 
 def _check_loaded(folder: ModelFolder, missing: Sequence[str]) -> None:

@@ -55,7 +55,7 @@ def load_reader(folder: ModelFolder, *, precision: Precision = "auto", device: t
     """The reader of a located model.
 
     Raises:
-        BadModel: the tokenizer or the configuration cannot be read, or it is not an encoder.
+        BadModel: the tokenizer or the configuration cannot be read.
     """
     keep_freed_memory()
     device = device or best_device()

@@ -80,6 +80,10 @@ class Bench:
         table = confusion_table(self.validation_targets, probabilities.argmax(axis=1), classes=len(self.labels))
         return float(metric_from_confusion(table, self.metric))
 
+    def is_right(self, probabilities: NDArray[np.float64]) -> NDArray[np.bool_]:
+        """Whether each validation row is answered rightly, [n]."""
+        return np.asarray(probabilities.argmax(axis=1) == self.validation_targets)
+
     def seed_for(self, *names: object) -> int:
         """A seed of the asker's own."""
         return derive_seed(self.seed, *names)

@@ -21,7 +21,7 @@ from hone.model import (
     EVALUATION_TOKENS,
     Encoder,
     ModelFolder,
-    PooledClassifier,
+    Network,
     Precision,
     TextReader,
     load_classifier,
@@ -89,9 +89,7 @@ class VectorPredictor:
 class NetPredictor:
     """A tuned network with its own classification head."""
 
-    def __init__(
-        self, net: PooledClassifier, reader: TextReader, labels: tuple[str, ...], *, trainable: str, base: ModelFolder
-    ) -> None:
+    def __init__(self, net: Network, reader: TextReader, labels: tuple[str, ...], *, trainable: str, base: ModelFolder) -> None:
         self.net = net
         self.labels = labels
         self._reader = reader
@@ -124,9 +122,8 @@ def net_probabilities(net: nn.Module, reader: TextReader, ids: list[list[int]], 
     answers = np.zeros((len(ids), classes))
     net.eval()
     for batch in token_batches([len(row) for row in ids], max_tokens=EVALUATION_TOKENS):
-        tokens, mask = reader.pad([ids[index] for index in batch])
-        with torch.inference_mode(), reader.autocast():
-            logits = net(tokens, mask)
+        with torch.no_grad(), reader.autocast():
+            logits = net([ids[index] for index in batch])
         answers[batch] = logits.double().softmax(dim=-1).cpu().numpy()
     return answers
 

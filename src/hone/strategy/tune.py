@@ -11,7 +11,7 @@ from torch import nn
 
 from hone.core.console import Bar
 from hone.core.device import peak_memory, release_memory
-from hone.model import PooledClassifier, load_classifier
+from hone.model import Network, load_classifier
 from hone.strategy.bench import Bench
 from hone.strategy.contracts import Fitted, Pace, Settings
 from hone.strategy.predictors import NetPredictor, net_probabilities
@@ -46,7 +46,7 @@ class Tune:
         """Optimiser steps of a full run, times the share."""
         return training_steps(bench, settings, rows=len(bench.train), share=share)
 
-    def network(self, bench: Bench) -> PooledClassifier:
+    def network(self, bench: Bench) -> Network:
         """The base with a fresh head, prepared by the trainable; the same weights for the same seed."""
         torch.manual_seed(bench.seed_for(self.name, "init"))
         net = load_classifier(bench.encoder.folder, bench.labels)

@@ -2,7 +2,8 @@
 
 Gives a `Task`: examples split into training, validation and test, its labels, and findings on what was removed
 or should be looked at. The order is `load_table`, `find_duplicates`, `drop_rare` where asked, `split_examples`,
-`remove_leaks`, then the checks. Next: stage 2, `hone.model`, chooses a base model for it.
+`remove_leaks`, then the checks. Rows of other kinds (dialogues, prompts and completions, tags, answers, scores, plain
+text) are read by `load_material` alone, into a `Material`. Next: stage 2, `hone.model`, chooses a base model for it.
 
 Imports no torch, pyarrow, scikit-learn or rensa until a function that needs them is called.
 """
@@ -11,7 +12,23 @@ from hone.task.cells import read_row
 from hone.task.check import class_balance, long_texts, near_duplicates, rejected_rows, remove_leaks
 from hone.task.duplicates import find_duplicates, normalise
 from hone.task.infer import infer_columns
+from hone.task.kinds import (
+    KINDS,
+    Completion,
+    Dialogue,
+    Kind,
+    Material,
+    MaterialRow,
+    Message,
+    MultiLabelled,
+    Passage,
+    Plain,
+    Role,
+    Scored,
+    Tagged,
+)
 from hone.task.load import load_table, open_rows
+from hone.task.material import load_material
 from hone.task.mislabels import likely_mislabels
 from hone.task.near import shingle_similarity
 from hone.task.reader import Broken, Reader
@@ -19,21 +36,35 @@ from hone.task.records import Columns, Example, Finding, Rejected, Split, Table,
 from hone.task.split import MIN_ROWS_PER_CLASS, drop_rare, split_examples
 
 __all__ = [
+    "KINDS",
     "MIN_ROWS_PER_CLASS",
     "Broken",
     "Columns",
+    "Completion",
+    "Dialogue",
     "Example",
     "Finding",
+    "Kind",
+    "Material",
+    "MaterialRow",
+    "Message",
+    "MultiLabelled",
+    "Passage",
+    "Plain",
     "Reader",
     "Rejected",
+    "Role",
+    "Scored",
     "Split",
     "Table",
+    "Tagged",
     "Task",
     "class_balance",
     "drop_rare",
     "find_duplicates",
     "infer_columns",
     "likely_mislabels",
+    "load_material",
     "load_table",
     "long_texts",
     "near_duplicates",

@@ -9,17 +9,9 @@ from hone.core.errors import BadData
 from hone.task.decode import TextFile, bad_character
 from hone.task.reader import Broken, Reader
 from hone.task.records import Columns, Example, Rejected
+from hone.task.rejects import Unusable
 
-__all__ = ["keep_rows", "read_row"]
-
-
-class _Unusable(Exception):
-    """A cell that its row cannot do without."""
-
-    def __init__(self, column: str, reason: str) -> None:
-        super().__init__(reason)
-        self.column = column
-        self.reason = reason
+__all__ = ["joined_text", "keep_rows", "read_row", "written_number"]
 
 
 def keep_rows(reader: Reader, columns: Columns, *, name: str, file: TextFile | None) -> tuple[list[Example], list[Rejected]]:
@@ -40,10 +32,10 @@ def keep_rows(reader: Reader, columns: Columns, *, name: str, file: TextFile | N
             continue
         line, cells = row
         try:
-            text = _text(cells, columns.text, file) if width > 1 else _one_text(cells[0], columns.text[0], file)
+            text = joined_text(cells, columns.text, file) if width > 1 else _one_text(cells[0], columns.text[0], file)
             label = label_of(cells[width])
             group = _group(cells[-1], groups) if columns.group is not None else None
-        except _Unusable as unusable:
+        except Unusable as unusable:
             rejected.append(Rejected(name, line, unusable.column, unusable.reason))
             continue
         examples.append(Example(text, label, name, line, group))
@@ -64,23 +56,23 @@ def read_row(reader: Reader, cells: Sequence[object], text: Sequence[str]) -> tu
             raise BadData(f"column '{name}': {problem}")
     try:
         return row, _joined([row[name] for name in text], text, reader.file)
-    except _Unusable as unusable:
+    except Unusable as unusable:
         raise BadData(f"column '{unusable.column}': {unusable.reason}") from None
 
 
 def _one_text(cell: object, column: str, file: TextFile | None) -> str:
     text = _plain(cell, column, file)
     if text is None:
-        raise _Unusable(column, "missing cell: the row has no value there")
+        raise Unusable(column, "missing cell: the row has no value there")
     if not text:
-        raise _Unusable(column, "empty text")
+        raise Unusable(column, "empty text")
     return text
 
 
-def _text(cells: Sequence[object], names: Sequence[str], file: TextFile | None) -> str:
+def joined_text(cells: Sequence[object], names: Sequence[str], file: TextFile | None) -> str:
     """Several columns joined by a line break; an empty or missing one is left out, all of them empty is no text."""
     if not (text := _joined(cells, names, file)):
-        raise _Unusable(", ".join(names), "empty text")
+        raise Unusable(", ".join(names), "empty text")
     return text
 
 
@@ -94,16 +86,16 @@ def _plain(cell: object, column: str, file: TextFile | None) -> str | None:
     if isinstance(cell, str):
         text = cell.strip()
         if (not text.isascii() or "\0" in text) and (problem := bad_character(text, file)):
-            raise _Unusable(column, problem)
+            raise Unusable(column, problem)
         return text
     if cell is None or cell != cell:
         return None
     if isinstance(cell, (bool, int, float)):
-        return _number(cell)
-    raise _Unusable(column, f"not a single value: the cell holds {_kind(cell)}")
+        return written_number(cell)
+    raise Unusable(column, f"not a single value: the cell holds {_kind(cell)}")
 
 
-def _number(value: float) -> str:
+def written_number(value: float) -> str:
     """A number as a label or text: 1 and 1.0 are '1', true is 'true' as JSON writes it."""
     if isinstance(value, bool):
         return "true" if value else "false"
@@ -120,15 +112,15 @@ def _label_reader(column: str, names: tuple[str, ...] | None, file: TextFile | N
         value = cell
         if names is not None and isinstance(cell, int) and not isinstance(cell, bool):
             if not 0 <= cell < len(names):
-                raise _Unusable(
+                raise Unusable(
                     column, f"no class: {cell} is not among the {len(names)} class numbers (-1 marks rows without a label)"
                 )
             value = names[cell]
         text = _plain(value, column, file)
         if text is None:
-            raise _Unusable(column, "missing cell: the row has no value there")
+            raise Unusable(column, "missing cell: the row has no value there")
         if not text:
-            raise _Unusable(column, "empty label")
+            raise Unusable(column, "empty label")
         text = known.setdefault(text, text)
         if type(cell) is str:
             known[cell] = text

@@ -56,7 +56,9 @@ def read_hub(source: str) -> Reader:
                 number += 1
                 yield number, row
 
-    names = {column: tuple(kind.names) for column, kind in data.features.items() if getattr(kind, "names", None)}
+    # A list of class numbers carries the names in its `feature`.
+    kinds = {column: getattr(kind, "feature", kind) for column, kind in data.features.items()}
+    names = {column: tuple(kind.names) for column, kind in kinds.items() if getattr(kind, "names", None)}
     return Reader(tuple(data.column_names), rows, names)
 
 

@@ -20,17 +20,16 @@ from hone.task.infer import infer_columns
 from hone.task.json_rows import read_json
 from hone.task.labels import check_label_column, tidy_labels
 from hone.task.parquet import read_parquet
-from hone.task.reader import Broken, Reader
-from hone.task.records import Columns, Rejected, Table
+from hone.task.reader import Reader
+from hone.task.records import Columns, Table
+from hone.task.rejects import check_enough_kept
+from hone.task.sample import sample_rows
 
 __all__ = ["load_table", "open_rows"]
 
 _KNOWN = ".csv, .tsv, .txt, .json, .jsonl, .ndjson (each also with .gz), .parquet"
 _DELIMITED = frozenset({".csv", ".tsv", ".tab", ".txt"})
 _JSON = frozenset({".json", ".jsonl", ".ndjson"})
-_SAMPLE_FROM = 50_000
-_SAMPLE_ROWS = 4_000
-_SAMPLE_CHARACTERS = 1_000
 
 
 def load_table(source: str, *, text: Sequence[str] = (), label: str | None = None, group: str | None = None) -> Table:
@@ -52,12 +51,7 @@ def load_table(source: str, *, text: Sequence[str] = (), label: str | None = Non
     except BadData as error:
         raise (error if str(error).startswith(name) else BadData(f"{name}: {error}")) from None
     examples, rejected = keep_rows(reader, columns, name=name, file=file)
-    if not examples and not rejected:
-        raise BadData(
-            f"{name} has column names but no rows. A data file needs a row per example. Check how the file was written."
-        )
-    if len(rejected) > len(examples):
-        raise _too_many(name, len(examples), rejected)
+    check_enough_kept(name, kept=len(examples), rejected=rejected, options="--text and --label")
     examples = tidy_labels(examples)
     check_label_column(examples, name=name, column=columns.label)
     return Table(source=source, columns=columns, examples=examples, rejected=rejected)
@@ -136,45 +130,11 @@ def _check_several(name: str, headers: tuple[str, ...]) -> None:
 
 
 def _columns(reader: Reader, *, text: tuple[str, ...], label: str | None, group: str | None) -> Columns:
-    """Infer from up to 4,000 rows spread evenly over the first 50,000: a file sorted by label must not show one label only."""
     if not reader.headers:
         # No row is an object: whatever the columns, reading them all again collects the reasons.
         return Columns(text=text or ("text",), label=label or "label", group=group)
     is_open = not text or label is None
-    sample: list[tuple[object, ...]] = []
-    stride = 1
-    for index, row in zip(range(_SAMPLE_FROM if is_open else 0), reader.rows(reader.headers), strict=False):
-        if isinstance(row, Broken) or index % stride:
-            continue
-        sample.append(tuple(cell[:_SAMPLE_CHARACTERS] if isinstance(cell, str) else cell for cell in row[1]))
-        if len(sample) > _SAMPLE_ROWS:
-            sample, stride = sample[::2], stride * 2
+    sample = sample_rows(reader) if is_open else []
     if is_open and not sample and next(iter(reader.rows(reader.headers)), None) is None:
         raise BadData("there are column names but no rows. A data file needs a row per example. Check how the file was written.")
-    names = _with_class_names(reader, sample)
-    return infer_columns(reader.headers, names, text=text, label=label, group=group)
-
-
-def _with_class_names(reader: Reader, sample: list[tuple[object, ...]]) -> list[tuple[object, ...]]:
-    """Class numbers count as words when the source declares their names."""
-    known = [reader.class_names.get(header) for header in reader.headers]
-    if not any(known):
-        return sample
-
-    def named(cell: object, names: tuple[str, ...] | None) -> object:
-        return names[cell] if names and isinstance(cell, int) and 0 <= cell < len(names) else cell
-
-    return [tuple(named(cell, names) for cell, names in zip(row, known, strict=True)) for row in sample]
-
-
-def _too_many(name: str, kept: int, rejected: list[Rejected]) -> BadData:
-    """Over half of the rows are unusable: every kind of reason with its count, and the first ten places."""
-    counts = Counter((row.reason.split(":")[0], row.column) for row in rejected)
-    kinds = ", ".join(f"{count} {reason}{f' in {column}' if column else ''}" for (reason, column), count in counts.most_common())
-    places = "\n".join(
-        f"  line {row.line}{f', column {row.column}' if row.column else ''}: {row.reason}" for row in rejected[:10]
-    )
-    return BadData(
-        f"{name}: {len(rejected)} of {kept + len(rejected)} rows cannot be used: {kinds}.\n{places}\n"
-        "hone stops when over half of the rows are unusable. Correct the file, or name other columns with --text and --label."
-    )
+    return infer_columns(reader.headers, sample, text=text, label=label, group=group)

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 from hone.core.errors import BadData
 from hone.task.reader import Broken, Reader, Row
@@ -48,9 +49,17 @@ def read_parquet(path: Path) -> Reader:
 
 
 def _class_names(metadata: dict[bytes, bytes]) -> dict[str, tuple[str, ...]]:
-    """The `ClassLabel` features that Hugging Face datasets writes under the key 'huggingface'."""
+    """The `ClassLabel` features that Hugging Face datasets writes under the key 'huggingface', also those of lists."""
     try:
         features = json.loads(metadata.get(b"huggingface", b"{}"))["info"]["features"]
-        return {name: tuple(kind["names"]) for name, kind in features.items() if kind.get("_type") == "ClassLabel"}
+        kinds = {name: _element(kind) for name, kind in features.items()}
+        return {name: tuple(kind["names"]) for name, kind in kinds.items() if kind.get("_type") == "ClassLabel"}
     except (ValueError, KeyError, TypeError, AttributeError):
         return {}
+
+
+def _element(kind: Any) -> Any:
+    """What a list holds: older releases write [kind], newer ones {"feature": kind}; anything else is itself."""
+    if isinstance(kind, list) and len(kind) == 1:
+        return kind[0]
+    return kind["feature"] if isinstance(kind.get("feature"), dict) else kind

@@ -1,32 +1,82 @@
 """Stage 3 of 6: ADAPT, how weights move. Takes a network, examples and a plan. Gives the tuned network and a `TrainRecord`.
 
-What moves (`trainable/`) x on what (`mixture`) x toward what (`objective/`) x one loop. Next: `hone.strategy`, which turns
-training, prompting and retrieval alike into predictors.
+What moves (`trainable/`) x on what (`mixture`) x toward what (`objective/`) x held back by what (`regulariser/`) x one loop. Next:
+`hone.strategy`, which turns training, prompting and retrieval alike into predictors.
 """
 
 from hone.train.checkpoint import remove_checkpoint
-from hone.train.contracts import Mixture, Objective, Trainable
-from hone.train.loop import fit
-from hone.train.mixture import SingleTask
-from hone.train.objective import Classify, Contrast
+from hone.train.contracts import HeadKind, LogitObjective, Mixture, Objective, Regulariser, Trainable
+from hone.train.loop import Listener, fit
+from hone.train.mixture import FLAN_CAP, Mixed, SingleTask, proportional, replay, temperature
+from hone.train.objective import (
+    Answers,
+    AnswerSpan,
+    Causal,
+    Classify,
+    Complete,
+    Contrast,
+    Labelled,
+    Masked,
+    MultiLabel,
+    Placed,
+    Regress,
+    SourceTarget,
+    SpanCorruption,
+    Tag,
+    WriteTarget,
+)
 from hone.train.optimiser import trained_parameters
-from hone.train.plan import StepLog, TrainPlan, TrainRecord
-from hone.train.trainable import TRAINABLES, Full, make_trainable
+from hone.train.plan import Schedule, StepEvent, StepLog, TrainPlan, TrainRecord
+from hone.train.processes import Alone, Processes, join_processes
+from hone.train.regulariser import REGULARISERS, make_regulariser
+from hone.train.start import StartingPoint
+from hone.train.trainable import TRAINABLES, Full, Lora, make_trainable
 
 __all__ = [
+    "FLAN_CAP",
+    "REGULARISERS",
     "TRAINABLES",
+    "Alone",
+    "AnswerSpan",
+    "Answers",
+    "Causal",
     "Classify",
+    "Complete",
     "Contrast",
     "Full",
+    "HeadKind",
+    "Labelled",
+    "Listener",
+    "LogitObjective",
+    "Lora",
+    "Masked",
+    "Mixed",
     "Mixture",
+    "MultiLabel",
     "Objective",
+    "Placed",
+    "Processes",
+    "Regress",
+    "Regulariser",
+    "Schedule",
     "SingleTask",
+    "SourceTarget",
+    "SpanCorruption",
+    "StartingPoint",
+    "StepEvent",
     "StepLog",
+    "Tag",
     "TrainPlan",
     "TrainRecord",
     "Trainable",
+    "WriteTarget",
     "fit",
+    "join_processes",
+    "make_regulariser",
     "make_trainable",
+    "proportional",
     "remove_checkpoint",
+    "replay",
+    "temperature",
     "trained_parameters",
 ]

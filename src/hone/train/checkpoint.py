@@ -28,6 +28,7 @@ class Progress:
     examples: int = 0
     tokens: int = 0
     positions: int = 0
+    terms: int = 0
     seconds: float = 0.0
     loss_sum: float = 0.0
     loss_count: int = 0
@@ -35,6 +36,8 @@ class Progress:
     best_step: int = 0
     misses: int = 0
     is_over: bool = False
+    mean_loss: float | None = None
+    spikes: int = 0
     waiting: list[list[int]] = field(default_factory=list)
     log: list[StepLog] = field(default_factory=list)
 

@@ -1,21 +1,24 @@
 """The contracts of the training axes. The loop knows these and the name of no choice.
 
-What moves (`Trainable`) x on what (`Mixture`) x toward what (`Objective`) x one loop. A new choice is a new file
-that keeps one contract.
+What moves (`Trainable`) x on what (`Mixture`) x toward what (`Objective`) x held back by what (`Regulariser`) x one loop.
+A new choice is a new file that keeps one contract.
 """
 
 import random
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Generic, Literal, Protocol, TypeVar
 
 import torch
 from torch import nn
 
-from hone.model import PooledClassifier
-from hone.task import Example
+from hone.model import Network
 
-__all__ = ["Encoded", "Mixture", "Objective", "Trainable"]
+__all__ = ["Encoded", "HeadKind", "LogitObjective", "Mixture", "Objective", "Regulariser", "Trainable"]
+
+HeadKind = Literal["pooled", "token", "causal", "masked", "seq2seq", "none"]
+"""What stands on the network: one answer per text or per token, or a language model's output layer."""
 
 
 class Encoded(Protocol):
@@ -23,7 +26,7 @@ class Encoded(Protocol):
 
     @property
     def length(self) -> int:
-        """Tokens, special ones included."""
+        """Tokens that the network computes for it."""
         ...
 
 
@@ -31,19 +34,51 @@ class Objective(Protocol):
     """Toward what: turns examples into tokens, and a network's answer into a loss."""
 
     name: str
+    head: HeadKind
     is_divisible: bool
     """Whether the loss of a batch is the sum over its parts; if not, a batch is never divided."""
 
-    def encode(self, examples: Sequence[Example]) -> list[Any]:
-        """Prepare examples; the results have a `length`."""
+    def collate(self, items: Sequence[Any]) -> Any:
+        """What `loss` reads for these items; whatever is drawn by chance is drawn here, from torch's generator."""
         ...
 
-    def loss(self, net: nn.Module, batch: Sequence[Any]) -> tuple[torch.Tensor, int]:
+    def loss(self, net: nn.Module, batch: Any) -> tuple[torch.Tensor, int]:
         """Sum of the loss over a batch, fp32 scalar, and how many terms it sums.
 
         The loop divides once by the count of a whole accumulation window, which gives the gradient of the big batch.
         """
         ...
+
+
+Item = TypeVar("Item")
+
+
+class LogitObjective(ABC, Generic[Item]):
+    """An objective whose loss is computed from logits [N, V] of N trained terms: what a regulariser on answers needs."""
+
+    name: str
+    head: HeadKind
+    is_divisible = True
+
+    def collate(self, items: Sequence[Item]) -> Sequence[Item]:
+        """The items as they are: nothing is drawn by chance."""
+        return items
+
+    @abstractmethod
+    def logits(self, net: nn.Module, batch: Sequence[Item]) -> torch.Tensor:
+        """Logits [N, V] of the trained terms."""
+
+    @abstractmethod
+    def loss_from(self, logits: torch.Tensor, batch: Sequence[Item]) -> tuple[torch.Tensor, int]:
+        """Summed loss in fp32 and the number of its terms, from the logits."""
+
+    def right(self, logits: torch.Tensor, batch: Sequence[Item]) -> int | None:
+        """How many terms the likeliest answer gets right; None where a term has no single right answer."""
+        return None
+
+    def loss(self, net: nn.Module, batch: Sequence[Item]) -> tuple[torch.Tensor, int]:
+        """The same from the network; a faster way may take its place."""
+        return self.loss_from(self.logits(net, batch), batch)
 
 
 class Trainable(Protocol):
@@ -55,16 +90,45 @@ class Trainable(Protocol):
 
     name: str
 
-    def prepare(self, net: PooledClassifier) -> PooledClassifier:
-        """Freeze what does not move, insert what is new."""
+    def prepare(self, net: Network) -> Network:
+        """Freeze what does not move, insert what is new.
+
+        Raises:
+            Usage: the method means nothing on this network; the reason stands in the message.
+        """
         ...
 
-    def save(self, net: PooledClassifier, folder: Path) -> None:
+    def save(self, net: Network, folder: Path) -> None:
         """Write what was trained, in the layout that other loaders expect where there is one."""
         ...
 
-    def load(self, net: PooledClassifier, folder: Path) -> PooledClassifier:
+    def load(self, net: Network, folder: Path) -> Network:
         """From an untouched base network and a saved folder to the tuned network."""
+        ...
+
+
+class Regulariser(Protocol):
+    """Held back by what. Strengths are in units of the objective's mean loss."""
+
+    name: str
+    needs_logits: bool
+    """Whether `on_batch` reads the answers of the network; then the objective must be a `LogitObjective`."""
+
+    def start(self, net: nn.Module, objective: Objective, encoded: Sequence[Any]) -> None:
+        """Take down what is needed of the network before its first step."""
+        ...
+
+    def on_batch(self, net: nn.Module, objective: Objective, batch: Any, logits: torch.Tensor | None) -> torch.Tensor | None:
+        """A penalty summed over the batch's terms, which the loop adds to the loss; None for none."""
+        ...
+
+    def on_step(self, net: nn.Module) -> float:
+        """Once per optimiser step: add the gradient of a penalty on the parameters to theirs, and return the penalty."""
+        ...
+
+    @property
+    def bytes(self) -> int:
+        """Memory that it holds, for the ledger of cost."""
         ...
 
 
@@ -75,11 +139,11 @@ class Mixture(Protocol):
         """Index of the next example."""
         ...
 
-    def state(self) -> list[int]:
-        """What `restore` needs to continue the stream."""
+    def state(self) -> Any:
+        """What `restore` needs to continue the stream; lists, numbers and texts only."""
         ...
 
-    def restore(self, state: Sequence[int]) -> None:
+    def restore(self, state: Any) -> None:
         """Continue where `state` was taken."""
         ...
 

@@ -2,7 +2,7 @@
 
 It draws examples, forms batches of like length, steps AdamW, scores on validation data now and then, keeps the
 best parameters and can be killed at any moment: a run that resumes from its checkpoint ends with the same bits.
-It knows no objective, trainable or mixture by name.
+It knows no objective, trainable, mixture or regulariser by name.
 """
 
 import math
@@ -19,18 +19,22 @@ from torch import nn
 from hone.core.console import Bar
 from hone.core.device import return_freed_pages
 from hone.core.errors import Failed
-from hone.model import autocast, token_batches
+from hone.model import Network, autocast, token_batches
 from hone.train.checkpoint import BestParameters, Progress, load_checkpoint, save_checkpoint
-from hone.train.contracts import Mixture, Objective
+from hone.train.contracts import LogitObjective, Mixture, Objective, Regulariser
 from hone.train.optimiser import make_optimiser, rate_share, trained_parameters
-from hone.train.plan import StepLog, TrainPlan, TrainRecord
+from hone.train.plan import StepEvent, StepLog, TrainPlan, TrainRecord
+from hone.train.processes import Alone, Processes
 
-__all__ = ["fit"]
+__all__ = ["Listener", "Score", "fit"]
 
 _POOL = 16  # batches drawn and sorted by length together: like lengths, yet every pass mixes anew
 _TRIM_STEPS = 16  # batches of other lengths leave holes in the heap: without this the peak grew by a third
+_SPIKES = 3  # steps in a row
+_SPIKE_LEAST = 5.0  # what a loss must be above its mean, beside being many times as large: small losses jump
 
 Score = Callable[[nn.Module], float]
+Listener = Callable[[StepEvent], None]
 
 
 @dataclass
@@ -59,124 +63,232 @@ def fit(
     plan: TrainPlan,
     objective: Objective,
     mixture: Mixture,
+    regulariser: Regulariser | None = None,
     score: Score | None = None,
     checkpoint: Path | None = None,
     bar: Bar | None = None,
+    listener: Listener | None = None,
+    processes: Processes | None = None,
 ) -> TrainRecord:
     """Train the parameters of `net` that require a gradient; on return they are those of the best validation score.
 
     Args:
         net: prepared by a trainable; moved nowhere. encoded: what `objective.encode` made of the examples.
         score: higher is better; None keeps the last parameters. checkpoint: file to write and to resume from.
+        listener: hears of every step. processes: the others that train with this one; alone where left out.
     Raises:
-        Failed: the loss is not a number; the message names the step and the examples of the batch.
+        Failed: the loss is not a number, or has left its course; the message names the step and the examples of the batch.
     """
-    device = next(net.parameters()).device
-    optimiser = make_optimiser(net, plan)
-    rng = random.Random(plan.seed)
-    torch.manual_seed(plan.seed)
-    feeder = _Feeder(encoded, mixture, plan.batch_rows, rng)
-    progress, best = Progress(), BestParameters(checkpoint)
-    if checkpoint is not None and checkpoint.exists():
-        load_checkpoint(checkpoint, net, optimiser, mixture, rng, progress)
-        feeder.waiting = [list(batch) for batch in progress.waiting]
-    evaluate_at = (
-        {math.ceil(plan.steps * (index + 1) / plan.evaluations) for index in range(plan.evaluations)} if score else set()
-    )
-    started = last_saved = time.perf_counter()
-    before = progress.seconds
-    while progress.step < plan.steps and not progress.is_over:
-        for group in optimiser.param_groups:
-            group["lr"] = group["peak"] * rate_share(progress.step, plan)
-        _step(net, feeder, plan, objective, optimiser, progress, device)
-        progress.step += 1
-        if bar:
-            bar.advance()
-        if progress.step % _TRIM_STEPS == 0:
-            return_freed_pages()
-        if score and progress.step in evaluate_at:
-            _evaluate(net, score, plan, progress, best)
-        now = time.perf_counter()
-        if checkpoint is not None and now - last_saved >= plan.checkpoint_seconds:
-            progress.seconds, progress.waiting = before + now - started, feeder.waiting
-            save_checkpoint(checkpoint, net, optimiser, mixture, rng, progress)
-            best.tidy(progress.best_step)
-            last_saved = time.perf_counter()
-    if progress.best_step:
-        best.put_back(net, progress.best_step)
-    return TrainRecord(
-        steps=progress.step,
-        best_step=progress.best_step or progress.step,
-        best_score=progress.best_score,
-        examples_seen=progress.examples,
-        tokens_seen=progress.tokens,
-        padding=1 - progress.tokens / max(progress.positions, 1),
-        seconds=before + time.perf_counter() - started,
-        trainable_parameters=sum(parameter.numel() for parameter in trained_parameters(net).values()),
-        log=tuple(progress.log),
-        stopped_early=progress.is_over,
-    )
+    run = _Run(net, encoded, plan, objective, mixture, regulariser, processes or Alone())
+    return run.go(score, checkpoint, bar, listener)
 
 
-def _step(
-    net: nn.Module,
-    feeder: _Feeder,
-    plan: TrainPlan,
-    objective: Objective,
-    optimiser: torch.optim.Optimizer,
-    progress: Progress,
-    device: torch.device,
-) -> None:
-    """One optimiser step: the gradient of the mean loss over the whole batch, in parts that fit the token budget."""
-    net.train()
-    indices = feeder.next()
-    lengths = [feeder.encoded[index].length for index in indices]
-    parts = token_batches(lengths, max_tokens=plan.forward_tokens) if objective.is_divisible else [list(range(len(indices)))]
-    total, count = 0.0, 0
-    for part in parts:
-        with autocast(plan.precision, device):
-            loss, terms = objective.loss(net, [feeder.encoded[indices[at]] for at in part])
-        loss.backward()  # type: ignore[no-untyped-call]
-        total += loss.item()
-        count += terms
-        progress.tokens += sum(lengths[at] for at in part)
-        progress.positions += len(part) * max(lengths[at] for at in part)
-    assert count > 0, "a batch without a trained term"
-    if not math.isfinite(total):
-        raise Failed(
-            f"The training loss is {total} at step {progress.step + 1}, in the batch of examples {indices}. "
-            "Nothing was saved from this step. Lower the learning rate, or look at these rows."
+class _Run:
+    """One run under way."""
+
+    def __init__(
+        self,
+        net: nn.Module,
+        encoded: Sequence[Any],
+        plan: TrainPlan,
+        objective: Objective,
+        mixture: Mixture,
+        regulariser: Regulariser | None,
+        processes: Processes,
+    ) -> None:
+        assert regulariser is None or not regulariser.needs_logits or isinstance(objective, LogitObjective)
+        torch.manual_seed(plan.seed)
+        self.net, self.plan, self.objective, self.mixture = net, plan, objective, mixture
+        self.regulariser, self.processes = regulariser, processes
+        self.device = next(net.parameters()).device
+        if regulariser is not None:
+            regulariser.start(net, objective, encoded)
+        _ease(net, plan)
+        self.optimiser = make_optimiser(net, plan)
+        self.rng = random.Random(plan.seed)
+        self.feeder = _Feeder(encoded, mixture, plan.batch_rows, self.rng)
+        self.progress = Progress()
+        self.module = processes.wrap(_LossModule(net, objective, regulariser), self.optimiser)
+
+    def go(self, score: Score | None, checkpoint: Path | None, bar: Bar | None, listener: Listener | None) -> TrainRecord:
+        plan, progress, net = self.plan, self.progress, self.net
+        best = BestParameters(checkpoint)
+        if checkpoint is not None and checkpoint.exists():
+            load_checkpoint(checkpoint, net, self.optimiser, self.mixture, self.rng, progress)
+            self.feeder.waiting = [list(batch) for batch in progress.waiting]
+            if bar:
+                bar.advance(progress.step)
+        evaluate_at = (
+            {math.ceil(plan.steps * (index + 1) / plan.evaluations) for index in range(plan.evaluations)} if score else set()
         )
-    parameters = [parameter for parameter in net.parameters() if parameter.grad is not None]
-    for parameter in parameters:
-        assert parameter.grad is not None
-        parameter.grad.div_(count)
-    torch.nn.utils.clip_grad_norm_(parameters, plan.clip)
-    optimiser.step()
-    optimiser.zero_grad(set_to_none=True)
-    progress.examples += len(indices)
-    progress.loss_sum += total
-    progress.loss_count += count
-
-
-def _evaluate(net: nn.Module, score: Score, plan: TrainPlan, progress: Progress, best: BestParameters) -> None:
-    """Take the validation score, keep the parameters when it is the best so far, and decide whether to go on."""
-    net.eval()
-    value = score(net)
-    return_freed_pages()
-    progress.log.append(
-        StepLog(
-            step=progress.step,
-            loss=progress.loss_sum / max(progress.loss_count, 1),
-            score=value,
-            learning_rate=plan.learning_rate * rate_share(progress.step, plan),
+        started = last_saved = time.perf_counter()
+        before = progress.seconds
+        while progress.step < plan.steps and not progress.is_over:
+            rate = rate_share(progress.step, plan)
+            for group in self.optimiser.param_groups:
+                group["lr"] = group["peak"] * rate
+            event = self._step(plan.learning_rate * rate)
+            progress.step += 1
+            if progress.step % _TRIM_STEPS == 0:
+                return_freed_pages()
+            if score and progress.step in evaluate_at:
+                event["score"] = self._evaluate(score, best, plan.learning_rate * rate)
+            now = time.perf_counter()
+            progress.seconds = before + now - started
+            if bar:
+                bar.advance()
+                bar.describe(f"loss {event['loss']:.3f}, {progress.tokens / max(progress.seconds, 1e-9):,.0f} tokens/s")
+            if listener:
+                listener(
+                    StepEvent(step=progress.step, steps=plan.steps, seconds=progress.seconds, tokens=progress.tokens, **event)
+                )
+            if checkpoint is not None and now - last_saved >= plan.checkpoint_seconds and self.processes.is_first:
+                progress.waiting = self.feeder.waiting
+                save_checkpoint(checkpoint, net, self.optimiser, self.mixture, self.rng, progress)
+                best.tidy(progress.best_step)
+                last_saved = time.perf_counter()
+        if progress.best_step:
+            best.put_back(net, progress.best_step)
+        return TrainRecord(
+            steps=progress.step,
+            best_step=progress.best_step or progress.step,
+            best_score=progress.best_score,
+            examples_seen=progress.examples,
+            tokens_seen=progress.tokens,
+            terms_seen=progress.terms,
+            padding=1 - progress.tokens / max(progress.positions, 1),
+            seconds=before + time.perf_counter() - started,
+            trainable_parameters=sum(parameter.numel() for parameter in trained_parameters(net).values()),
+            log=tuple(progress.log),
+            stopped_early=progress.is_over,
         )
-    )
-    progress.loss_sum, progress.loss_count = 0.0, 0
-    if progress.best_score is None or value > progress.best_score:
-        progress.best_score, progress.best_step, progress.misses = value, progress.step, 0
-        best.keep(net, progress.step)
-    else:
-        progress.misses += 1
-        progress.is_over = progress.misses >= plan.patience
 
+    def _step(self, rate: float) -> dict[str, Any]:
+        """One optimiser step: the gradient of the mean loss over the whole batch, in parts that fit the token budget."""
+        plan, progress, encoded = self.plan, self.progress, self.feeder.encoded
+        self.module.train()
+        indices = self.feeder.next()
+        parts = self._parts(indices)
+        total, extra, count = 0.0, 0.0, 0
+        for at, part in enumerate(parts):
+            items = [encoded[index] for index in part]
+            with self.processes.accumulate(self.module, is_last=at + 1 == len(parts)):
+                with autocast(plan.precision, self.device):
+                    loss, penalty, terms = self.module(items)
+                (loss if penalty is None else loss + penalty).backward()
+            total += loss.item()
+            extra += 0.0 if penalty is None else penalty.item()
+            count += terms
+            lengths = [item.length for item in items]
+            progress.tokens += sum(lengths)
+            progress.positions += sum(lengths) if getattr(self.net, "packs", False) else len(lengths) * max(lengths)
+        total, extra, count = self.processes.sum(total, extra, count)
+        assert count > 0, "a batch without a trained term"
+        if not math.isfinite(total + extra):
+            raise Failed(
+                f"The training loss is {total} at step {progress.step + 1}, in {self._named(indices)}. "
+                "Nothing was saved from this step. Lower the learning rate, or look at these rows."
+            )
+        self._watch(total / count, indices)
+        parameters = [parameter for parameter in self.net.parameters() if parameter.grad is not None]
+        self.processes.divide(parameters, count)
+        pull = self.regulariser.on_step(self.net) if self.regulariser else 0.0
+        norm = float(self.processes.clip(parameters, plan.clip))
+        self.optimiser.step()
+        self.optimiser.zero_grad(set_to_none=True)
+        progress.examples += len(indices)
+        progress.terms += count
+        progress.loss_sum += total
+        progress.loss_count += count
+        return {
+            "loss": total / count,
+            "penalty": extra / count + pull,
+            "gradient_norm": norm,
+            "learning_rate": rate,
+            "score": None,
+        }
+
+    def _parts(self, indices: list[int]) -> list[list[int]]:
+        """The batch in parts that fit the token budget; with several processes, this one's share of them."""
+        mine = self.processes.share(indices)
+        if not self.objective.is_divisible:
+            return [mine]
+        lengths = [self.feeder.encoded[index].length for index in mine]
+        is_packed = bool(getattr(self.net, "packs", False))
+        return [
+            [mine[at] for at in part] for part in token_batches(lengths, max_tokens=self.plan.forward_tokens, is_packed=is_packed)
+        ]
+
+    def _watch(self, loss: float, indices: list[int]) -> None:
+        """Stop when the loss has left its course: three steps in a row far above the running mean."""
+        progress = self.progress
+        mean = progress.mean_loss
+        if mean is not None and loss > self.plan.spike * mean and loss > mean + _SPIKE_LEAST:
+            progress.spikes += 1
+            if progress.spikes >= _SPIKES:
+                raise Failed(
+                    f"The training loss has jumped to {loss:.3g}, from {mean:.3g} before, and stayed there for {_SPIKES} steps up to step "
+                    f"{progress.step + 1}, in {self._named(indices)}. Nothing was saved from these steps. Lower the learning rate."
+                )
+            return
+        progress.spikes = 0
+        progress.mean_loss = loss if mean is None else 0.95 * mean + 0.05 * loss
+
+    def _named(self, indices: list[int]) -> str:
+        shown = ", ".join(str(index) for index in indices[:20])
+        return f"the batch of examples {shown}{' and more' if len(indices) > 20 else ''}"
+
+    def _evaluate(self, score: Score, best: BestParameters, rate: float) -> float:
+        """Take the validation score, keep the parameters when it is the best so far, and decide whether to go on."""
+        progress = self.progress
+        self.net.eval()
+        value = score(self.net)
+        return_freed_pages()
+        mean = progress.loss_sum / max(progress.loss_count, 1)
+        progress.log.append(StepLog(step=progress.step, loss=mean, score=value, learning_rate=rate))
+        progress.loss_sum, progress.loss_count = 0.0, 0
+        if progress.best_score is None or value > progress.best_score:
+            progress.best_score, progress.best_step, progress.misses = value, progress.step, 0
+            best.keep(self.net, progress.step)
+        else:
+            progress.misses += 1
+            progress.is_over = progress.misses >= self.plan.patience
+        return value
+
+
+class _LossModule(nn.Module):
+    """Network, objective and regulariser as one module: items in, summed loss and penalty out. What several processes wrap."""
+
+    def __init__(self, net: nn.Module, objective: Objective, regulariser: Regulariser | None) -> None:
+        super().__init__()
+        self.net = net
+        self._objective = objective
+        self._regulariser = regulariser
+
+    def forward(self, items: Sequence[Any]) -> tuple[torch.Tensor, torch.Tensor | None, int]:
+        batch = self._objective.collate(items)
+        if self._regulariser is None:
+            loss, terms = self._objective.loss(self.net, batch)
+            return loss, None, terms
+        logits = None
+        if self._regulariser.needs_logits and isinstance(self._objective, LogitObjective):
+            logits = self._objective.logits(self.net, batch)
+            loss, terms = self._objective.loss_from(logits, batch)
+        else:
+            loss, terms = self._objective.loss(self.net, batch)
+        return loss, self._regulariser.on_batch(self.net, self._objective, batch, logits), terms
+
+
+def _ease(net: nn.Module, plan: TrainPlan) -> None:
+    """What spares memory or time and changes no result."""
+    if plan.gradient_checkpointing and isinstance(net, Network):
+        base = net.base
+        net.recomputes = True
+        base.gradient_checkpointing_enable(gradient_checkpointing_kwargs={"use_reentrant": False})
+        if hasattr(base, "enable_input_require_grads"):
+            base.enable_input_require_grads()
+    if plan.compile:
+        for module in net.modules():
+            if isinstance(module, nn.ModuleList) and len(module) > 1:
+                for block in module:
+                    block.compile(dynamic=True)

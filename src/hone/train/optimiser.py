@@ -1,11 +1,16 @@
 """AdamW with its parameter groups, and the learning rate as a share of its peak."""
 
+import math
+
 import torch
 from torch import nn
 
 from hone.train.plan import TrainPlan
 
 __all__ = ["is_head", "make_optimiser", "rate_share", "trained_parameters"]
+
+_NO_MATRICES = ("prompt", ".prefix")  # nor are IA3's vectors: decay would pull them to 0, which is not where the base is
+_DECAY = 0.2  # of the steps: Hu 2024, https://arxiv.org/abs/2404.06395, found a tenth to suffice, a fifth to be safe
 
 
 def trained_parameters(net: nn.Module) -> dict[str, nn.Parameter]:
@@ -23,7 +28,9 @@ def make_optimiser(net: nn.Module, plan: TrainPlan) -> torch.optim.Optimizer:
     groups: dict[tuple[float, float], list[nn.Parameter]] = {}
     for name, parameter in trained_parameters(net).items():
         peak = plan.head_learning_rate if is_head(name) else plan.learning_rate
-        decay = plan.weight_decay if parameter.ndim >= 2 else 0.0
+        if ".lora_B." in name:
+            peak *= plan.lora_plus
+        decay = plan.weight_decay if parameter.ndim >= 2 and not name.endswith(_NO_MATRICES) and ".ia3_l." not in name else 0.0
         groups.setdefault((peak, decay), []).append(parameter)
     assert groups, "no parameter moves"
     return torch.optim.AdamW(
@@ -33,8 +40,15 @@ def make_optimiser(net: nn.Module, plan: TrainPlan) -> torch.optim.Optimizer:
 
 
 def rate_share(step: int, plan: TrainPlan) -> float:
-    """Learning rate of the step after `step` done ones, as a share of the peak: a straight rise, then a straight fall to 0."""
+    """Learning rate of the step after `step` done ones, as a share of the peak: a straight rise, then the plan's schedule."""
     warm = max(1, round(plan.warmup * plan.steps))
     if step < warm:
         return (step + 1) / warm
-    return max(0.0, (plan.steps - step) / max(1, plan.steps - warm))
+    left = max(0.0, (plan.steps - step) / max(1, plan.steps - warm))
+    if plan.schedule == "constant":
+        return 1.0
+    if plan.schedule == "cosine":
+        return 0.5 * (1 + math.cos(math.pi * (1 - left)))
+    if plan.schedule == "wsd":
+        return min(1.0, (plan.steps - step) / max(1.0, _DECAY * plan.steps))
+    return left

@@ -4,7 +4,10 @@ from typing import Literal
 
 from hone.core.record import Record
 
-__all__ = ["StepLog", "TrainPlan", "TrainRecord"]
+__all__ = ["Schedule", "StepEvent", "StepLog", "TrainPlan", "TrainRecord"]
+
+
+Schedule = Literal["linear", "cosine", "constant", "wsd"]
 
 
 class TrainPlan(Record):
@@ -20,14 +23,24 @@ class TrainPlan(Record):
     """Examples per optimiser step."""
     forward_tokens: int = 1024
     """Positions per forward pass: a larger batch is divided, and the step is that of the undivided batch."""
+    schedule: Schedule = "linear"
+    """How the rate falls after the warm-up: in a straight line, along a cosine, not at all, or in a line over the last fifth of the steps (wsd)."""
     warmup: float = 0.1
-    """Share of the steps in which the rate rises from 0; it then falls to 0 in a straight line."""
+    """Share of the steps in which the rate rises from 0."""
+    lora_plus: float = 1.0
+    """How many times the rate LoRA's B moves with (LoRA+, Hayou 2024, https://arxiv.org/abs/2402.12354); 1 is plain LoRA."""
     weight_decay: float = 0.01
     """AdamW's, on matrices only."""
     clip: float = 1.0
     """Largest norm of the gradient."""
     evaluations: int = 4
     """Times the validation score is taken, evenly spread, the last at the end; 0 takes none."""
+    spike: float = 20.0
+    """The run stops when the loss of three steps in a row is above this many times the running mean, and 5 above it."""
+    compile: bool = False
+    """Whether torch.compile makes the network's blocks faster; the first steps then take minutes."""
+    gradient_checkpointing: bool = False
+    """Whether activations are computed twice instead of kept: less memory, about 15% to 30% more time."""
     patience: int = 3
     """Evaluations without a better score after which the run ends."""
     checkpoint_seconds: float = 30.0
@@ -46,6 +59,25 @@ class StepLog(Record):
     learning_rate: float
 
 
+class StepEvent(Record):
+    """One optimiser step, as a listener hears of it."""
+
+    step: int
+    steps: int
+    loss: float
+    """Mean over the step's terms, regularisers not included."""
+    penalty: float
+    """What regularisers added to the mean loss."""
+    gradient_norm: float
+    """Before clipping."""
+    learning_rate: float
+    tokens: int
+    """Real tokens since the start."""
+    seconds: float
+    score: float | None
+    """Validation score, where one was taken after this step."""
+
+
 class TrainRecord(Record):
     """What a run did."""
 
@@ -61,5 +93,7 @@ class TrainRecord(Record):
     seconds: float
     """Of training, evaluations included; earlier parts of a resumed run included."""
     trainable_parameters: int
+    terms_seen: int
+    """Trained terms: answers' tokens, masked tokens, rows, by the objective."""
     log: tuple[StepLog, ...]
     stopped_early: bool

@@ -1,6 +1,28 @@
 """Objectives: toward what a network is trained. One file each."""
 
-from hone.train.objective.classify import Classify
+from hone.train.objective.classify import Classify, MultiLabel, Regress
 from hone.train.objective.contrast import Contrast
+from hone.train.objective.items import Labelled, Placed, SourceTarget
+from hone.train.objective.language import Causal, Complete
+from hone.train.objective.masked import Masked
+from hone.train.objective.seq2seq import WriteTarget
+from hone.train.objective.span import SpanCorruption
+from hone.train.objective.tag import Answers, AnswerSpan, Tag
 
-__all__ = ["Classify", "Contrast"]
+__all__ = [
+    "AnswerSpan",
+    "Answers",
+    "Causal",
+    "Classify",
+    "Complete",
+    "Contrast",
+    "Labelled",
+    "Masked",
+    "MultiLabel",
+    "Placed",
+    "Regress",
+    "SourceTarget",
+    "SpanCorruption",
+    "Tag",
+    "WriteTarget",
+]

@@ -1,35 +1,31 @@
-"""Classification: cross-entropy of one class per text."""
+"""One answer per text: a class (cross-entropy), several labels (binary cross-entropy each), or a number (squared error)."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import torch
 from torch import nn
 
 from hone.model import TextReader
-from hone.task import Example
+from hone.task import Example, MultiLabelled, Scored
+from hone.train.contracts import HeadKind, LogitObjective
+from hone.train.objective.items import Labelled
 
-__all__ = ["Classify", "Labelled"]
-
-
-@dataclass(frozen=True, slots=True)
-class Labelled:
-    """Token ids of one text and the index of its class."""
-
-    ids: list[int]
-    target: int
-
-    @property
-    def length(self) -> int:
-        """Tokens, special ones included."""
-        return len(self.ids)
+__all__ = ["Classify", "MultiLabel", "Regress"]
 
 
-class Classify:
-    """Cross-entropy over the classes, summed over the batch; the network returns logits [B, C]."""
+class _PerText(LogitObjective[Labelled]):
+    head: HeadKind = "pooled"
+
+    def logits(self, net: nn.Module, batch: Sequence[Labelled]) -> torch.Tensor:
+        """[B, C]."""
+        found: torch.Tensor = net([item.ids for item in batch])
+        return found
+
+
+class Classify(_PerText):
+    """Cross-entropy over the classes, summed over the batch."""
 
     name = "classify"
-    is_divisible = True
 
     def __init__(self, labels: Sequence[str], reader: TextReader) -> None:
         self._index = {label: index for index, label in enumerate(labels)}
@@ -40,9 +36,61 @@ class Classify:
         tokens = self._reader.tokenize([example.text for example in examples])
         return [Labelled(ids, self._index[example.label]) for ids, example in zip(tokens, examples, strict=True)]
 
-    def loss(self, net: nn.Module, batch: Sequence[Labelled]) -> tuple[torch.Tensor, int]:
+    def loss_from(self, logits: torch.Tensor, batch: Sequence[Labelled]) -> tuple[torch.Tensor, int]:
         """Summed cross-entropy in fp32 and the number of rows."""
-        ids, mask = self._reader.pad([item.ids for item in batch])
-        targets = torch.tensor([item.target for item in batch], device=ids.device)
-        logits = net(ids, mask).float()  # [B, C]
-        return nn.functional.cross_entropy(logits, targets, reduction="sum"), len(batch)
+        targets = torch.tensor([item.target for item in batch], device=logits.device)
+        return nn.functional.cross_entropy(logits.float(), targets, reduction="sum"), len(batch)
+
+    def right(self, logits: torch.Tensor, batch: Sequence[Labelled]) -> int:
+        """Rows whose likeliest class is theirs."""
+        return int((logits.argmax(dim=1) == torch.tensor([item.target for item in batch], device=logits.device)).sum())
+
+
+class MultiLabel(_PerText):
+    """Each label is a yes or no of its own; the loss of a text is the mean over the labels."""
+
+    name = "multi_label"
+
+    def __init__(self, labels: Sequence[str], reader: TextReader) -> None:
+        self._labels = tuple(labels)
+        self._reader = reader
+
+    def encode(self, examples: Sequence[MultiLabelled]) -> list[Labelled]:
+        """Token ids, and 0 or 1 per label."""
+        tokens = self._reader.tokenize([example.text for example in examples])
+        return [
+            Labelled(ids, tuple(float(label in example.labels) for label in self._labels))
+            for ids, example in zip(tokens, examples, strict=True)
+        ]
+
+    def loss_from(self, logits: torch.Tensor, batch: Sequence[Labelled]) -> tuple[torch.Tensor, int]:
+        """Binary cross-entropy in fp32, mean over labels, summed over rows."""
+        targets = torch.tensor([item.target for item in batch], device=logits.device)
+        loss = nn.functional.binary_cross_entropy_with_logits(logits.float(), targets, reduction="none")
+        return loss.mean(dim=1).sum(), len(batch)
+
+
+class Regress(_PerText):
+    """Half the squared error of one number, which `encode` scales to mean 0 and variance 1 over the first examples it sees."""
+
+    name = "regression"
+
+    def __init__(self, reader: TextReader) -> None:
+        self._reader = reader
+        self.mean = 0.0
+        self.deviation = 0.0
+
+    def encode(self, examples: Sequence[Scored]) -> list[Labelled]:
+        """Token ids and the scaled number."""
+        if not self.deviation:
+            scores = torch.tensor([example.score for example in examples], dtype=torch.float64)
+            self.mean, self.deviation = float(scores.mean()), float(scores.std(correction=0)) or 1.0
+        tokens = self._reader.tokenize([example.text for example in examples])
+        return [
+            Labelled(ids, (example.score - self.mean) / self.deviation) for ids, example in zip(tokens, examples, strict=True)
+        ]
+
+    def loss_from(self, logits: torch.Tensor, batch: Sequence[Labelled]) -> tuple[torch.Tensor, int]:
+        """Half the squared error in fp32, and the number of rows."""
+        targets = torch.tensor([item.target for item in batch], device=logits.device)
+        return 0.5 * (logits.float()[:, 0] - targets).square().sum(), len(batch)

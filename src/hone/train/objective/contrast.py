@@ -12,7 +12,8 @@ from torch import nn
 
 from hone.model import Pooling, TextReader, pool
 from hone.task import Example
-from hone.train.objective.classify import Labelled
+from hone.train.contracts import HeadKind
+from hone.train.objective.items import Labelled
 
 __all__ = ["Contrast"]
 
@@ -27,6 +28,7 @@ class Contrast:
     """
 
     name = "contrast"
+    head: HeadKind = "none"
     is_divisible = False  # every row of a batch is held against every other
 
     def __init__(self, labels: Sequence[str], reader: TextReader, *, pooling: Pooling, temperature: float = 0.1) -> None:
@@ -34,7 +36,7 @@ class Contrast:
         self._reader = reader
         self._pooling = pooling
         self._temperature = temperature
-        self._by_class: dict[int, list[Labelled]] = {}
+        self._by_class: dict[object, list[Labelled]] = {}
 
     def encode(self, examples: Sequence[Example]) -> list[Labelled]:
         """Token ids and class index per example; partners are later drawn from these."""
@@ -45,10 +47,13 @@ class Contrast:
             self._by_class.setdefault(item.target, []).append(item)
         return encoded
 
+    def collate(self, items: Sequence[Labelled]) -> list[Labelled]:
+        """The items, each joined by a partner; sorted, for the loss has no order and parts of like length waste no padding."""
+        return sorted([*items, *(self._partner(item) for item in items)], key=lambda item: item.length)
+
     def loss(self, net: nn.Module, batch: Sequence[Labelled]) -> tuple[torch.Tensor, int]:
-        """Summed loss in fp32 over the batch and its partners, and their number."""
-        rows = [*batch, *(self._partner(item) for item in batch)]
-        rows.sort(key=lambda item: item.length)  # the loss has no order; parts of like length waste no padding
+        """Summed loss in fp32 over the rows, and their number."""
+        rows = list(batch)
         vectors = torch.cat([self._vectors(net, rows[at : at + _PART]) for at in range(0, len(rows), _PART)])  # [N, D]
         targets = torch.tensor([item.target for item in rows], device=vectors.device)
         itself = torch.eye(len(rows), dtype=torch.bool, device=vectors.device)

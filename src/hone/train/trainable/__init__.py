@@ -1,29 +1,53 @@
 """Trainables: what moves. One file each; `make_trainable` finds one by name.
 
-`full` moves everything; `head` only the new head; the others leave the base's weights as they are, move or
-insert a few per cent, and train the head with them.
+`full` moves everything; `head`, `bias` and `top` a part of what is there; the others leave the base's weights as they are and
+insert a few per cent. A new head is trained with each of them.
 """
 
 from collections.abc import Callable
+from typing import Any
 
 from hone.core.errors import Usage, did_you_mean
 from hone.train.contracts import Trainable
 from hone.train.trainable.bottleneck import Bottleneck
 from hone.train.trainable.full import Full
-from hone.train.trainable.lora import Lora
-from hone.train.trainable.subset import Bias, Head
+from hone.train.trainable.peft_methods import IA3, Lora
+from hone.train.trainable.subset import Bias, Head, TopLayers
+from hone.train.trainable.virtual import Prefix, Prompt
 
-__all__ = ["TRAINABLES", "Bias", "Bottleneck", "Full", "Head", "Lora", "make_trainable"]
+__all__ = [
+    "IA3",
+    "TRAINABLES",
+    "Bias",
+    "Bottleneck",
+    "Full",
+    "Head",
+    "Lora",
+    "Prefix",
+    "Prompt",
+    "TopLayers",
+    "make_trainable",
+]
 
-TRAINABLES: dict[str, Callable[[], Trainable]] = {"full": Full, "head": Head, "bias": Bias, "lora": Lora, "adapter": Bottleneck}
+TRAINABLES: dict[str, Callable[..., Trainable]] = {
+    "full": Full,
+    "head": Head,
+    "bias": Bias,
+    "top": TopLayers,
+    "lora": Lora,
+    "ia3": IA3,
+    "adapter": Bottleneck,
+    "prompt": Prompt,
+    "prefix": Prefix,
+}
 
 
-def make_trainable(name: str) -> Trainable:
-    """A trainable with its defaults.
+def make_trainable(name: str, **options: Any) -> Trainable:
+    """A trainable by name, with its defaults where no option is given.
 
     Raises:
         Usage: the name is not known.
     """
     if name not in TRAINABLES:
         raise Usage(f"trainable '{name}' is not known. {did_you_mean(name, TRAINABLES)}")
-    return TRAINABLES[name]()
+    return TRAINABLES[name](**options)

@@ -11,9 +11,9 @@ from typing import Any
 import torch
 from torch import nn
 
-from hone.model import PooledClassifier
-from hone.train.optimiser import is_head
-from hone.train.trainable.subset import load_trained, save_trained
+from hone.model import Network
+from hone.train.trainable.layers import blocks, freeze
+from hone.train.trainable.saved import load_trained, save_trained
 
 __all__ = ["Bottleneck"]
 
@@ -29,7 +29,7 @@ class _Adapter(nn.Module):
         nn.init.zeros_(self.up.bias)
 
     def forward(self, hidden: torch.Tensor) -> torch.Tensor:
-        return hidden + self.up(nn.functional.gelu(self.down(hidden)))  # type: ignore[no-any-return]
+        return hidden + self.up(nn.functional.gelu(self.down(hidden))).to(hidden.dtype)  # type: ignore[no-any-return]
 
 
 def _hook(block: nn.Module, _inputs: Any, output: Any) -> Any:
@@ -40,37 +40,27 @@ def _hook(block: nn.Module, _inputs: Any, output: Any) -> Any:
 
 
 class Bottleneck:
-    """One adapter after each block, and the head."""
+    """One adapter after each block, and a new head."""
 
     name = "adapter"
 
     def __init__(self, *, reduction: int = 8) -> None:
         self._reduction = reduction
 
-    def prepare(self, net: PooledClassifier) -> PooledClassifier:
-        """Freeze the base, insert the adapters and free the head."""
-        width = net.classifier.in_features
-        device = next(net.parameters()).device
-        for name, parameter in net.named_parameters():
-            parameter.requires_grad = is_head(name)
-        for block in _blocks(net.backbone):
-            block.adapter = _Adapter(width, max(1, width // self._reduction)).to(device)
-            block.register_forward_hook(_hook)
+    def prepare(self, net: Network) -> Network:
+        """Freeze the base and insert the adapters."""
+        freeze(net)
+        width = int(net.base.config.hidden_size)
+        for stack in blocks(net):
+            for block in stack:
+                block.adapter = _Adapter(width, max(1, width // self._reduction)).to(net.device)
+                block.register_forward_hook(_hook)
         return net
 
-    def save(self, net: PooledClassifier, folder: Path) -> None:
+    def save(self, net: Network, folder: Path) -> None:
         """One file with adapters and head."""
         save_trained(net, folder)
 
-    def load(self, net: PooledClassifier, folder: Path) -> PooledClassifier:
+    def load(self, net: Network, folder: Path) -> Network:
         """Insert fresh adapters and read the saved ones into them."""
         return load_trained(self.prepare(net), folder)
-
-
-def _blocks(net: nn.Module) -> nn.ModuleList:
-    """The list of transformer blocks: the one as long as the configuration says there are layers."""
-    depth = int(net.config.num_hidden_layers)  # type: ignore[union-attr, arg-type]
-    for module in net.modules():
-        if isinstance(module, nn.ModuleList) and len(module) == depth:
-            return module
-    raise AssertionError(f"{type(net).__name__} has no list of {depth} blocks")

@@ -1,76 +1,93 @@
-"""Trainables that move a part of what is there: the head alone, or every bias with the head (BitFit).
+"""Trainables that move a part of what is there: the head, the last blocks, or every bias (BitFit).
 
 Source of `Bias`: Ben Zaken 2022, https://aclanthology.org/2022.acl-short.1
 """
 
 from pathlib import Path
 
-import torch
+from hone.core.errors import Usage
+from hone.model import HeadedNetwork, Network
+from hone.train.trainable.layers import blocks, freeze, output_names
+from hone.train.trainable.saved import load_trained, save_trained
 
-from hone.model import PooledClassifier
-from hone.train.optimiser import is_head, trained_parameters
-
-__all__ = ["Bias", "Head", "load_trained", "save_trained"]
-
-FILE = "trained.safetensors"
+__all__ = ["Bias", "Head", "TopLayers"]
 
 
-def save_trained(net: PooledClassifier, folder: Path) -> None:
-    """Write the parameters that move, under their own names, to one safetensors file."""
-    from safetensors.torch import save_file
+class _Subset:
+    """Saved as one file of what moved."""
 
-    folder.mkdir(parents=True, exist_ok=True)
-    tensors = {name: parameter.detach().contiguous() for name, parameter in trained_parameters(net).items()}
-    save_file(tensors, folder / FILE, metadata={"format": "pt"})
+    name: str
 
+    def prepare(self, net: Network) -> Network:
+        """Freeze what does not move."""
+        raise NotImplementedError
 
-def load_trained(net: PooledClassifier, folder: Path) -> PooledClassifier:
-    """Read them back into a prepared network; names and shapes must agree exactly."""
-    from safetensors.torch import load_file
+    def save(self, net: Network, folder: Path) -> None:
+        """One file with what moved."""
+        save_trained(net, folder)
 
-    saved, trained = load_file(folder / FILE), trained_parameters(net)
-    assert saved.keys() == trained.keys(), f"{folder} was saved from another network"
-    with torch.no_grad():
-        for name, value in saved.items():
-            trained[name].copy_(value)
-    return net
+    def load(self, net: Network, folder: Path) -> Network:
+        """Read it back."""
+        return load_trained(self.prepare(net), folder)
 
 
-class Head:
-    """Only the classification head is trained."""
+class Head(_Subset):
+    """Only the head: the new one of a classifier, or the output layer over the vocabulary."""
 
     name = "head"
 
-    def prepare(self, net: PooledClassifier) -> PooledClassifier:
-        """Freeze the backbone."""
+    def prepare(self, net: Network) -> Network:
+        """Freeze the rest. A language model whose output layer is tied trains its embedding with it."""
+        freeze(net)
+        names = output_names(net)
         for name, parameter in net.named_parameters():
-            parameter.requires_grad = is_head(name)
+            parameter.requires_grad = parameter.requires_grad or name in names
         return net
 
-    def save(self, net: PooledClassifier, folder: Path) -> None:
-        """One file with what moved."""
-        save_trained(net, folder)
 
-    def load(self, net: PooledClassifier, folder: Path) -> PooledClassifier:
-        """Read it back."""
-        return load_trained(self.prepare(net), folder)
+class TopLayers(_Subset):
+    """The last blocks, of encoder and decoder where there are both, and a new head."""
+
+    name = "top"
+
+    def __init__(self, count: int = 2) -> None:
+        assert count > 0, "top trains at least one block"
+        self._count = count
+
+    def prepare(self, net: Network) -> Network:
+        """Freeze the lower blocks, embeddings and output layer.
+
+        Raises:
+            Usage: the network has fewer blocks.
+        """
+        freeze(net)
+        for stack in blocks(net):
+            if self._count > len(stack):
+                raise Usage(
+                    f"The model has {len(stack)} blocks, so the last {self._count} cannot be trained. Choose fewer, or full."
+                )
+            for block in list(stack)[-self._count :]:
+                block.requires_grad_(True)
+        return net
 
 
-class Bias:
-    """Every bias and the head are trained: about 0.1% of an encoder."""
+class Bias(_Subset):
+    """Every bias, and a new head: about 0.1% of an encoder."""
 
     name = "bias"
 
-    def prepare(self, net: PooledClassifier) -> PooledClassifier:
-        """Freeze all that is neither a bias nor the head."""
+    def prepare(self, net: Network) -> Network:
+        """Freeze all that is neither a bias nor a new head.
+
+        Raises:
+            Usage: the architecture has no biases, as Llama and T5 have none.
+        """
+        freeze(net)
+        moved = 0
         for name, parameter in net.named_parameters():
-            parameter.requires_grad = is_head(name) or (name.endswith(".bias") and ".pooler." not in name)
+            if name.startswith("backbone.") and name.endswith("bias") and "pooler." not in name and parameter.ndim == 1:
+                parameter.requires_grad = True
+                moved += 1
+        if not moved and not isinstance(net, HeadedNetwork):
+            raise Usage(f"{type(net.base).__name__} has no biases, so there is nothing for 'bias' to train. Choose lora or ia3.")
         return net
-
-    def save(self, net: PooledClassifier, folder: Path) -> None:
-        """One file with what moved."""
-        save_trained(net, folder)
-
-    def load(self, net: PooledClassifier, folder: Path) -> PooledClassifier:
-        """Read it back."""
-        return load_trained(self.prepare(net), folder)

@@ -1,0 +1,150 @@
+"""Settings from a YAML file, from loose values and from the command line, with every problem told at once.
+
+YAML is an output before it is an input: each run writes the file that repeats it. Keys that other tools use are understood.
+"""
+
+import difflib
+import io
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Generic, Literal, TypeVar, get_args, get_origin
+
+from pydantic import ValidationError
+
+from hone.core.errors import Usage
+from hone.core.record import Record
+
+__all__ = ["Form", "parse_duration", "parse_names", "read_settings", "settings_from", "write_settings"]
+
+Settings = TypeVar("Settings", bound=Record)
+_UNITS = {"": 1.0, "s": 1.0, "m": 60.0, "min": 60.0, "h": 3600.0}
+
+
+@dataclass(frozen=True)
+class Form(Generic[Settings]):
+    """A kind of settings: its record, other names for its keys, and how a loose value becomes an exact one."""
+
+    record: type[Settings]
+    command: str
+    """What repeats the run, for the file's first line: 'hone compare'."""
+    aliases: Mapping[str, str] = field(default_factory=dict)
+    readers: Mapping[str, Callable[[str], Any]] = field(default_factory=dict)
+    """How a text becomes a value, by key: '10m' to seconds, 'a,b' to names."""
+
+
+def parse_duration(text: str) -> float:
+    """Seconds from '90', '90s', '10m' or '1.5h'.
+
+    Raises:
+        Usage: it is none of these, or not above 0.
+    """
+    match = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*(s|m|min|h|)\s*", text)
+    if not match or float(match[1]) <= 0:
+        raise Usage(f"'{text}' is not a duration. Write 90s, 10m or 1.5h.")
+    return float(match[1]) * _UNITS[match[2]]
+
+
+def parse_names(text: str) -> tuple[str, ...]:
+    """Names between commas."""
+    return tuple(part.strip() for part in text.split(",") if part.strip())
+
+
+def read_settings(form: Form[Settings], path: Path, overrides: dict[str, Any]) -> Settings:
+    """Settings from a YAML file, with what the command line says on top.
+
+    Raises:
+        Usage: the file is missing or not YAML, or keys or values are wrong; all of them are told at once, with their lines.
+    """
+    if not path.is_file():
+        raise Usage(f"There is no configuration file {path}.")
+    from ruamel.yaml import YAML
+    from ruamel.yaml.comments import CommentedMap
+    from ruamel.yaml.error import YAMLError
+
+    try:
+        loaded = YAML(typ="rt").load(path.read_text(encoding="utf-8"))
+    except (YAMLError, UnicodeDecodeError) as error:
+        raise Usage(f"{path} is not valid YAML: {str(error).strip()}") from error
+    if not isinstance(loaded, CommentedMap):
+        raise Usage(f"{path} must hold keys and values, such as `data: tickets.csv`.")
+    places = {str(key): f"{path} line {loaded.lc.key(key)[0] + 1}: " for key in loaded}
+    return settings_from(form, {str(key): value for key, value in loaded.items()}, overrides, places=places)
+
+
+def settings_from(
+    form: Form[Settings],
+    loose: dict[str, Any],
+    overrides: dict[str, Any] | None = None,
+    *,
+    places: dict[str, str] | None = None,
+) -> Settings:
+    """Settings from loose values: other tools' names for a key, '10m' for 600 seconds, 'a,b' for a list.
+
+    Args:
+        overrides: exact values that win. places: where each key stands, as a prefix for messages.
+    Raises:
+        Usage: with every unknown key and wrong value at once.
+    """
+    places, fields = places or {}, form.record.model_fields
+    problems: list[str] = []
+    values: dict[str, Any] = {}
+    where: dict[str, str] = {}
+    for key, value in loose.items():
+        name = form.aliases.get(key, key)
+        if name not in fields:
+            near = difflib.get_close_matches(str(key), [*fields, *form.aliases], n=1)
+            hint = f" Did you mean '{near[0]}'?" if near else f" Known: {', '.join(fields)}."
+            problems.append(f"{places.get(key, '')}key '{key}' is not known.{hint}")
+            continue
+        if name in values:
+            problems.append(f"{places.get(key, '')}'{key}' and another key both mean '{name}'. Keep one.")
+        where[name] = places.get(key, "")
+        try:
+            values[name] = _exact(form, name, value)
+        except Usage as error:
+            problems.append(f"{where[name]}'{key}': {error}")
+    values |= overrides or {}
+    try:
+        settings = form.record(**values)
+    except ValidationError as error:
+        told = {name: place for name, place in where.items() if name not in (overrides or {})}
+        problems += [_said(one, form, told) for one in error.errors()]
+    if problems:
+        raise Usage("\n".join(problems))
+    return settings
+
+
+def _said(one: Any, form: Form[Any], where: Mapping[str, str]) -> str:
+    name = str(one["loc"][0]) if one["loc"] else ""
+    allowed = _choices(form.record.model_fields[name].annotation) if name in form.record.model_fields else ""
+    said = f"'{name}' is missing" if one["type"] == "missing" else f"'{name}' is {one['input']!r}: {one['msg']}"
+    return where.get(name, "") + said + (f" (one of {allowed})" if allowed else "") + "."
+
+
+def _choices(annotation: Any) -> str:
+    """The values that a choice allows, also where it may be left out."""
+    if get_origin(annotation) is Literal:
+        return ", ".join(str(choice) for choice in get_args(annotation))
+    return next((found for part in get_args(annotation) if (found := _choices(part))), "")
+
+
+def _exact(form: Form[Any], name: str, value: Any) -> Any:
+    if name in form.readers and isinstance(value, str):
+        return form.readers[name](value)
+    if isinstance(value, list):
+        return tuple(value)
+    return dict(value) if isinstance(value, dict) else value
+
+
+def write_settings(form: Form[Settings], settings: Settings) -> str:
+    """The YAML that repeats a run; keys at their defaults are left out."""
+    from ruamel.yaml import YAML
+
+    values = settings.model_dump(mode="json", exclude_defaults=True)
+    buffer = io.StringIO()
+    yaml = YAML()
+    yaml.default_flow_style = False
+    yaml.dump(values, buffer)
+    return f"# Repeats this run: {form.command} --config config.yaml\n{buffer.getvalue()}"

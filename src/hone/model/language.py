@@ -1,0 +1,201 @@
+"""Language models as networks: logits, or their cross-entropy, at the positions that are asked for and nowhere else.
+
+Causal and masked models read rows; encoder-decoders read sources and targets. The one surprise: the output layer is
+taught to look only at the positions asked for, which spares the largest product of a small model with a large vocabulary.
+"""
+
+import types
+from collections.abc import Sequence
+from typing import Any, Literal
+
+import torch
+from torch import nn
+
+from hone.core.errors import BadModel
+from hone.model.batches import pad
+from hone.model.cross_entropy import linear_cross_entropy, logits_cross_entropy
+from hone.model.loading import Held, load_pretrained
+from hone.model.locate import ModelFolder
+from hone.model.network import Network, Rows
+from hone.model.packed_attention import Layout, set_layout
+from hone.model.packing import pack
+
+__all__ = ["Head", "LanguageModel", "Seq2SeqModel", "TextModel", "load_language_model"]
+
+Head = Literal["causal", "masked", "seq2seq"]
+
+
+class _Narrow:
+    """An output layer that computes only the rows it was told to, or hands their hidden states on."""
+
+    def __init__(self, layer: Any) -> None:
+        self.layer = layer
+        self.places: torch.Tensor | None = None
+        self.hands_on = False
+        own = layer.forward
+
+        def forward(_layer: Any, hidden: torch.Tensor) -> torch.Tensor:
+            if self.places is None:
+                return own(hidden)  # type: ignore[no-any-return]
+            chosen = hidden.flatten(0, -2)[self.places][None]  # [1, N, D]
+            return chosen if self.hands_on else own(chosen)
+
+        layer.forward = types.MethodType(forward, layer)
+
+    @property
+    def is_linear(self) -> bool:
+        """Whether it is one matrix, with nothing around it."""
+        return type(self.layer) is nn.Linear
+
+
+class _WithVocabulary(Network):
+    """What causal, masked and encoder-decoder models share: an output layer over the vocabulary."""
+
+    def __init__(self, backbone: nn.Module, *, pad_id: int) -> None:
+        super().__init__(backbone, pad_id=pad_id)
+        self._output = _Narrow(self.base.get_output_embeddings())
+        self._can_fuse = self._output.is_linear and self._is_plain()
+
+    @property
+    def output_layer(self) -> nn.Module:
+        """The layer from hidden states to logits."""
+        return self._output.layer  # type: ignore[no-any-return]
+
+    def _is_plain(self) -> bool:
+        """Whether the logits are the output layer's answer, with no cap, scale or bias after it."""
+        was_training = self.training
+        self.eval()
+        try:
+            with torch.no_grad():
+                places = torch.arange(2)
+                logits = self._at(self._probe(), places, hands_on=False)
+                hidden = self._at(self._probe(), places, hands_on=True)
+                return torch.allclose(self._output.layer(hidden), logits, rtol=1e-3, atol=1e-4)
+        except (RuntimeError, TypeError, ValueError):  # what follows the layer does not take hidden states
+            return False
+        finally:
+            self.train(was_training)
+
+    def _probe(self) -> dict[str, Any]:
+        raise NotImplementedError
+
+    def _at(self, inputs: dict[str, Any], places: torch.Tensor, *, hands_on: bool) -> torch.Tensor:
+        """[N, V] logits, or [N, D] hidden states, at flat places of the network's own layout."""
+        self._output.places, self._output.hands_on = places, hands_on
+        try:
+            found: torch.Tensor = self.base(**inputs, use_cache=False).logits if self._caches else self.base(**inputs).logits
+        finally:
+            self._output.places, self._output.hands_on = None, False
+            self.forget_layout()
+        return found[0]
+
+    @property
+    def _caches(self) -> bool:
+        return bool(getattr(self.base.config, "is_decoder", False) or self.base.can_generate())
+
+    def _answer(self, inputs: dict[str, Any], places: torch.Tensor, labels: torch.Tensor | None) -> torch.Tensor:
+        """Logits [N, V]; with labels the sum of their cross-entropy, fp32."""
+        layer = self._output.layer
+        if labels is None:
+            return self._at(inputs, places, hands_on=False)
+        if not self._can_fuse or type(layer) is not nn.Linear:
+            return logits_cross_entropy(self._at(inputs, places, hands_on=False), labels)
+        return linear_cross_entropy(self._at(inputs, places, hands_on=True), layer.weight, layer.bias, labels)
+
+
+def _flat(places: Sequence[int], lengths: Sequence[int], *, packs: bool, device: torch.device) -> torch.Tensor:
+    """Places among all tokens of a batch, as places in the network's own layout."""
+    if packs or len(set(lengths)) == 1:
+        return torch.tensor(places, device=device)
+    longest = max(lengths)
+    where = torch.cat([torch.arange(length) + row * longest for row, length in enumerate(lengths)])
+    return where[torch.tensor(places)].to(device)
+
+
+class LanguageModel(_WithVocabulary):
+    """A causal or masked language model."""
+
+    def __init__(self, backbone: nn.Module, *, pad_id: int, head: Literal["causal", "masked"]) -> None:
+        self.head: Head = head
+        super().__init__(backbone, pad_id=pad_id)
+
+    def _probe(self) -> dict[str, Any]:
+        return self.feed([[1, 2]])
+
+    def forward(self, rows: Rows, places: Sequence[int], labels: torch.Tensor | None = None) -> torch.Tensor:
+        """Logits at places, or with labels their summed cross-entropy.
+
+        Args:
+            places: N indices into the tokens of all rows, row after row. labels: int64 [N].
+        Returns:
+            [N, V], or an fp32 scalar.
+        """
+        longer = self.lengthened(rows)
+        read = self.shifted(places, [len(row) for row in rows])
+        inputs = self.feed(longer)
+        at = _flat(read, [len(row) for row in longer], packs=self.packs, device=self.device)
+        return self._answer(inputs, at, labels)
+
+
+class Seq2SeqModel(_WithVocabulary):
+    """An encoder-decoder: reads sources, writes targets."""
+
+    is_encoder_decoder = True
+    head: Head = "seq2seq"
+
+    def _probe(self) -> dict[str, Any]:
+        return self._inputs([[1, 2, 3]], [[1, 2]])
+
+    @property
+    def start_id(self) -> int:
+        """The token before the first target token."""
+        start = self.base.config.decoder_start_token_id
+        return int(self.pad_id if start is None else start)
+
+    def _inputs(self, sources: Rows, targets: Rows) -> dict[str, Any]:
+        shifted = [[self.start_id, *target[:-1]] for target in targets]
+        encoder = self.base.get_encoder()
+        if self.packs:
+            set_layout(Layout(tuple(len(row) for row in shifted), tuple(len(row) for row in sources)))
+            body = encoder(input_ids=pack(sources, self.device)[0])
+            return {"encoder_outputs": body, "decoder_input_ids": pack(shifted, self.device)[0]}
+        set_layout(None)
+        ids, mask = pad(sources, pad_id=self.pad_id, device=self.device)
+        body = encoder(input_ids=ids, attention_mask=mask)
+        decoder_ids, decoder_mask = pad(shifted, pad_id=self.pad_id, device=self.device)
+        return {
+            "encoder_outputs": body,
+            "attention_mask": mask,
+            "decoder_input_ids": decoder_ids,
+            "decoder_attention_mask": decoder_mask,
+        }
+
+    def forward(self, sources: Rows, targets: Rows, places: Sequence[int], labels: torch.Tensor | None = None) -> torch.Tensor:
+        """Logits of target tokens at places, each from the tokens before it; with labels their summed cross-entropy.
+
+        Args:
+            places: N indices into the tokens of all targets, row after row. labels: int64 [N].
+        Returns:
+            [N, V], or an fp32 scalar.
+        """
+        inputs = self._inputs(self.lengthened(sources), targets)
+        at = _flat(places, [len(row) for row in targets], packs=self.packs, device=self.device)
+        return self._answer(inputs, at, labels)
+
+
+TextModel = LanguageModel | Seq2SeqModel
+
+
+def load_language_model(folder: ModelFolder, head: Head, *, pad_id: int, held: Held = "plain") -> TextModel:
+    """The model in a folder with its output layer over the vocabulary.
+
+    Args:
+        held: weights in fp32, or in 4 or 8 bits on a GPU (then only adapters can be trained).
+    Raises:
+        BadModel: the folder holds no model of that kind, or its weights do not fit.
+        MissingPackage, Usage: 4 and 8 bits need bitsandbytes and a GPU.
+    """
+    net = load_pretrained(folder, head, held=held)
+    if net.get_output_embeddings() is None:
+        raise BadModel(f"'{folder.name}' has no output layer over its vocabulary, so it cannot be trained as a {head} model.")
+    return Seq2SeqModel(net, pad_id=pad_id) if head == "seq2seq" else LanguageModel(net, pad_id=pad_id, head=head)

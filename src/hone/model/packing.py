@@ -1,0 +1,141 @@
+"""Whether a network computes the same for a packed batch, and how it is made ready for one.
+
+Any architecture that asks transformers' registry for its attention is served; that packing changes nothing is tried once
+with real numbers, and a network that fails is padded instead.
+"""
+
+import types
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from torch import nn
+
+from hone.model.loading import quiet_transformers
+from hone.model.packed_attention import ATTENTION, Layout, Role, current_layout, register_attention, set_layout
+
+__all__ = ["pack", "try_packing"]
+
+_TOLERANCE = 1e-3  # of the largest hidden state, fp32
+
+
+def pack(rows: Sequence[Sequence[int]], device: torch.device | None, *, offset: int = 0) -> tuple[torch.Tensor, torch.Tensor]:
+    """Token ids and positions within their sequence, both int64 of shape [1, T] with T the tokens of all rows."""
+    ids = torch.tensor([token for row in rows for token in row], dtype=torch.long)
+    positions = torch.cat([torch.arange(offset, offset + len(row)) for row in rows])
+    return ids[None].to(device), positions[None].to(device)
+
+
+def try_packing(net: Any, *, is_encoder_decoder: bool) -> int | None:
+    """Prepare a transformers network for packed batches and check, with real numbers, that packing changes nothing.
+
+    Returns:
+        The position of a sequence's first token (0, or the padding id + 1 of RoBERTa's kin); None where the network
+        computes something else when packed, and is left as it was.
+    """
+    register_attention()
+    before = net.config._attn_implementation
+    patched: list[tuple[nn.Module, str]] = []
+    try:
+        with quiet_transformers():
+            net.set_attn_implementation(ATTENTION)
+        _mark(net, is_encoder_decoder)
+        patched = _patch(net, is_encoder_decoder)
+        pad = getattr(net.config, "pad_token_id", None) or 0
+        for offset in dict.fromkeys((0, pad + 1)):
+            if _is_same(net, offset, is_encoder_decoder):
+                return offset
+    except (ValueError, TypeError, AttributeError, RuntimeError, IndexError, KeyError, NotImplementedError):
+        pass  # an architecture that knows no registry, no positions or no such call: it is padded
+    finally:
+        set_layout(None)
+    for module, name in patched:
+        delattr(module, name)
+    with quiet_transformers():
+        net.set_attn_implementation(before)
+    return None
+
+
+def _mark(net: Any, is_encoder_decoder: bool) -> None:
+    """Tell every module which sequences it sees."""
+    for name, module in net.named_modules():
+        parts = name.lower().split(".")
+        role: Role = "source" if is_encoder_decoder and "encoder" in parts else "target"
+        if role == "target" and any(part in ("encdecattention", "encoder_attn", "crossattention") for part in parts):
+            role = "cross"
+        module._role = role
+
+
+def _patch(net: Any, is_encoder_decoder: bool) -> list[tuple[nn.Module, str]]:
+    """Where positions do not come from `position_ids`: T5's relative bias, and tables that count along the batch."""
+    patched = []
+    for module in net.modules():
+        if hasattr(module, "compute_bias") and hasattr(module, "has_relative_attention_bias"):
+            _patch_bias(module)
+            patched.append((module, "compute_bias"))
+        elif is_encoder_decoder and type(module).__name__.endswith("PositionalEmbedding"):
+            module.forward = types.MethodType(_learned_positions(type(module).forward), module)
+            patched.append((module, "forward"))
+    return patched
+
+
+def _patch_bias(module: Any) -> None:
+    own = type(module).compute_bias
+    is_cross = module._role == "cross"
+
+    def compute_bias(self: Any, query_length: int, key_length: int, device: Any = None, past_seen_tokens: int = 0) -> Any:
+        layout = current_layout()
+        if is_cross:
+            if layout is not None:
+                return None
+            return torch.zeros((1, self.n_heads, query_length, key_length), device=device, dtype=self.q.weight.dtype)
+        if layout is not None:  # relative: one square serves all sequences
+            query_length = key_length = max(layout.lengths(self._role))
+        return own(self, query_length, key_length, device=device, past_seen_tokens=past_seen_tokens)
+
+    module.compute_bias = types.MethodType(compute_bias, module)
+    if is_cross:
+        module.has_relative_attention_bias = True  # else zeros over all pairs of tokens of the batch are made
+
+
+def _learned_positions(own: Any) -> Any:
+    def forward(self: Any, *arguments: Any, position_ids: torch.Tensor | None = None, **named: Any) -> Any:
+        layout = current_layout()
+        if layout is not None:
+            position_ids = torch.cat([torch.arange(length) for length in layout.lengths(self._role)]).to(self.weight.device)
+        return own(self, *arguments, position_ids=position_ids, **named)
+
+    return forward
+
+
+def _is_same(net: Any, offset: int, is_encoder_decoder: bool) -> bool:
+    """Whether three sequences, two of them of one length, give the same hidden states packed as each alone."""
+    device = next(net.parameters()).device
+    generator = torch.Generator().manual_seed(0)
+    size = int(net.get_input_embeddings().weight.shape[0])
+    rows = [torch.randint(size, (length,), generator=generator).tolist() for length in (7, 7, 4)]
+    others = [torch.randint(size, (length,), generator=generator).tolist() for length in (5, 9, 4)]
+    was_training = net.training
+    net.eval()
+
+    def states(source: list[list[int]], target: list[list[int]], start: int | None) -> torch.Tensor:
+        ids, positions = pack(target, device, offset=start or 0)
+        extra = {"position_ids": positions} if start is not None and not is_encoder_decoder else {}
+        if is_encoder_decoder:
+            body = net.get_encoder()(input_ids=pack(source, device)[0])
+            decoder = net.get_decoder()
+            found = decoder(input_ids=ids, encoder_hidden_states=body.last_hidden_state, use_cache=False)
+        else:
+            found = net.base_model(input_ids=ids, **extra)
+        hidden: torch.Tensor = found.last_hidden_state[0].float()
+        return hidden
+
+    try:
+        with torch.no_grad():
+            set_layout(None)
+            alone = torch.cat([states([source], [target], None) for source, target in zip(others, rows, strict=True)])
+            set_layout(Layout(tuple(map(len, rows)), tuple(map(len, others)) if is_encoder_decoder else ()))
+            packed = states(others, rows, offset)
+    finally:
+        net.train(was_training)
+    return packed.shape == alone.shape and bool((packed - alone).abs().max() <= _TOLERANCE * alone.abs().max())

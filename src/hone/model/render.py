@@ -1,0 +1,116 @@
+"""From a row to the tokens a language model reads, and which of them it is trained to write. The one renderer.
+
+Prompt and answer are tokenised apart, as they are when the model is used: there the prompt ends where the answer
+begins. Chat models get their own chat template. Masks go by position, never by token id.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from hone.core.errors import BadModel
+
+__all__ = ["PLAIN_TEMPLATE", "Rendered", "Renderer", "Turn"]
+
+PLAIN_TEMPLATE = "{prompt}\n"
+"""What a decoder without a chat template reads before it answers."""
+
+Turn = tuple[str, str]
+"""Role (system, user, assistant, tool) and content."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rendered:
+    """Token ids, and for each whether the model is trained to write it."""
+
+    ids: list[int]
+    is_trained: list[bool]
+    is_cut: bool
+
+
+class Renderer:
+    """Renders prompts with answers, and dialogues, for one tokenizer."""
+
+    def __init__(
+        self, tokenizer: Any, *, length: int, template: str = PLAIN_TEMPLATE, chat: bool | None = None, trains_all: bool = False
+    ) -> None:
+        """
+        Args:
+            length: tokens that the model may read. template: text before the answer, with {prompt} in it.
+            chat: whether the tokenizer's chat template is used; None: where it has one.
+            trains_all: whether prompts are trained too.
+        """
+        assert "{prompt}" in template, "a template without {prompt} would show the model no row"
+        self._tokenizer = tokenizer
+        self._length = length
+        self._template = template
+        self.uses_chat = bool(tokenizer.chat_template) if chat is None else chat
+        self._trains_all = trains_all
+        first = tokenizer("x")["input_ids"]
+        self._start = [first[0]] if first and first[0] == tokenizer.bos_token_id else []
+
+    def completion(self, prompt: str, completion: str) -> Rendered:
+        """A prompt and its answer; the answer ends with the end-of-sequence token, which is trained too."""
+        if self.uses_chat:
+            return self.dialogue([("user", prompt), ("assistant", completion)])
+        before = [*self._start, *self._tokens(self._template.replace("{prompt}", prompt))]
+        after = [*self._tokens(completion), self._end]
+        is_cut = len(before) + len(after) > self._length
+        if is_cut:  # the answer is what is learnt: the prompt gives way, its oldest part first
+            room = max(self._length - len(after), len(self._start) + 1)
+            before = [*self._start, *before[len(before) - (room - len(self._start)) :]]
+        return self._finish([(before, False), (after, True)], is_cut=is_cut)
+
+    def dialogue(self, turns: Sequence[Turn]) -> Rendered:
+        """All turns of a dialogue; those of the assistant are trained, each with the token that ends it."""
+        pieces: list[tuple[list[int], bool]] = []
+        if not self.uses_chat:
+            pieces.append((list(self._start), False))
+            for role, content in turns:
+                pieces.append((self._tokens(f"{role.capitalize()}:"), False))
+                answer = [*self._tokens(f" {content}"), self._end] if role == "assistant" else self._tokens(f" {content}\n")
+                pieces.append((answer, role == "assistant"))
+            return self._finish(pieces, is_cut=False)
+        done = ""
+        for index, (role, _) in enumerate(turns):
+            if role != "assistant":
+                continue
+            prompt = self._chat(turns[:index], opens_answer=True)
+            whole = self._chat(turns[: index + 1], opens_answer=False)
+            if not (prompt.startswith(done) and whole.startswith(prompt)):
+                raise BadModel(
+                    "The chat template of this model writes earlier turns differently once a later one follows, so which tokens "
+                    "are the answer cannot be told. Give each answer a row of its own, or train with --chat no."
+                )
+            pieces += [(self._tokens(prompt[len(done) :]), False), (self._tokens(whole[len(prompt) :]), True)]
+            done = whole
+        return self._finish(pieces, is_cut=False)
+
+    def prompt(self, prompt: str) -> list[int]:
+        """Token ids of a prompt alone, as the model reads it before it answers."""
+        if self.uses_chat:
+            return self._tokens(self._chat([("user", prompt)], opens_answer=True))
+        return [*self._start, *self._tokens(self._template.replace("{prompt}", prompt))]
+
+    def _finish(self, pieces: list[tuple[list[int], bool]], *, is_cut: bool) -> Rendered:
+        ids = [token for tokens, _ in pieces for token in tokens]
+        trained = [self._trains_all or flag for tokens, flag in pieces for _ in tokens]
+        return Rendered(ids[: self._length], trained[: self._length], is_cut or len(ids) > self._length)
+
+    def _chat(self, turns: Sequence[Turn], *, opens_answer: bool) -> str:
+        messages = [{"role": role, "content": content} for role, content in turns]
+        text: str = self._tokenizer.apply_chat_template(messages, tokenize=False, add_generation_prompt=opens_answer)
+        return text
+
+    def _tokens(self, text: str) -> list[int]:
+        ids: list[int] = self._tokenizer(text, add_special_tokens=False)["input_ids"]
+        return ids
+
+    @property
+    def _end(self) -> int:
+        end = self._tokenizer.eos_token_id
+        if end is None:
+            raise BadModel(
+                "The tokenizer of this model has no end-of-sequence token, so the model cannot learn to stop. Set one."
+            )
+        return int(end)

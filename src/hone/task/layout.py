@@ -1,0 +1,60 @@
+"""What the recognition of a kind works with: the columns and a sample of them, what the user named, and its result."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from hone.task.kinds import Kind
+from hone.task.profile import name_words
+
+__all__ = ["Layout", "Sheet", "Wish"]
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """The kind and its columns. `inputs` is what the model reads, `target` what it learns; None where that is the same."""
+
+    kind: Kind
+    inputs: tuple[str, ...]
+    target: str | None = None
+    system: str | None = None
+    why: str = "by the columns' names"
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """All columns that are read: the inputs, the target, the system text."""
+        return (*self.inputs, *(name for name in (self.target, self.system) if name is not None))
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """What the user named. `text` and `label` mean the inputs and the target of any kind but completion."""
+
+    kind: Kind | None = None
+    prompt: str | None = None
+    completion: str | None = None
+    text: tuple[str, ...] = ()
+    label: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Sheet:
+    """The columns of a source with a sample of their cells. Names fit however they are written: NerTags is ner_tags."""
+
+    headers: tuple[str, ...]
+    sample: Sequence[Sequence[object]]
+    _known: dict[str, str] = field(init=False)
+
+    def __post_init__(self) -> None:
+        known: dict[str, str] = {}
+        for header in self.headers:
+            known.setdefault("_".join(name_words(header)), header)
+        object.__setattr__(self, "_known", known)
+
+    def find(self, names: Sequence[str]) -> str | None:
+        """The first of the names that is a column, as the file writes it."""
+        return next((self._known[name] for name in names if name in self._known), None)
+
+    def cells(self, header: str) -> list[object]:
+        """The sampled cells of one column that are filled."""
+        index = self.headers.index(header)
+        return [row[index] for row in self.sample if row[index] is not None and row[index] != ""]

@@ -1,0 +1,149 @@
+"""Read training rows of every kind: the door of `hone tune`.
+
+Opens a source, recognises what its rows are (`recognise` documents the order), and reads them all; a row that cannot
+be used is set aside with its line and reason. The one surprise: rows of one class per text are read by `load_table`.
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from hone.core.errors import BadData, Usage, did_you_mean
+from hone.task.kinds import KINDS, Kind, Material, MaterialRow
+from hone.task.layout import Layout, Sheet, Wish
+from hone.task.load import load_table, open_rows
+from hone.task.makers import Make, row_maker
+from hone.task.reader import Broken, Reader
+from hone.task.recognise import recognise
+from hone.task.records import Rejected
+from hone.task.rejects import Unusable, check_enough_kept
+from hone.task.sample import sample_rows
+from hone.task.wording import counted
+
+__all__ = ["load_material"]
+
+_SAID: dict[Kind, str] = {
+    "classify": "One class per text",
+    "completion": "Completions",
+    "chat": "Dialogues",
+    "plain": "Plain text",
+    "tag": "A tag per token",
+    "answers": "Answers from a context",
+    "score": "A number per text",
+    "multi_label": "Several labels per text",
+}
+
+
+def load_material(
+    source: str,
+    *,
+    kind: str | None = None,
+    prompt: str | None = None,
+    completion: str | None = None,
+    text: Sequence[str] = (),
+    label: str | None = None,
+) -> Material:
+    """Read one file or Hub data set into training rows of the kind it holds.
+
+    Args:
+        source: a path, or org/name, org/name/config, org/name:split. kind: one of `KINDS`; recognised where left out.
+        prompt, completion: the columns of kind completion. text: what the model reads in the other kinds: the text
+            (several columns are joined by a line break), the messages, the tokens, or question and context.
+        label: what it learns there: the label, the labels, the score, the tags or the answers.
+    Raises:
+        Usage: no such kind, or a column named that the kind does not have.
+        BadData: nothing to read there, no such column, no known layout, preferences, or over half of the rows unusable.
+    """
+    wish = _wish(kind, prompt, completion, tuple(text), label)
+    if wish.kind == "classify":
+        return _classified(source, wish.text, wish.label, "")
+    reader = open_rows(source)
+    name = Path(source).name if Path(source).expanduser().exists() else source
+    if not reader.headers:
+        # No row is an object: reading them all again collects the reasons.
+        rejected = [Rejected(name, row.line, "", row.reason) for row in reader.rows(()) if isinstance(row, Broken)]
+        check_enough_kept(name, kept=0, rejected=rejected, options=_options("plain"))
+    sample = sample_rows(reader)
+    if not sample and next(iter(reader.rows(reader.headers)), None) is None:
+        check_enough_kept(name, kept=0, rejected=[], options="")
+    try:
+        layout = recognise(Sheet(reader.headers, sample), wish)
+    except BadData as error:
+        raise BadData(f"{name}: {error}") from None
+    if layout.kind == "classify":
+        return _classified(source, layout.inputs, layout.target, layout.why)
+    moved: list[int] = []
+    rows, rejected = _keep(reader, layout, row_maker(reader, layout, moved), name)
+    check_enough_kept(name, kept=len(rows), rejected=rejected, options=_options(layout.kind))
+    return Material(source, layout.kind, rows, rejected, _because(reader, layout, len(moved)))
+
+
+def _wish(kind: str | None, prompt: str | None, completion: str | None, text: tuple[str, ...], label: str | None) -> Wish:
+    known = next((one for one in KINDS if one == kind), None)
+    if kind is not None and known is None:
+        raise Usage(f"The kind '{kind}' is not known. {did_you_mean(kind, KINDS)} Name one of these, or leave it out.")
+    if (prompt or completion) and (text or label or known not in (None, "completion")):
+        raise Usage(
+            "prompt and completion name the columns of kind completion alone; text and label are for the other kinds. "
+            f"Given: kind {kind or 'left open'}, prompt {prompt}, completion {completion}, text {list(text)}, label {label}. "
+            "Leave out the one or the other."
+        )
+    if known == "completion" and (text or label):
+        raise Usage(
+            "The columns of kind completion are named by prompt and completion, not by text and label. Rename the options."
+        )
+    if known in ("plain", "chat") and label:
+        raise Usage(f"The kind {known} has no label column, and '{label}' is named as one. Leave it out, or name another kind.")
+    most = {"tag": (1,), "answers": (2,)}.get(kind or "")
+    if text and most and len(text) not in most:
+        raise Usage(
+            f"The kind {kind} reads {'the tokens' if kind == 'tag' else 'the question and the context'}, and text names "
+            f"{counted(len(text), 'column')}: {', '.join(text)}. Name {most[0]}."
+        )
+    twice = [name for name in (*text, prompt) if name is not None and name in (label, completion)]
+    if twice:
+        raise Usage(f"Column '{twice[0]}' is named as what the model reads and as what it learns. Name two columns.")
+    return Wish(known, prompt, completion, text, label)
+
+
+def _classified(source: str, text: tuple[str, ...], label: str | None, why: str) -> Material:
+    table = load_table(source, text=text, label=label)
+    because = why or table.columns.because or f"text {_quoted(table.columns.text)}, label '{table.columns.label}', as named"
+    because = f"{_SAID['classify']}: {because[0].lower()}{because[1:].rstrip('.')}."
+    return Material(source, "classify", [*table.examples], table.rejected, because)
+
+
+def _keep(reader: Reader, layout: Layout, make: Make, name: str) -> tuple[list[MaterialRow], list[Rejected]]:
+    rows: list[MaterialRow] = []
+    rejected: list[Rejected] = []
+    for row in reader.rows(layout.columns):
+        if isinstance(row, Broken):
+            rejected.append(Rejected(name, row.line, "", row.reason))
+            continue
+        line, cells = row
+        try:
+            rows.append(make(cells, name, line))
+        except Unusable as unusable:
+            rejected.append(Rejected(name, line, unusable.column, unusable.reason))
+    return rows, rejected
+
+
+def _because(reader: Reader, layout: Layout, moved: int) -> str:
+    what = _quoted(layout.inputs)
+    if layout.target is not None:
+        what = f"{what} to '{layout.target}'"
+    if layout.system is not None:
+        what = f"{what}, the system text from '{layout.system}'"
+    others = [header for header in reader.headers if header and header not in layout.columns]
+    left = f"; left out: {', '.join(others[:6])}{' and more' if len(others) > 6 else ''}" if others else ""
+    found = f"; in {counted(moved, 'row')} an answer was found elsewhere than at its start" if moved else ""
+    return f"{_SAID[layout.kind]}: {what}, {layout.why}{left}{found}."
+
+
+def _quoted(names: Sequence[str]) -> str:
+    return " and ".join(f"'{name}'" for name in names)
+
+
+def _options(kind: Kind) -> str:
+    return (
+        "--prompt and --completion" if kind == "completion" else "--text" if kind in ("plain", "chat") else "--text and --label"
+    )

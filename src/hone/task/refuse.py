@@ -1,0 +1,58 @@
+"""Layouts that are recognised in order to be refused: each has columns that would fit another kind and train the wrong thing."""
+
+from hone.core.errors import BadData
+from hone.task.layout import Sheet
+from hone.task.nested import holds_objects
+
+__all__ = ["refuse_multiple_choice", "refuse_nested", "refuse_preferences"]
+
+_CHOICES = ("choices", "options", "candidates", "a")
+_CHOICES_ALONE = ("endings", "context_options")
+_QUESTIONS = ("question", "query", "question_stem", "ctx", "context", "prompt")
+_EXAMPLES_INSIDE = ("instances", "paragraphs", "qas")
+
+
+def refuse_preferences(sheet: Sheet) -> None:
+    """Preferences: pairs of a better and a worse answer, or answers with a verdict."""
+    if (chosen := sheet.find(("chosen",))) and sheet.find(("rejected",)):
+        prompt = sheet.find(("prompt", "question", "instruction"))
+        cure = (
+            f"To train on the chosen answers alone, name the columns: --prompt {prompt} --completion {chosen}."
+            if prompt
+            else "Write the chosen answers as rows of prompt and completion, or of messages."
+        )
+        raise BadData(
+            f"The rows hold a chosen and a rejected answer: preferences. Training on preferences is not there yet. {cure}"
+        )
+    label = sheet.find(("label",))
+    if label and (sheet.find(("messages", "conversations")) or (sheet.find(("prompt",)) and sheet.find(("completion",)))):
+        cells = sheet.cells(label)
+        if cells and all(str(cell).strip().lower() in ("true", "false") for cell in cells):
+            raise BadData(
+                f"The column '{label}' says of each answer whether it was wanted: preferences. Training on preferences is not there "
+                "yet. Keep the rows that are true; or name the kind (--kind completion or chat), and every answer is learnt."
+            )
+
+
+def refuse_multiple_choice(sheet: Sheet) -> None:
+    """Questions whose choices stand in columns of their own, which a prompt of the question alone would leave out."""
+    question = sheet.find(_QUESTIONS)
+    column = sheet.find(_CHOICES_ALONE) or (sheet.find(_CHOICES) if question else None)
+    nested = question is not None and any(isinstance(cell, dict) and "choices" in cell for cell in sheet.cells(question))
+    if not nested and not (column and sheet.cells(column)):
+        return
+    raise BadData(
+        f"The rows look like multiple choice, with the choices in '{question if nested else column}'. "
+        "hone does not put choices into a prompt by itself. Write rows of prompt (with the choices) and completion, "
+        "or name columns with --prompt and --completion, or --text and --label."
+    )
+
+
+def refuse_nested(sheet: Sheet) -> None:
+    """Rows that hold several examples each, as SQuAD's own files and Natural Instructions do."""
+    column = sheet.find(_EXAMPLES_INSIDE)
+    if column and holds_objects(sheet.cells(column)):
+        raise BadData(
+            f"Each row holds several examples, as a list of objects in '{column}'. hone reads one example from each row. "
+            "Write a row for every example, with the other columns repeated."
+        )

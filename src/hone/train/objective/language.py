@@ -1,0 +1,88 @@
+"""Language modelling with a decoder: answers to prompts (loss on the answer only, unless asked), and plain text."""
+
+from collections.abc import Sequence
+
+import torch
+from torch import nn
+
+from hone.model import Network, Renderer, TextReader
+from hone.task import Completion, Dialogue, Plain
+from hone.train.contracts import HeadKind, LogitObjective
+from hone.train.objective.items import Placed, spread
+
+__all__ = ["Causal", "Complete", "PlacedObjective"]
+
+
+class PlacedObjective(LogitObjective[Placed]):
+    """Cross-entropy of the vocabulary at places of a sequence."""
+
+    def logits(self, net: nn.Module, batch: Sequence[Placed]) -> torch.Tensor:
+        """[N, V] with N the places of all items."""
+        rows, places, _ = spread(batch, _device(net))
+        found: torch.Tensor = net(rows, places)
+        return found
+
+    def loss_from(self, logits: torch.Tensor, batch: Sequence[Placed]) -> tuple[torch.Tensor, int]:
+        """Summed cross-entropy."""
+        labels = spread(batch, logits.device)[2]
+        return nn.functional.cross_entropy(logits.float(), labels, reduction="sum"), len(labels)
+
+    def right(self, logits: torch.Tensor, batch: Sequence[Placed]) -> int:
+        """Tokens that the likeliest one hits."""
+        return int((logits.argmax(dim=1) == spread(batch, logits.device)[2]).sum())
+
+    def loss(self, net: nn.Module, batch: Sequence[Placed]) -> tuple[torch.Tensor, int]:
+        """The same without the logits existing whole."""
+        rows, places, labels = spread(batch, _device(net))
+        return net(rows, places, labels), len(labels)
+
+
+class Complete(PlacedObjective):
+    """Prompt and completion, or a dialogue: the model learns to write the answers and to stop after them."""
+
+    name = "completion"
+    head: HeadKind = "causal"
+
+    def __init__(self, renderer: Renderer) -> None:
+        self._renderer = renderer
+
+    def encode(self, examples: Sequence[Completion | Dialogue]) -> list[Placed]:
+        """One item per example; an item without places has nothing left to train after it was cut."""
+        items = []
+        for example in examples:
+            if isinstance(example, Dialogue):
+                found = self._renderer.dialogue([(message.role, message.content) for message in example.messages])
+            else:
+                found = self._renderer.completion(example.prompt, example.completion)
+            before = [index - 1 for index, trained in enumerate(found.is_trained) if trained and index > 0]
+            items.append(Placed(found.ids, before, [found.ids[place + 1] for place in before], found.is_cut))
+        return items
+
+
+class Causal(PlacedObjective):
+    """Plain text: every token from those before it. Long texts are divided at the context length, short ones end by themselves."""
+
+    name = "causal"
+    head: HeadKind = "causal"
+
+    def __init__(self, reader: TextReader) -> None:
+        self._reader = reader
+
+    def encode(self, examples: Sequence[Plain]) -> list[Placed]:
+        """Pieces of at most the context length; a text ends with the end-of-sequence token where there is one."""
+        tokenizer, length = self._reader.tokenizer, self._reader.context_length
+        end = [] if tokenizer.eos_token_id is None else [tokenizer.eos_token_id]
+        begin = (
+            [] if tokenizer.bos_token_id is None or tokenizer.bos_token_id == tokenizer.eos_token_id else [tokenizer.bos_token_id]
+        )
+        items = []
+        texts = [example.text for example in examples]
+        for ids in tokenizer(texts, add_special_tokens=False, verbose=False)["input_ids"] if texts else []:
+            whole = [*begin, *ids, *end]
+            pieces = [whole[at : at + length] for at in range(0, len(whole), length)]
+            items += [Placed(piece, list(range(len(piece) - 1)), piece[1:]) for piece in pieces if len(piece) > 1]
+        return items
+
+
+def _device(net: nn.Module) -> torch.device:
+    return net.device if isinstance(net, Network) else next(net.parameters()).device

@@ -1,0 +1,147 @@
+"""One answer per word (token classification, NER), and where in a passage an answer stands (extractive questions)."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import nn
+
+from hone.core.errors import BadModel
+from hone.model import TextReader
+from hone.task import Passage, Tagged
+from hone.train.contracts import HeadKind, LogitObjective
+from hone.train.objective.items import Placed, spread
+
+__all__ = ["AnswerSpan", "Answers", "Tag"]
+
+
+class Tag(LogitObjective[Placed]):
+    """Cross-entropy of a word's tag, at its first token."""
+
+    name = "tag"
+    head: HeadKind = "token"
+
+    def __init__(self, labels: Sequence[str], reader: TextReader) -> None:
+        self._index = {label: index for index, label in enumerate(labels)}
+        self._reader = reader
+
+    def encode(self, examples: Sequence[Tagged]) -> list[Placed]:
+        """Token ids and, at the first token of each word, its tag; words past the context length are cut."""
+        items = []
+        for example in examples:
+            found = self._reader.tokenizer(
+                list(example.tokens), is_split_into_words=True, truncation=True, max_length=self._reader.context_length
+            )
+            places, labels = [], []
+            seen: set[int] = set()
+            for place, word in enumerate(found.word_ids()):
+                if word is not None and word not in seen:
+                    seen.add(word)
+                    places.append(place)
+                    labels.append(self._index[example.tags[word]])
+            items.append(Placed(found["input_ids"], places, labels, is_cut=len(seen) < len(example.tokens)))
+        return items
+
+    def logits(self, net: nn.Module, batch: Sequence[Placed]) -> torch.Tensor:
+        """[N, C] with N the words of all items."""
+        rows, places, _ = spread(batch, next(net.parameters()).device)
+        found: torch.Tensor = net(rows, places)
+        return found
+
+    def loss_from(self, logits: torch.Tensor, batch: Sequence[Placed]) -> tuple[torch.Tensor, int]:
+        """Summed cross-entropy and the number of words."""
+        labels = spread(batch, logits.device)[2]
+        return nn.functional.cross_entropy(logits.float(), labels, reduction="sum"), len(labels)
+
+    def right(self, logits: torch.Tensor, batch: Sequence[Placed]) -> int:
+        """Words whose likeliest tag is theirs."""
+        return int((logits.argmax(dim=1) == spread(batch, logits.device)[2]).sum())
+
+
+@dataclass(frozen=True, slots=True)
+class AnswerSpan:
+    """A question with a stretch of its passage: token ids, and the answer's first and last token (both 0: not in this stretch)."""
+
+    ids: list[int]
+    first: int
+    last: int
+    example: int
+    """Index of the example that the stretch is of."""
+    context: tuple[int, int]
+    """First token of the passage and the one after its last."""
+    offsets: list[tuple[int, int]]
+    """Characters of the passage per token."""
+    is_cut: bool = False
+
+    @property
+    def length(self) -> int:
+        """Tokens, special ones included."""
+        return len(self.ids)
+
+
+class Answers(LogitObjective[AnswerSpan]):
+    """Cross-entropy of the answer's first and last token over all tokens; the first token stands for 'no answer here'.
+
+    Source: Devlin 2019, https://arxiv.org/abs/1810.04805, sections 4.2 and 4.3. A passage longer than the context is read in overlapping stretches.
+    """
+
+    name = "answers"
+    head: HeadKind = "token"
+
+    def __init__(self, reader: TextReader, *, overlap: int = 64) -> None:
+        self._reader = reader
+        self._overlap = overlap
+
+    def encode(self, examples: Sequence[Passage]) -> list[AnswerSpan]:
+        """One item per stretch."""
+        tokenizer, length = self._reader.tokenizer, self._reader.context_length
+        items = []
+        for index, example in enumerate(examples):
+            if len(tokenizer(example.question, add_special_tokens=False)["input_ids"]) > length // 2:
+                raise BadModel(
+                    f"{example.place}: the question alone fills half of the model's context of {length} tokens. Shorten it."
+                )
+            found = tokenizer(
+                *(example.question, example.context),
+                truncation="only_second",
+                max_length=length,
+                stride=min(self._overlap, length // 4),
+                return_overflowing_tokens=True,
+                return_offsets_mapping=True,
+            )
+            for part in range(len(found["input_ids"])):
+                items.append(_stretch(found, part, example, index))
+        return items
+
+    def logits(self, net: nn.Module, batch: Sequence[AnswerSpan]) -> torch.Tensor:
+        """[T, 2] for all tokens of all items: how well an answer begins, and ends, there."""
+        rows = [item.ids for item in batch]
+        found: torch.Tensor = net(rows, range(sum(map(len, rows))))
+        return found
+
+    def loss_from(self, logits: torch.Tensor, batch: Sequence[AnswerSpan]) -> tuple[torch.Tensor, int]:
+        """Mean of the two cross-entropies, summed over items."""
+        total = logits.new_zeros((), dtype=torch.float32)
+        for item, part in zip(batch, torch.split(logits.float(), [len(item.ids) for item in batch]), strict=True):
+            shares = part.log_softmax(dim=0)  # [t, 2]
+            total = total - (shares[item.first, 0] + shares[item.last, 1]) / 2
+        return total, len(batch)
+
+    def right(self, logits: torch.Tensor, batch: Sequence[AnswerSpan]) -> int:
+        """Stretches whose likeliest first and last token are the answer's."""
+        parts = torch.split(logits, [len(item.ids) for item in batch])
+        return sum(part.argmax(dim=0).tolist() == [item.first, item.last] for item, part in zip(batch, parts, strict=True))
+
+
+def _stretch(found: object, part: int, example: Passage, index: int) -> AnswerSpan:
+    ids = found["input_ids"][part]  # type: ignore[index]
+    offsets = [tuple(pair) for pair in found["offset_mapping"][part]]  # type: ignore[index]
+    owners = found.sequence_ids(part)  # type: ignore[attr-defined]
+    inside = [place for place, owner in enumerate(owners) if owner == 1]
+    first = last = 0
+    if example.starts and inside:
+        start, end = example.starts[0], example.starts[0] + len(example.answers[0])
+        if offsets[inside[0]][0] <= start and end <= offsets[inside[-1]][1]:
+            first = max((place for place in inside if offsets[place][0] <= start), default=0)
+            last = min((place for place in inside if offsets[place][1] >= end), default=0)
+    return AnswerSpan(ids, first, last, index, (inside[0], inside[-1] + 1) if inside else (0, 0), offsets)

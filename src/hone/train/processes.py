@@ -1,0 +1,137 @@
+"""Several processes that train one network: the door to accelerate.
+
+Started by `torchrun` or `accelerate launch`, each process draws the same batch and takes its share of the rows; gradients are added up by
+accelerate's wrapper, so that the step is that of one process with the whole batch. `Alone` is the same for one process.
+"""
+
+import contextlib
+import os
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager
+from typing import Any, Protocol
+
+import torch
+from torch import nn
+
+from hone.core.errors import Usage, need
+
+__all__ = ["Alone", "Processes", "join_processes"]
+
+
+class Processes(Protocol):
+    """What the loop asks of the others."""
+
+    is_first: bool
+
+    def wrap(self, module: nn.Module, optimiser: torch.optim.Optimizer) -> nn.Module:
+        """The module that is called from then on."""
+        ...
+
+    def share(self, indices: list[int]) -> list[int]:
+        """This process's rows of a batch."""
+        ...
+
+    def accumulate(self, module: nn.Module, *, is_last: bool) -> AbstractContextManager[Any]:
+        """Around the forward and backward pass of a part of a batch."""
+        ...
+
+    def sum(self, total: float, extra: float, count: int) -> tuple[float, float, int]:
+        """Added up over all processes."""
+        ...
+
+    def divide(self, parameters: Sequence[nn.Parameter], count: int) -> None:
+        """Make the gradients those of the mean over the whole batch."""
+        ...
+
+    def clip(self, parameters: Sequence[nn.Parameter], largest: float) -> float:
+        """Clip the gradients' norm; the norm before."""
+        ...
+
+
+class Alone:
+    """One process."""
+
+    is_first = True
+
+    def wrap(self, module: nn.Module, optimiser: torch.optim.Optimizer) -> nn.Module:
+        """As it is."""
+        return module
+
+    def share(self, indices: list[int]) -> list[int]:
+        """All of them."""
+        return indices
+
+    @contextlib.contextmanager
+    def accumulate(self, module: nn.Module, *, is_last: bool) -> Iterator[None]:
+        """Nothing to do."""
+        yield
+
+    def sum(self, total: float, extra: float, count: int) -> tuple[float, float, int]:
+        """As they are."""
+        return total, extra, count
+
+    def divide(self, parameters: Sequence[nn.Parameter], count: int) -> None:
+        """By the number of terms."""
+        for parameter in parameters:
+            assert parameter.grad is not None
+            parameter.grad.div_(count)
+
+    def clip(self, parameters: Sequence[nn.Parameter], largest: float) -> float:
+        """torch's own."""
+        return float(torch.nn.utils.clip_grad_norm_(parameters, largest))
+
+
+class Together:
+    """Several processes under accelerate: data-parallel, or fully sharded where accelerate's configuration says so."""
+
+    def __init__(self, accelerator: Any) -> None:
+        self._accelerator = accelerator
+        self._rank, self._world = accelerator.process_index, accelerator.num_processes
+        self.is_first = accelerator.is_main_process
+
+    def wrap(self, module: nn.Module, optimiser: torch.optim.Optimizer) -> nn.Module:
+        """DistributedDataParallel or FSDP around it."""
+        return self._accelerator.prepare_model(module)  # type: ignore[no-any-return]
+
+    def share(self, indices: list[int]) -> list[int]:
+        """Every n-th row: all processes get rows of all lengths."""
+        if len(indices) < self._world:
+            indices = [indices[at % len(indices)] for at in range(self._world)]
+        return indices[self._rank :: self._world]
+
+    def accumulate(self, module: nn.Module, *, is_last: bool) -> AbstractContextManager[Any]:
+        """Gradients are exchanged with the last part only."""
+        return contextlib.nullcontext() if is_last else self._accelerator.no_sync(module)
+
+    def sum(self, total: float, extra: float, count: int) -> tuple[float, float, int]:
+        """All-reduce of three numbers."""
+        numbers = torch.tensor([total, extra, count], dtype=torch.float64, device=self._accelerator.device)
+        summed = self._accelerator.reduce(numbers, reduction="sum").tolist()
+        return summed[0], summed[1], int(summed[2])
+
+    def divide(self, parameters: Sequence[nn.Parameter], count: int) -> None:
+        """The wrapper has taken the mean over processes of their sums: undo that, then divide by the terms of all."""
+        for parameter in parameters:
+            assert parameter.grad is not None
+            parameter.grad.mul_(self._world / count)
+
+    def clip(self, parameters: Sequence[nn.Parameter], largest: float) -> float:
+        """accelerate's, which knows sharded gradients."""
+        return float(self._accelerator.clip_grad_norm_(parameters, largest))
+
+
+def join_processes() -> Processes:
+    """The other processes where this one was started by torchrun or accelerate; else none.
+
+    Raises:
+        Usage: accelerate is missing.
+    """
+    if int(os.environ.get("WORLD_SIZE", "1")) < 2:
+        return Alone()
+    accelerate: Any = need("accelerate", extra="processes")
+    accelerator = accelerate.Accelerator(cpu=not torch.cuda.is_available())
+    if accelerator.num_processes < 2:
+        raise Usage(
+            "WORLD_SIZE says that several processes train, and accelerate sees one. Start with torchrun or accelerate launch."
+        )
+    return Together(accelerator)

@@ -1,0 +1,45 @@
+"""The network as it was before training: the values of all that moves.
+
+Every trainable begins at the base's own function (LoRA's B is 0, an adapter's way up is 0, a prompt can be left out), so
+putting these values back for a moment gives the base model, without a second network. What it costs is a copy
+of what moves: nothing to speak of for adapters, the whole model for full fine-tuning.
+"""
+
+import contextlib
+from collections.abc import Iterator
+
+import torch
+from torch import nn
+
+from hone.train.optimiser import is_head, trained_parameters
+
+__all__ = ["StartingPoint"]
+
+
+class StartingPoint:
+    """A copy of the parameters that move, taken before the first step; a new head is left out, for the base has none."""
+
+    def __init__(self, net: nn.Module) -> None:
+        self.values = {
+            name: parameter.detach().clone() for name, parameter in trained_parameters(net).items() if not is_head(name)
+        }
+
+    @property
+    def bytes(self) -> int:
+        """Memory of the copy."""
+        return sum(value.numel() * value.element_size() for value in self.values.values())
+
+    @contextlib.contextmanager
+    def put_back(self, net: nn.Module) -> Iterator[None]:
+        """Inside this block the network is the base; gradients of what was computed before stay right."""
+        trained = trained_parameters(net)
+        now = {name: trained[name].data for name in self.values}
+        prompt = getattr(net, "without_prompt", contextlib.nullcontext)
+        try:
+            for name, value in self.values.items():
+                trained[name].data = value
+            with prompt(), torch.no_grad():
+                yield
+        finally:
+            for name, value in now.items():
+                trained[name].data = value

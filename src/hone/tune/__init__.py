@@ -1,0 +1,12 @@
+"""Stage 3 of 6: ADAPT, one training run on its own. Takes rows of any kind, a model of any family and one method.
+
+Gives a run folder: what was trained, the tokenizer, a log, a record of what was expected and what was measured, a model card. The four axes and the
+loop are `hone.train`'s; here they are chosen from the rows and the model. Next: `hone.compare`, which runs many ways on the same rows.
+"""
+
+from hone.tune.preview import mask_preview
+from hone.tune.records import TuneRecord
+from hone.tune.run import tune_rows
+from hone.tune.settings import TUNE, TuneSettings
+
+__all__ = ["TUNE", "TuneRecord", "TuneSettings", "mask_preview", "tune_rows"]

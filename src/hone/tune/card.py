@@ -1,0 +1,63 @@
+"""The model card of a training run, in the Hub's layout."""
+
+import json
+
+from hone.measure import human_bytes, human_count, human_seconds
+from hone.model import ModelFolder
+from hone.tune.records import TuneRecord
+
+__all__ = ["write_card"]
+
+_PIPELINES = {
+    "completion": "text-generation",
+    "causal": "text-generation",
+    "masked": "fill-mask",
+    "span": "text2text-generation",
+    "classify": "text-classification",
+    "multi_label": "text-classification",
+    "regression": "text-classification",
+    "tag": "token-classification",
+    "answers": "question-answering",
+}
+
+
+def write_card(done: TuneRecord, base: ModelFolder) -> str:
+    """`README.md` with its metadata block."""
+    name = base.published_name or base.name
+    licence = f"license: {json.dumps(base.licence)}\n" if base.licence else ""
+    library = "peft" if done.settings.method in ("lora", "ia3") else "transformers" if done.settings.method == "full" else "hone"
+    found = "Not measured: no validation score was asked for."
+    if done.loss is not None and done.base_loss is not None:
+        right = "" if done.accuracy is None else f" {done.accuracy:.1%} of the terms are answered rightly."
+        found = (
+            f"On {done.rows.validation:,} rows that took no part in training, but on which the best checkpoint was chosen: loss {done.base_loss:.4f} "
+            f"before training and {done.loss:.4f} after, mean over trained terms.{right}"
+        )
+    template = (
+        ""
+        if done.template is None
+        else f"\nIt was trained to answer after this text, and should be asked so: {json.dumps(done.template)}\n"
+    )
+    return f"""---
+{licence}base_model: {json.dumps(name, ensure_ascii=False)}
+library_name: {library}
+pipeline_tag: {_PIPELINES[done.objective]}
+---
+
+# {name}, tuned with {done.settings.method}
+
+{found}
+{template}
+## How it was made
+
+- Base: {name}, weights sha256 {done.base_sha256}.
+- Objective {done.objective}, method {done.settings.method}; {human_count(done.training.trainable_parameters)} parameters moved.
+- Rows: {done.rows.train:,} for training, {done.rows.validation:,} to choose the checkpoint; digest {done.data_sha256[:12]}.
+- {done.training.steps:,} steps, best at {done.training.best_step:,}; {done.training.tokens_seen:,} tokens seen.
+- {human_seconds(done.seconds)}, peak memory {human_bytes(done.peak_bytes or 0)}.
+- hone {done.versions["hone-lm"]}, seed {done.settings.seed}; `config.yaml` repeats the run, `hone.json` holds every number.
+
+## Limits
+
+What the base model forgot was not measured. Rows unlike those it was trained on were not measured.
+"""

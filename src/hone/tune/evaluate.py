@@ -1,0 +1,44 @@
+"""The loss and accuracy of a network on encoded rows, by the objective that trained it."""
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import torch
+from torch import nn
+
+from hone.model import Network, TextReader, token_batches
+from hone.train import LogitObjective
+
+__all__ = ["Measured", "measure_loss"]
+
+_TOKENS = 2048
+
+
+class Measured(NamedTuple):
+    """Means over trained terms."""
+
+    loss: float
+    accuracy: float | None
+    """None where a term has no single right answer: numbers and several labels."""
+
+
+def measure_loss(net: nn.Module, objective: LogitObjective[Any], items: Sequence[Any], reader: TextReader) -> Measured:
+    """Mean loss and share of right terms; what is drawn by chance is drawn alike each time."""
+    state = torch.get_rng_state()
+    torch.manual_seed(0)
+    was_training = net.training
+    net.eval()
+    total, right, terms, is_counted = 0.0, 0, 0, True
+    is_packed = isinstance(net, Network) and net.packs
+    for part in token_batches([item.length for item in items], max_tokens=_TOKENS, is_packed=is_packed):
+        batch = objective.collate([items[index] for index in part])
+        with torch.no_grad(), reader.autocast():
+            logits = objective.logits(net, batch)
+            loss, count = objective.loss_from(logits, batch)
+        total, terms = total + loss.item(), terms + count
+        hits = objective.right(logits, batch)
+        is_counted = is_counted and hits is not None
+        right += hits or 0
+    net.train(was_training)
+    torch.set_rng_state(state)
+    return Measured(total / terms, right / terms if is_counted else None)

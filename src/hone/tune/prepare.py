@@ -1,0 +1,122 @@
+"""Rows made ready: read, divided, freed of what validation holds too, encoded, counted."""
+
+import random
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from hone.core.errors import BadData
+from hone.core.seeds import derive_seed
+from hone.core.store import digest_text
+from hone.task import Material, load_material
+from hone.train import LogitObjective, Objective
+from hone.tune.records import RowCounts
+from hone.tune.settings import TuneSettings
+
+__all__ = ["Rows", "encode_rows", "read_rows"]
+
+_SHARE = 0.1
+_MOST = 1000
+
+
+@dataclass(frozen=True)
+class Rows:
+    """Encoded rows: to train on (older ones to replay behind them), and to choose on."""
+
+    train: list[Any]
+    replayed: int
+    validation: list[Any]
+    counts: RowCounts
+    digest: str
+
+
+def read_rows(settings: TuneSettings) -> tuple[Material, list[Any], list[Any], int]:
+    """The source as a whole, its training and validation rows, and how many training rows stood in validation too.
+
+    Raises:
+        BadData: too few rows to train and to choose on.
+    """
+    material = _load(settings, settings.data)
+    if settings.validation:
+        other = _load(settings, settings.validation)
+        if other.kind != material.kind:
+            raise BadData(
+                f"{settings.validation} holds rows of the kind '{other.kind}', and {settings.data} of '{material.kind}'."
+            )
+        train, validation = list(material.rows), list(other.rows)
+    else:
+        order = list(material.rows)
+        random.Random(derive_seed(settings.seed, "split")).shuffle(order)
+        held = min(_MOST, max(1, round(_SHARE * len(order))))
+        validation, train = order[:held], order[held:]
+    known = {_content(row) for row in validation}
+    kept = [row for row in train if _content(row) not in known]
+    if len(kept) < 2 or not validation:
+        raise BadData(
+            f"{settings.data} has {len(material.rows)} usable rows, of which {len(kept)} are left to train on. Add rows."
+        )
+    return material, kept, validation, len(train) - len(kept)
+
+
+def _load(settings: TuneSettings, source: str) -> Material:
+    return load_material(
+        source,
+        kind=settings.kind,
+        prompt=settings.prompt,
+        completion=settings.completion,
+        text=settings.text,
+        label=settings.label,
+    )
+
+
+def _content(row: Any) -> tuple[Any, ...]:
+    """What a row says, wherever it stands."""
+    return tuple(getattr(row, name) for name in row.__slots__ if name not in ("file", "line", "group"))
+
+
+def encode_rows(
+    settings: TuneSettings,
+    material: Material,
+    train: Sequence[Any],
+    validation: Sequence[Any],
+    duplicates: int,
+    objective: Objective,
+) -> Rows:
+    """Tokens and targets of all rows; rows with nothing left to train are dropped and counted.
+
+    Raises:
+        BadData: nothing at all is left to train.
+    """
+    assert isinstance(objective, LogitObjective) and hasattr(objective, "encode")
+    encoded = objective.encode(train)
+    items = [item for item in encoded if _terms(item)]
+    chosen_on = [item for item in objective.encode(validation) if _terms(item)]
+    if not items or not chosen_on:
+        raise BadData(
+            f"{settings.data}: once rows are cut to the model's context, nothing is left to train in any of them. Give a larger --length."
+        )
+    older: list[Any] = []
+    if settings.replay:
+        older = [item for item in objective.encode(_load(settings, settings.replay).rows) if _terms(item)]
+    counts = RowCounts(
+        read=len(material.rows) + len(material.rejected),
+        rejected=len(material.rejected),
+        duplicates=duplicates,
+        dropped=len(encoded) - len(items),
+        cut=sum(bool(getattr(item, "is_cut", False)) for item in items),
+        train=len(items),
+        validation=len(chosen_on),
+        tokens=sum(item.length for item in items),
+        trained_tokens=sum(_terms(item) for item in items),
+    )
+    digest = digest_text(*(repr(_content(row)) for row in (*train, *validation)))
+    return Rows([*items, *older], len(older), chosen_on, counts, digest)
+
+
+def _terms(item: Any) -> int:
+    """Trained terms of an item, as far as they are known before chance has its say."""
+    if hasattr(item, "places"):
+        return len(item.places)
+    if hasattr(item, "target") and isinstance(item.target, list):
+        return len(item.target) or len(item.source)  # span corruption draws its targets later
+    return 1

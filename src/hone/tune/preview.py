@@ -1,0 +1,55 @@
+"""The first rows as the model will read them, trained tokens apart from the others."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from hone.model import TextReader, load_reader, locate_model
+from hone.tune.choose import choose
+from hone.tune.prepare import read_rows
+from hone.tune.settings import TuneSettings
+
+__all__ = ["Spans", "mask_preview"]
+
+Spans = list[tuple[str, bool]]
+"""Pieces of a text, each with whether it is trained."""
+
+
+def mask_preview(settings: TuneSettings, *, rows: int = 3) -> list[Spans]:
+    """The first training rows as pieces of text, whether trained or only read.
+
+    Raises:
+        HoneError: as `tune_rows` would.
+    """
+    material, train, _, _ = read_rows(settings)
+    folder = locate_model(settings.model)
+    reader = load_reader(folder, precision=settings.precision)
+    chosen = choose(settings, material, folder, reader)
+    objective: Any = chosen.objective
+    items = objective.collate(objective.encode(train[:rows]))
+    return [_spans(item, reader) for item in items]
+
+
+def _spans(item: Any, reader: TextReader) -> Spans:
+    if hasattr(item, "source"):
+        return [(_text(reader, item.source), False), ("\n", False), (_text(reader, item.target), True)]
+    places = getattr(item, "places", None)
+    if places is None:
+        return [
+            (_text(reader, item.ids), False),
+            (f"\n{item.target if hasattr(item, 'target') else (item.first, item.last)}", True),
+        ]
+    # A causal place foretells the next token; a masked or tagged place is about its own.
+    is_next = [item.ids[place + 1] for place in places if place + 1 < len(item.ids)] == item.labels
+    trained = {place + 1 if is_next else place for place in places}
+    spans: Spans = []
+    start = 0
+    for index in range(1, len(item.ids) + 1):
+        if index == len(item.ids) or (index in trained) != (start in trained):
+            spans.append((_text(reader, item.ids[start:index]), start in trained))
+            start = index
+    return spans
+
+
+def _text(reader: TextReader, ids: Sequence[int]) -> str:
+    text: str = reader.tokenizer.decode(list(ids), skip_special_tokens=False)
+    return text

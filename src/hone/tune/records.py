@@ -1,0 +1,62 @@
+"""What a training run expected and what it measured: `hone.json` of its folder."""
+
+from hone.core.record import Record
+from hone.train import TrainRecord
+from hone.tune.settings import TuneSettings
+
+__all__ = ["Expected", "RowCounts", "TuneRecord"]
+
+
+class RowCounts(Record):
+    """What became of the rows before the first step."""
+
+    read: int
+    rejected: int
+    duplicates: int
+    """Rows that stand in the validation rows too, taken out of training."""
+    dropped: int
+    """Rows in which nothing was left to train once they were cut."""
+    cut: int
+    """Rows longer than the model reads."""
+    train: int
+    validation: int
+    tokens: int
+    """Of the training rows, in one pass."""
+    trained_tokens: int
+    """Those, or the words or rows, that the loss counts, in one pass."""
+
+
+class Expected(Record):
+    """Measured in a few steps before the run."""
+
+    seconds: float
+    peak_bytes: int
+
+
+class TuneRecord(Record):
+    """One training run."""
+
+    settings: TuneSettings
+    objective: str
+    base: str
+    base_sha256: str
+    labels: tuple[str, ...]
+    template: str | None
+    """The text before an answer, as it was trained and must be used."""
+    rows: RowCounts
+    data_sha256: str
+    effective_epochs: dict[str, float]
+    expected: Expected
+    training: TrainRecord
+    seconds: float
+    """Of the training, validation scores included."""
+    peak_bytes: int | None
+    base_loss: float | None
+    """Validation loss of the base model, before the first step."""
+    loss: float | None
+    """Validation loss of what was kept, mean over trained terms."""
+    accuracy: float | None
+    """Share of the validation rows' trained terms that are answered rightly."""
+    held_bytes: int
+    """What the regulariser kept in memory."""
+    versions: dict[str, str]

@@ -1,0 +1,270 @@
+"""One training run, end to end: rows, model, plan with its expected cost, training, what was measured, the folder."""
+
+import shutil
+import time
+from collections.abc import Callable
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from hone.core.configuration import write_settings
+from hone.core.console import note, progress
+from hone.core.device import peak_memory, release_memory
+from hone.core.errors import Usage
+from hone.core.store import claim_folder, digest_text, write_atomic
+from hone.measure import human_bytes, human_count, human_seconds
+from hone.model import ModelFolder, Network, TextReader, load_reader, locate_model
+from hone.train import (
+    LogitObjective,
+    Mixture,
+    SingleTask,
+    Trainable,
+    TrainPlan,
+    TrainRecord,
+    fit,
+    join_processes,
+    make_regulariser,
+    make_trainable,
+    remove_checkpoint,
+    replay,
+    trained_parameters,
+)
+from hone.tune.card import write_card
+from hone.tune.choose import Chosen, choose, default_rate, load_network
+from hone.tune.evaluate import Measured, measure_loss
+from hone.tune.prepare import Rows, encode_rows, read_rows
+from hone.tune.records import Expected, TuneRecord
+from hone.tune.settings import TUNE, TuneSettings
+from hone.tune.track import open_trackers
+
+__all__ = ["tune_rows"]
+
+_REHEARSED = 6  # steps
+_SCORED = 64  # validation rows, the longest
+
+
+def tune_rows(settings: TuneSettings) -> TuneRecord:
+    """Train one method on one source of rows.
+
+    Returns:
+        The record, which also stands as `hone.json` in the run folder beside what was trained.
+    Raises:
+        HoneError: rows, model and method do not fit one another, or the run left its course.
+    """
+    processes = join_processes()
+    material, train, validation, duplicates = read_rows(settings)
+    folder = locate_model(settings.model)
+    reader = load_reader(folder, precision=settings.precision)
+    trainable = _trainable(settings)
+    reader.context_length -= settings.tokens if settings.method == "prompt" else 0
+    chosen = choose(settings, material, folder, reader)
+    rows = encode_rows(settings, material, train, validation, duplicates, chosen.objective)
+    out = claim_folder(settings.out, settings.data, key=_key(settings, rows, folder))
+    net = trainable.prepare(load_network(chosen, folder, reader, settings))
+    if reader.precision == "bf16":
+        net.narrow_frozen()
+    plan = _plan(settings, rows, reader, net)
+    mixture = _mixture(rows, settings)
+    write_atomic(out / "config.yaml", write_settings(TUNE, settings.model_copy(update={"out": None})))
+    note(_told_rows(settings, material.because, rows, mixture, plan))
+    expected = _rehearse(net, rows, chosen, plan, reader)
+    note(_told_plan(settings, net, plan, expected, out))
+    objective = chosen.objective
+    assert isinstance(objective, LogitObjective)
+    base = measure_loss(net, objective, rows.validation, reader) if plan.evaluations else None
+    regulariser = make_regulariser(settings.hold, settings.hold_strength)
+    started = time.perf_counter()
+    with (
+        peak_memory(reader.device) as peak,
+        open_trackers(settings.track, out, settings) as tell,
+        progress("Training", plan.steps) as bar,
+    ):
+        record = fit(
+            net,
+            rows.train,
+            plan=plan,
+            objective=objective,
+            mixture=mixture,
+            regulariser=regulariser,
+            score=_score(objective, rows, reader, settings) if plan.evaluations else None,
+            checkpoint=out / "work" / "run.checkpoint",
+            bar=bar,
+            listener=tell,
+            processes=processes,
+        )
+    seconds = time.perf_counter() - started
+    found = measure_loss(net, objective, rows.validation, reader) if plan.evaluations else None
+    done = TuneRecord(
+        settings=settings,
+        objective=chosen.name,
+        base=folder.name,
+        base_sha256=folder.sha256,
+        labels=chosen.labels,
+        template=chosen.template,
+        rows=rows.counts,
+        data_sha256=rows.digest,
+        effective_epochs=_effective_epochs(mixture, record),
+        expected=expected,
+        training=record,
+        seconds=seconds,
+        peak_bytes=peak.bytes,
+        base_loss=base.loss if base else None,
+        loss=found.loss if found else None,
+        accuracy=found.accuracy if found else None,
+        held_bytes=regulariser.bytes if regulariser else 0,
+        versions={name: version(name) for name in ("hone-lm", "torch", "transformers", "peft")},
+    )
+    if processes.is_first:
+        _write(done, net, trainable, reader, folder, out)
+    note(_told_end(done, base, out))
+    return done
+
+
+def _trainable(settings: TuneSettings) -> Trainable:
+    """The method with the options that are its own."""
+    options: dict[str, dict[str, Any]] = {
+        "lora": {
+            "rank": settings.rank,
+            "alpha": settings.alpha,
+            "dropout": settings.dropout,
+            "rank_stabilised": settings.rslora,
+            "dora": settings.dora,
+        },
+        "top": {"count": settings.layers},
+        "prompt": {"tokens": settings.tokens},
+        "prefix": {"tokens": settings.tokens},
+    }
+    if settings.load != "plain" and settings.method not in ("lora", "ia3", "adapter", "prompt", "prefix"):
+        raise Usage(
+            f"--load {settings.load} holds the base in few bits, which '{settings.method}' would have to move. Choose lora."
+        )
+    return make_trainable(settings.method, **options.get(settings.method, {}))
+
+
+def _key(settings: TuneSettings, rows: Rows, folder: ModelFolder) -> str:
+    asked = settings.model_dump_json(exclude={"out", "track"})
+    return digest_text(asked, rows.digest, folder.sha256)
+
+
+def _plan(settings: TuneSettings, rows: Rows, reader: TextReader, net: Network) -> TrainPlan:
+    own = len(rows.train) - rows.replayed
+    draws = settings.epochs * own / (1 - settings.replay_rate if rows.replayed else 1)
+    steps = settings.steps or max(1, round(draws / settings.batch_rows))
+    rate = settings.learning_rate or default_rate(settings.method, net)
+    return TrainPlan(
+        learning_rate=rate,
+        head_learning_rate=max(rate, 2e-3) if settings.learning_rate is None else rate,
+        steps=steps,
+        batch_rows=settings.batch_rows,
+        forward_tokens=settings.forward_tokens,
+        schedule=settings.schedule,
+        warmup=settings.warmup,
+        lora_plus=settings.lora_plus,
+        weight_decay=settings.weight_decay,
+        clip=settings.clip,
+        evaluations=min(settings.evaluations, steps),
+        patience=settings.patience,
+        gradient_checkpointing=settings.gradient_checkpointing,
+        compile=settings.compile,
+        precision=reader.precision,
+        seed=settings.seed,
+    )
+
+
+def _mixture(rows: Rows, settings: TuneSettings) -> Mixture:
+    own = len(rows.train) - rows.replayed
+    return replay(own, rows.replayed, rate=settings.replay_rate) if rows.replayed else SingleTask(own)
+
+
+def _effective_epochs(mixture: Mixture, record: TrainRecord) -> dict[str, float]:
+    if isinstance(mixture, SingleTask):
+        return {"task": record.examples_seen / mixture.epoch}
+    return mixture.effective_epochs(record.examples_seen)  # type: ignore[attr-defined, no-any-return]
+
+
+def _score(objective: LogitObjective[Any], rows: Rows, reader: TextReader, settings: TuneSettings) -> Callable[[Any], float]:
+    """Higher is better: the accuracy, or the loss turned round."""
+
+    def score(net: Any) -> float:
+        found = measure_loss(net, objective, rows.validation, reader)
+        if settings.metric == "accuracy":
+            if found.accuracy is None:
+                raise Usage(
+                    f"The objective '{objective.name}' has no accuracy, for its answers are numbers. Choose --metric loss."
+                )
+            return found.accuracy
+        return -found.loss
+
+    return score
+
+
+def _rehearse(net: Network, rows: Rows, chosen: Chosen, plan: TrainPlan, reader: TextReader) -> Expected:
+    """A few steps that move nothing (their learning rate is 0): seconds per token and peak memory.
+
+    The first batch holds the longest rows, so that memory is at its peak; the timed ones are typical.
+    """
+    release_memory()
+    longest = sorted(rows.train, key=lambda item: -item.length)[: plan.batch_rows]
+    typical = rows.train[:: max(1, len(rows.train) // (plan.batch_rows * _REHEARSED))][: plan.batch_rows * _REHEARSED]
+    with peak_memory(next(net.parameters()).device) as peak:
+        for items, steps in ((longest, 1), (typical, _REHEARSED)):
+            still = plan.model_copy(update={"learning_rate": 0.0, "head_learning_rate": 0.0, "steps": steps, "evaluations": 0})
+            record = fit(net, items, plan=still, objective=chosen.objective, mixture=SingleTask(len(items)))
+        if plan.evaluations:
+            assert isinstance(chosen.objective, LogitObjective)
+            measure_loss(net, chosen.objective, sorted(rows.validation, key=lambda item: -item.length)[:_SCORED], reader)
+    per_token = record.seconds / max(record.tokens_seen, 1)
+    draws = plan.steps * plan.batch_rows
+    mean = sum(item.length for item in rows.train) / len(rows.train)
+    checked = plan.evaluations * sum(item.length for item in rows.validation) / 3  # a forward pass is a third of a step
+    return Expected(seconds=per_token * (draws * mean + checked), peak_bytes=peak.bytes or 0)
+
+
+def _write(done: TuneRecord, net: Network, trainable: Trainable, reader: TextReader, base: ModelFolder, out: Path) -> None:
+    trainable.save(net, out)
+    reader.save(out)
+    write_atomic(out / "hone.json", done.to_json())
+    write_atomic(out / "README.md", write_card(done, base))
+    remove_checkpoint(out / "work" / "run.checkpoint")
+    shutil.rmtree(out / "work", ignore_errors=True)
+
+
+def _told_rows(settings: TuneSettings, because: str, rows: Rows, mixture: Mixture, plan: TrainPlan) -> str:
+    counts = rows.counts
+    lines = [
+        f"{settings.data}: {because}",
+        f"{counts.train:,} rows to train on, {counts.validation:,} to choose on; {counts.tokens:,} tokens a pass, {counts.trained_tokens:,} "
+        f"trained terms ({counts.trained_tokens / max(counts.tokens, 1):.1%}).",
+        f"{counts.cut:,} rows cut to the context, {counts.dropped:,} dropped because nothing was left to train, {counts.rejected:,} unusable, "
+        f"{counts.duplicates:,} left out because validation holds them too.",
+    ]
+    if not isinstance(mixture, SingleTask):
+        epochs = mixture.effective_epochs(plan.steps * plan.batch_rows)  # type: ignore[attr-defined]
+        lines.append("Effective epochs: " + ", ".join(f"{name} {value:.2f}" for name, value in epochs.items()) + ".")
+    return "\n".join(lines)
+
+
+def _told_plan(settings: TuneSettings, net: Network, plan: TrainPlan, expected: Expected, out: Path) -> str:
+    moving = sum(parameter.numel() for parameter in trained_parameters(net).values())
+    whole = sum(parameter.numel() for parameter in net.parameters())
+    held = "" if settings.hold == "none" else f", held by {settings.hold} ({settings.hold_strength:g})"
+    return (
+        f"{settings.method}: {human_count(moving)} of {human_count(whole)} parameters move ({moving / whole:.2%}){held}. "
+        f"{plan.steps:,} steps of {plan.batch_rows} rows at a rate of {plan.learning_rate:g}, {plan.precision}, "
+        f"{'packed without padding' if net.packs else 'padded'}.\n"
+        f"Expected: {human_seconds(expected.seconds)} and {human_bytes(expected.peak_bytes)} at the peak. Kept in {out}; after an interruption "
+        "the same command goes on.\n"
+    )
+
+
+def _told_end(done: TuneRecord, base: Measured | None, out: Path) -> str:
+    lines = [
+        f"Took {human_seconds(done.seconds)} (expected {human_seconds(done.expected.seconds)}), "
+        f"peak {human_bytes(done.peak_bytes or 0)} (expected {human_bytes(done.expected.peak_bytes)}); "
+        f"{done.training.tokens_seen / max(done.training.seconds, 1e-9):,.0f} tokens a second."
+    ]
+    if base is not None and done.loss is not None:
+        right = "" if done.accuracy is None else f", {done.accuracy:.1%} of the terms right"
+        lines.append(f"Validation loss {base.loss:.4f} before, {done.loss:.4f} after{right}.")
+    lines.append(f"Written to {out}.")
+    return "\n".join(lines)

@@ -1,0 +1,85 @@
+"""Where the log of a run goes: `log.jsonl` always; TensorBoard, trackio, mlflow and wandb where they are asked for and installed."""
+
+import json
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import Any
+
+from hone.core.errors import Usage, did_you_mean, need
+from hone.train import Listener, StepEvent
+from hone.tune.settings import TuneSettings
+
+__all__ = ["open_trackers"]
+
+Tell = Callable[[int, dict[str, float]], None]
+
+
+@contextmanager
+def open_trackers(names: Sequence[str], folder: Path, settings: TuneSettings) -> Iterator[Listener]:
+    """A listener that writes each step everywhere.
+
+    Raises:
+        Usage: a tracker is not known. MissingPackage: it is not installed.
+    """
+    unknown = [name for name in names if name not in _TRACKERS]
+    if unknown:
+        raise Usage("\n".join(f"tracker '{name}' is not known. {did_you_mean(name, _TRACKERS)}" for name in unknown))
+    with ExitStack() as stack:
+        tells = [stack.enter_context(_TRACKERS[name](folder, settings)) for name in names]
+        file = stack.enter_context((folder / "log.jsonl").open("a", encoding="utf-8"))
+
+        def tell(event: StepEvent) -> None:
+            values = event.model_dump(exclude_none=True)
+            file.write(json.dumps(values) + "\n")
+            file.flush()
+            numbers = {name: float(value) for name, value in values.items() if name not in ("step", "steps")}
+            for one in tells:
+                one(event.step, numbers)
+
+        yield tell
+
+
+@contextmanager
+def _tensorboard(folder: Path, settings: TuneSettings) -> Iterator[Tell]:
+    need("tensorboard", extra="tensorboard")
+    from torch.utils.tensorboard import SummaryWriter
+
+    with SummaryWriter(str(folder / "tensorboard")) as writer:
+
+        def tell(step: int, values: dict[str, float]) -> None:
+            for name, value in values.items():
+                writer.add_scalar(name, value, step)
+
+        yield tell
+
+
+@contextmanager
+def _mlflow(folder: Path, settings: TuneSettings) -> Iterator[Tell]:
+    mlflow: Any = need("mlflow", extra="mlflow")
+    with mlflow.start_run(run_name=folder.name):
+        mlflow.log_params(settings.model_dump(mode="json", exclude_defaults=True))
+        yield lambda step, values: mlflow.log_metrics(values, step=step)
+
+
+def _with_init(package: str) -> Any:
+    """trackio and wandb share one way to start and to log."""
+
+    @contextmanager
+    def follow(folder: Path, settings: TuneSettings) -> Iterator[Tell]:
+        library: Any = need(package, extra=package)
+        library.init(project="hone", name=folder.name, config=settings.model_dump(mode="json", exclude_defaults=True))
+        try:
+            yield lambda step, values: library.log(values, step=step)
+        finally:
+            library.finish()
+
+    return follow
+
+
+_TRACKERS: dict[str, Any] = {
+    "tensorboard": _tensorboard,
+    "trackio": _with_init("trackio"),
+    "mlflow": _mlflow,
+    "wandb": _with_init("wandb"),
+}
