@@ -33,9 +33,7 @@ def main() -> int:
     )
 
 
-def measure(
-    data: Path, *, is_quick: bool, only: str | None
-) -> tuple[list[dict[str, Any]], dict[str, float], dict[str, bool]]:
+def measure(data: Path, *, is_quick: bool, only: str | None) -> tuple[list[dict[str, Any]], dict[str, float], dict[str, bool]]:
     """Rows, ratios and checks."""
     rows: list[dict[str, Any]] = []
     ratios: dict[str, float] = {}

@@ -2,6 +2,7 @@
 
 import math
 import random
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,6 +27,8 @@ class Trained:
 
     seconds: float
     """From the first step to the last."""
+    processor_seconds: float
+    """Of all threads in that time: what other work on the machine hardly touches."""
     tokens: int
     """Real tokens that went in, counted where they go in."""
     losses: list[float]
@@ -100,12 +103,14 @@ class Ours:
             evaluations=0,
             precision=self.precision,
         )
+        net = self.network() if net is None else net
+        before = time.process_time()
         record = fit(
-            self.network() if net is None else net,
+            net,
             items,
             plan=plan,
             objective=self._prepared.objective,
             mixture=_InOrder(len(items), batch_rows=part.batch_rows) if in_order else SingleTask(len(items)),
             listener=listen if in_order else None,
         )
-        return Trained(record.seconds, record.tokens_seen, losses)
+        return Trained(record.seconds, time.process_time() - before, record.tokens_seen, losses)

@@ -99,9 +99,7 @@ def _make_tokenizer(data: Path) -> Any:
 
     trained = ByteLevelBPETokenizer()
     texts = [text for row in dialogsum(data) for text in (row.prompt, row.completion)]
-    trained.train_from_iterator(
-        texts, vocab_size=_WORDS, min_frequency=1, special_tokens=["<pad>", "</s>"], show_progress=False
-    )
+    trained.train_from_iterator(texts, vocab_size=_WORDS, min_frequency=1, special_tokens=["<pad>", "</s>"], show_progress=False)
     trained._tokenizer.post_processor = processors.TemplateProcessing(single="$A </s>", special_tokens=[("</s>", 1)])
     return PreTrainedTokenizerFast(
         tokenizer_object=trained._tokenizer, pad_token="<pad>", eos_token="</s>", model_max_length=LENGTH
@@ -138,7 +136,8 @@ def prepared_rows(part: Part, models: Path, data: Path) -> Prepared:
         classify = Classify(labels, reader)
         return Prepared(classify, classify.encode(examples), labels, reader)
     objective = WriteTarget(reader) if part.head == "seq2seq" else Complete(Renderer(reader.tokenizer, length=LENGTH, chat=False))
-    items = [item for item in objective.encode(dialogsum(data)) if not item.is_cut]
+    with quiet_transformers():  # of rows too long, which are left out
+        items = [item for item in objective.encode(dialogsum(data)) if not item.is_cut]
     return Prepared(objective, items, (), reader)
 
 

@@ -63,7 +63,7 @@ def candidates(part: Part, *, is_quick: bool) -> list[Setting]:
         found.append(Setting("TRL bf16, by length, no checkpointing", True, fast))
         found.append(Setting(f"TRL bf16, by length, {rows // 4} x 4 rows", True, quarter))
         if not is_quick:
-            found.append(Setting("TRL bf16, padding-free", True, fast | {"padding_free": True}))
+            found.append(Setting("TRL bf16, padding-free", True, fast | {"padding_free": True, "max_length": None}))
             found.append(Setting("TRL bf16, packed", True, {"bf16": True, "gradient_checkpointing": False, "packing": True}))
     if not is_quick:
         found.append(Setting("Trainer bf16, by length, eager, 2 workers", False, fast | {"dataloader_num_workers": 2}, "eager"))
@@ -106,7 +106,7 @@ class Peer:
                 trainer.data_collator = counter
             trainer.train()
         losses = [entry["loss"] for entry in trainer.state.log_history if "loss" in entry]
-        return Trained(clock.seconds, counter.tokens or sum(item.length for item in items), losses)
+        return Trained(clock.seconds, clock.processor_seconds, counter.tokens or sum(item.length for item in items), losses)
 
     def _options(self, in_order: bool) -> dict[str, Any]:
         options: dict[str, Any] = {
@@ -160,7 +160,7 @@ class Peer:
         rows = datasets.Dataset.from_list([_masked_row(item) for item in items])
         trainer = trl.SFTTrainer(
             self._network(),
-            trl.SFTConfig(folder, max_length=LENGTH, completion_only_loss=True, **options),
+            trl.SFTConfig(folder, completion_only_loss=True, **({"max_length": LENGTH} | options)),
             train_dataset=rows,
             processing_class=self._prepared.reader.tokenizer,
             peft_config=_lora(self._part) if self._part.trainable == "lora" else None,

@@ -36,14 +36,15 @@ class Clock(TrainerCallback):  # type: ignore[misc]
     """Seconds from the first step to the last, without the set-up before and the cleaning up after."""
 
     def __init__(self) -> None:
-        self.seconds = 0.0
-        self._started = 0.0
+        self.seconds = self.processor_seconds = 0.0
+        self._started = self._processor_started = 0.0
 
     def on_train_begin(self, *_: Any, **__: Any) -> None:
-        self._started = time.perf_counter()
+        self._started, self._processor_started = time.perf_counter(), time.process_time()
 
     def on_train_end(self, *_: Any, **__: Any) -> None:
         self.seconds = time.perf_counter() - self._started
+        self.processor_seconds = time.process_time() - self._processor_started
 
 
 class _Counter:

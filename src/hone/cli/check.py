@@ -12,8 +12,13 @@ __all__ = ["command"]
 @click.command("check")
 @click.argument("data")
 @data_options
+@click.option(
+    "--show-mask", is_flag=True, help="Show the first rows as --model reads them in `hone tune`, trained tokens marked."
+)
+@click.option("--kind", help="With --show-mask: what the rows are; else recognised.")
+@click.option("--template", metavar="TEXT", help="With --show-mask: what the model reads before it answers, with {prompt} in it.")
 @click.option("--json", "as_json", is_flag=True, help="Print the findings as JSON.")
-def command(data: str, as_json: bool, **options: Any) -> None:
+def command(data: str, as_json: bool, show_mask: bool, kind: str | None, template: str | None, **options: Any) -> None:
     """Look for duplicates, contradicting labels, leaks between splits, likely mislabels, texts that are too long, rare classes.
 
     Reads DATA as `hone compare` would, and trains nothing.
@@ -27,7 +32,11 @@ def command(data: str, as_json: bool, **options: Any) -> None:
     from hone.core.console import result
     from hone.model import load_encoder, locate_model
 
-    settings = settings_from(COMPARE, {"data": data, **given(**options)})
+    named = given(**options)
+    if show_mask:
+        _show_mask({"data": data, "model": "starter/encoder", "kind": kind, "template": template, **named})
+        return
+    settings = settings_from(COMPARE, {"data": data, **named})
     prepared = prepare(settings)
     task = look_closer(prepared.task, load_encoder(locate_model(settings.model)), seed=settings.seed)
     if as_json:
@@ -39,3 +48,12 @@ def command(data: str, as_json: bool, **options: Any) -> None:
         f"{len(task.labels)} labels; text from {', '.join(task.columns.text)}, label from {task.columns.label}.\n"
         f"{findings_text(task.findings)}"
     )
+
+
+def _show_mask(named: dict[str, Any]) -> None:
+    from hone.core.configuration import settings_from
+    from hone.core.console import result_with_marks
+    from hone.tune import TUNE, mask_preview
+
+    known = {name: value for name, value in named.items() if name in TUNE.record.model_fields and value is not None}
+    result_with_marks(mask_preview(settings_from(TUNE, known)))

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from rich.console import Console
     from rich.progress import Progress
 
-__all__ = ["Bar", "note", "progress", "render_table", "result", "set_quiet", "warn"]
+__all__ = ["Bar", "note", "progress", "render_table", "result", "result_with_marks", "set_quiet", "warn"]
 
 WIDTH = 100
 _quiet = False
@@ -31,6 +31,21 @@ def result(text: str) -> None:
     """Print a command's result to stdout, exactly as given."""
     sys.stdout.write(text if text.endswith("\n") else text + "\n")
     sys.stdout.flush()
+
+
+def result_with_marks(rows: Sequence[Sequence[tuple[str, bool]]]) -> None:
+    """Print texts of which some pieces are marked: in green on a terminal, between » and « elsewhere; a line between the texts."""
+    if not sys.stdout.isatty():
+        result("\n---\n".join("".join(f"»{text}«" if is_marked else text for text, is_marked in row) for row in rows))
+        return
+    from rich.console import Console
+    from rich.text import Text
+
+    console = Console()
+    for index, row in enumerate(rows):
+        if index:
+            console.rule()
+        console.print(Text.assemble(*((text, "bold green" if is_marked else "dim") for text, is_marked in row)))
 
 
 def note(text: str = "") -> None:

@@ -12,9 +12,12 @@ from typing import Any, Literal
 import torch
 from torch import nn
 
+from hone.model.attend import attend
+
 __all__ = ["ATTENTION", "Layout", "Role", "current_layout", "prefixes_hidden", "register_attention", "set_layout"]
 
 ATTENTION = "hone_packed"
+_SHORT = 1024  # tokens up to which attention is written out on a CPU; longer ones would keep too many scores
 _WASTE = 1.5  # padded over real area of the scores up to which sequences share an attention call
 
 Role = Literal["source", "target", "cross"]
@@ -98,7 +101,9 @@ def _attention(
     queries, keys = _layout.source if role == "source" else _layout.target, _layout.lengths(role)
     causal = role != "cross" and bool(getattr(module, "is_causal", True) if is_causal is None else is_causal)
     groups = key.shape[1]
-    q, k, v = query[0].transpose(0, 1), key[0].transpose(0, 1), value[0].transpose(0, 1)  # [T, H, D], [S, K, D]
+    kind = query.device.type
+    dtype = torch.get_autocast_dtype(kind) if torch.is_autocast_enabled(kind) else value.dtype  # rotations leave fp32 behind
+    q, k, v = (one[0].transpose(0, 1).to(dtype) for one in (query, key, value))  # [T, H, D], [S, K, D]
     scale = query.shape[-1] ** -0.5 if scaling is None else scaling
     module.reads = (groups, key.shape[3])  # type: ignore[assignment]  # for prefix tuning, which puts keys of this shape before them
     prefix = None if _hides_prefixes else getattr(module, "prefix", None)  # [2, K, P, D]
@@ -112,27 +117,46 @@ def _attention(
         if prefix is not None:
             ahead = prefix.to(part_k.dtype)[:, None].expand(-1, len(part_k), -1, -1, -1)
             part_k, part_v = torch.cat([ahead[0], part_k], dim=2), torch.cat([ahead[1], part_v], dim=2)
-        if groups != part_q.shape[1]:
-            part_k = part_k.repeat_interleave(part_q.shape[1] // groups, dim=1)
-            part_v = part_v.repeat_interleave(part_q.shape[1] // groups, dim=1)
         mask = _mask(q_lengths, k_lengths, causal, sliding_window, q.device)
         if prefix is not None and (mask is not None or causal):
             mask = _band(max(q_lengths), None, q.device) if mask is None else mask
             mask = nn.functional.pad(mask, (prefix.shape[2], 0), value=True)
-        if position_bias is None and softcap is None:
-            found = nn.functional.scaled_dot_product_attention(
-                part_q, part_k, part_v, attn_mask=mask, dropout_p=dropout, is_causal=causal and mask is None, scale=scale
-            )
+        bias = None if position_bias is None else position_bias[..., : max(q_lengths), : max(k_lengths)]
+        if bias is not None and prefix is not None:
+            bias = nn.functional.pad(bias, (prefix.shape[2], 0))
+        is_short = kind == "cpu" and part_k.shape[2] <= _SHORT
+        if mask is None and causal and (is_short or bias is not None or softcap is not None):
+            mask = _band(max(q_lengths), None, q.device)
+        if softcap is not None:
+            found = _scores(part_q, *_repeated(part_q, part_k, part_v), bias, mask, scale, softcap, dropout)
+        elif is_short or bias is not None:
+            found = attend(part_q, part_k, part_v, _as_bias(bias, mask, dtype), scale=scale, dropout=dropout)
         else:
-            if mask is None and causal:
-                mask = _band(max(q_lengths), None, q.device)
-            bias = None if position_bias is None else position_bias[..., : max(q_lengths), : max(k_lengths)]
-            if bias is not None and prefix is not None:
-                bias = nn.functional.pad(bias, (prefix.shape[2], 0))
-            found = _scores(part_q, part_k, part_v, bias, mask, scale, softcap, dropout)
+            found = nn.functional.scaled_dot_product_attention(
+                *(part_q, *_repeated(part_q, part_k, part_v)),
+                attn_mask=mask,
+                dropout_p=dropout,
+                is_causal=causal and mask is None,
+                scale=scale,
+            )
         answers.append(_unstack(found, q_lengths))
         at_q, at_k = at_q + sum(q_lengths), at_k + sum(k_lengths)
     return torch.cat(answers)[None], None
+
+
+def _repeated(query: torch.Tensor, key: torch.Tensor, value: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """Keys and values once per query head."""
+    times = query.shape[1] // key.shape[1]
+    return (key, value) if times == 1 else (key.repeat_interleave(times, dim=1), value.repeat_interleave(times, dim=1))
+
+
+def _as_bias(bias: torch.Tensor | None, mask: torch.Tensor | None, dtype: torch.dtype) -> torch.Tensor | None:
+    """What is added to the scores: a learned bias, and -inf where the mask says no."""
+    if mask is None:
+        return bias
+    if bias is None:
+        return torch.zeros(mask.shape, dtype=dtype, device=mask.device).masked_fill_(~mask, -torch.inf)
+    return bias.masked_fill(~mask, -torch.inf)
 
 
 def _padded(
@@ -149,8 +173,7 @@ def _padded(
 
     if softcap is None:
         return ALL_ATTENTION_FUNCTIONS["sdpa"](module, query, key, value, mask, **named)  # type: ignore[no-any-return]
-    repeats = query.shape[1] // key.shape[1]
-    key, value = key.repeat_interleave(repeats, dim=1), value.repeat_interleave(repeats, dim=1)
+    key, value = _repeated(query, key, value)
     scale = query.shape[-1] ** -0.5 if named["scaling"] is None else named["scaling"]
     if mask is None and getattr(module, "is_causal", True):
         mask = _band(query.shape[2], None, query.device)

@@ -22,7 +22,7 @@ _FEWEST_ROWS = 20
 _PLACES = 20
 _SHARES = {"train": 0.6, "validation": 0.2, "test": 0.2}
 _HELD = 0.25
-_MOST_HELD = 1500  # rows held back for choosing beside a given test file: their accuracy is known to 2 points, the rest trains
+_MOST_HELD = 1000  # rows held back for choosing beside a given test file: their accuracy is known to 2 points, the rest trains
 
 
 def split_examples(
@@ -35,7 +35,7 @@ def split_examples(
 ) -> Split:
     """Divide 60/20/20 per class; with test or validation given, the rest 75/25; with both given, all of it trains.
 
-    Beside a given test file at most about 1,500 rows are held back for validation.
+    Beside a given test file at most about 1,000 rows are held back for validation.
 
     Args:
         test, validation: rows that the user keeps apart; they are taken whole.

@@ -27,6 +27,7 @@ _ABOUT_TOO = frozenset(("language", "lang", "author", "domain"))
 
 
 def find_multi_label(sheet: Sheet, wish: Wish) -> Layout | None:
+    """A text with a column of several labels a row: lists, or names between ; and |."""
     label = wish.label or sheet.find(_LISTED)
     if label is None or (not wish.kind and not holds_list(sheet.cells(label)) and not _are_joined(sheet, label)):
         return None
@@ -45,11 +46,13 @@ def _are_joined(sheet: Sheet, column: str) -> bool:
 
 
 def find_label_score(sheet: Sheet, wish: Wish) -> Layout | None:
+    """A text whose `label` is a number that is no whole one: a score, not a class."""
     label = wish.label or sheet.find(("label",))
     return _scored(sheet, wish, label) if label and _are_fractions(sheet, label) else None
 
 
 def find_score(sheet: Sheet, wish: Wish) -> Layout | None:
+    """A text with a column named like a score, where no column is named like a class."""
     if wish.kind == "score":
         label = wish.label or sheet.find((*_SCORES, "label"))
         return _scored(sheet, wish, label) if label else None
@@ -105,6 +108,7 @@ def find_classify(sheet: Sheet, wish: Wish) -> Layout | None:
 
 
 def find_plain(sheet: Sheet, wish: Wish) -> Layout | None:
+    """A text alone, to be continued."""
     if wish.text:
         return None if wish.label else Layout("plain", wish.text, why="as named")
     text = sheet.find(_PLAIN)

@@ -108,7 +108,7 @@ class _Run:
         self.rng = random.Random(plan.seed)
         self.feeder = _Feeder(encoded, mixture, plan.batch_rows, self.rng)
         self.progress = Progress()
-        self.module = processes.wrap(_LossModule(net, objective, regulariser), self.optimiser)
+        self.module, self.optimiser = processes.wrap(_LossModule(net, objective, regulariser), self.optimiser)
 
     def go(self, score: Score | None, checkpoint: Path | None, bar: Bar | None, listener: Listener | None) -> TrainRecord:
         plan, progress, net = self.plan, self.progress, self.net
@@ -169,7 +169,7 @@ class _Run:
         self.module.train()
         indices = self.feeder.next()
         parts = self._parts(indices)
-        total, extra, count = 0.0, 0.0, 0
+        total, extra, count, tokens, positions = 0.0, 0.0, 0, 0, 0
         for at, part in enumerate(parts):
             items = [encoded[index] for index in part]
             with self.processes.accumulate(self.module, is_last=at + 1 == len(parts)):
@@ -180,9 +180,12 @@ class _Run:
             extra += 0.0 if penalty is None else penalty.item()
             count += terms
             lengths = [item.length for item in items]
-            progress.tokens += sum(lengths)
-            progress.positions += sum(lengths) if getattr(self.net, "packs", False) else len(lengths) * max(lengths)
-        total, extra, count = self.processes.sum(total, extra, count)
+            tokens += sum(lengths)
+            positions += sum(lengths) if getattr(self.net, "packs", False) else len(lengths) * max(lengths)
+        total, extra, *counts = self.processes.sum(total, extra, count, tokens, positions)
+        count, tokens, positions = (int(number) for number in counts)
+        progress.tokens += tokens
+        progress.positions += positions
         assert count > 0, "a batch without a trained term"
         if not math.isfinite(total + extra):
             raise Failed(

@@ -23,8 +23,12 @@ class Processes(Protocol):
 
     is_first: bool
 
-    def wrap(self, module: nn.Module, optimiser: torch.optim.Optimizer) -> nn.Module:
-        """The module that is called from then on."""
+    def wrap(self, module: nn.Module, optimiser: torch.optim.Optimizer) -> tuple[nn.Module, Any]:
+        """The module that is called, and the optimiser that steps, from then on."""
+        ...
+
+    def in_turn(self) -> AbstractContextManager[None]:
+        """Around what the first process must have done before the others do it."""
         ...
 
     def share(self, indices: list[int]) -> list[int]:
@@ -35,8 +39,8 @@ class Processes(Protocol):
         """Around the forward and backward pass of a part of a batch."""
         ...
 
-    def sum(self, total: float, extra: float, count: int) -> tuple[float, float, int]:
-        """Added up over all processes."""
+    def sum(self, *numbers: float) -> list[float]:
+        """Each added up over all processes."""
         ...
 
     def divide(self, parameters: Sequence[nn.Parameter], count: int) -> None:
@@ -53,9 +57,14 @@ class Alone:
 
     is_first = True
 
-    def wrap(self, module: nn.Module, optimiser: torch.optim.Optimizer) -> nn.Module:
-        """As it is."""
-        return module
+    def wrap(self, module: nn.Module, optimiser: torch.optim.Optimizer) -> tuple[nn.Module, Any]:
+        """As they are."""
+        return module, optimiser
+
+    @contextlib.contextmanager
+    def in_turn(self) -> Iterator[None]:
+        """Nobody to wait for."""
+        yield
 
     def share(self, indices: list[int]) -> list[int]:
         """All of them."""
@@ -66,9 +75,9 @@ class Alone:
         """Nothing to do."""
         yield
 
-    def sum(self, total: float, extra: float, count: int) -> tuple[float, float, int]:
+    def sum(self, *numbers: float) -> list[float]:
         """As they are."""
-        return total, extra, count
+        return list(numbers)
 
     def divide(self, parameters: Sequence[nn.Parameter], count: int) -> None:
         """By the number of terms."""
@@ -89,9 +98,15 @@ class Together:
         self._rank, self._world = accelerator.process_index, accelerator.num_processes
         self.is_first = accelerator.is_main_process
 
-    def wrap(self, module: nn.Module, optimiser: torch.optim.Optimizer) -> nn.Module:
-        """DistributedDataParallel or FSDP around it."""
-        return self._accelerator.prepare_model(module)  # type: ignore[no-any-return]
+    def wrap(self, module: nn.Module, optimiser: torch.optim.Optimizer) -> tuple[nn.Module, Any]:
+        """DistributedDataParallel or FSDP around them."""
+        wrapped, stepped = self._accelerator.prepare(module, optimiser)
+        return wrapped, stepped
+
+    def in_turn(self) -> AbstractContextManager[None]:
+        """accelerate's barrier."""
+        turn: AbstractContextManager[None] = self._accelerator.main_process_first()
+        return turn
 
     def share(self, indices: list[int]) -> list[int]:
         """Every n-th row: all processes get rows of all lengths."""
@@ -103,11 +118,11 @@ class Together:
         """Gradients are exchanged with the last part only."""
         return contextlib.nullcontext() if is_last else self._accelerator.no_sync(module)
 
-    def sum(self, total: float, extra: float, count: int) -> tuple[float, float, int]:
-        """All-reduce of three numbers."""
-        numbers = torch.tensor([total, extra, count], dtype=torch.float64, device=self._accelerator.device)
-        summed = self._accelerator.reduce(numbers, reduction="sum").tolist()
-        return summed[0], summed[1], int(summed[2])
+    def sum(self, *numbers: float) -> list[float]:
+        """One all-reduce."""
+        mine = torch.tensor(numbers, dtype=torch.float64, device=self._accelerator.device)
+        summed: list[float] = self._accelerator.reduce(mine, reduction="sum").tolist()
+        return summed
 
     def divide(self, parameters: Sequence[nn.Parameter], count: int) -> None:
         """The wrapper has taken the mean over processes of their sums: undo that, then divide by the terms of all."""

@@ -26,18 +26,15 @@ def mask_preview(settings: TuneSettings, *, rows: int = 3) -> list[Spans]:
     chosen = choose(settings, material, folder, reader)
     objective: Any = chosen.objective
     items = objective.collate(objective.encode(train[:rows]))
-    return [_spans(item, reader) for item in items]
+    return [_spans(item, reader, chosen.labels) for item in items]
 
 
-def _spans(item: Any, reader: TextReader) -> Spans:
+def _spans(item: Any, reader: TextReader, labels: Sequence[str]) -> Spans:
     if hasattr(item, "source"):
         return [(_text(reader, item.source), False), ("\n", False), (_text(reader, item.target), True)]
     places = getattr(item, "places", None)
     if places is None:
-        return [
-            (_text(reader, item.ids), False),
-            (f"\n{item.target if hasattr(item, 'target') else (item.first, item.last)}", True),
-        ]
+        return [(f"{_text(reader, item.ids)}\n", False), (_answer(item, reader, labels), True)]
     # A causal place foretells the next token; a masked or tagged place is about its own.
     is_next = [item.ids[place + 1] for place in places if place + 1 < len(item.ids)] == item.labels
     trained = {place + 1 if is_next else place for place in places}
@@ -48,6 +45,15 @@ def _spans(item: Any, reader: TextReader) -> Spans:
             spans.append((_text(reader, item.ids[start:index]), start in trained))
             start = index
     return spans
+
+
+def _answer(item: Any, reader: TextReader, labels: Sequence[str]) -> str:
+    """What is learnt about a text as a whole."""
+    if not hasattr(item, "target"):
+        return _text(reader, item.ids[item.first : item.last + 1])
+    if isinstance(item.target, tuple):
+        return ", ".join(label for label, holds in zip(labels, item.target, strict=True) if holds)
+    return labels[item.target] if isinstance(item.target, int) else f"{item.target:+.3f}"
 
 
 def _text(reader: TextReader, ids: Sequence[int]) -> str:

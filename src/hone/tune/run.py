@@ -1,14 +1,14 @@
 """One training run, end to end: rows, model, plan with its expected cost, training, what was measured, the folder."""
 
 import shutil
-import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 from hone.core.configuration import write_settings
-from hone.core.console import note, progress
+from hone.core.console import note, progress, set_quiet
 from hone.core.device import peak_memory, release_memory
 from hone.core.errors import Usage
 from hone.core.store import claim_folder, digest_text, write_atomic
@@ -43,6 +43,23 @@ _REHEARSED = 6  # steps
 _SCORED = 64  # validation rows, the longest
 
 
+@dataclass(frozen=True)
+class _Ready:
+    """Everything that a run needs, before its first step."""
+
+    settings: TuneSettings
+    base: ModelFolder
+    reader: TextReader
+    chosen: Chosen
+    objective: LogitObjective[Any]
+    rows: Rows
+    trainable: Trainable
+    net: Network
+    plan: TrainPlan
+    mixture: Mixture
+    out: Path
+
+
 def tune_rows(settings: TuneSettings) -> TuneRecord:
     """Train one method on one source of rows.
 
@@ -52,72 +69,89 @@ def tune_rows(settings: TuneSettings) -> TuneRecord:
         HoneError: rows, model and method do not fit one another, or the run left its course.
     """
     processes = join_processes()
+    if not processes.is_first:
+        set_quiet(True)
+    with processes.in_turn():
+        ready = _make_ready(settings)
+    plan, out = ready.plan, ready.out
+    write_atomic(out / "config.yaml", write_settings(TUNE, settings.model_copy(update={"out": None})))
+    expected = _rehearse(ready)
+    note(_told_plan(ready, expected))
+    base = _measure(ready)
+    regulariser = make_regulariser(settings.hold, settings.hold_strength)
+    with (
+        peak_memory(ready.reader.device) as peak,
+        open_trackers(settings.track, out, settings) as tell,
+        progress("Training", plan.steps) as bar,
+    ):
+        record = fit(
+            ready.net,
+            ready.rows.train,
+            plan=plan,
+            objective=ready.objective,
+            mixture=ready.mixture,
+            regulariser=regulariser,
+            score=_score(ready) if plan.evaluations else None,
+            checkpoint=out / "work" / "run.checkpoint",
+            bar=bar,
+            listener=tell if processes.is_first else None,
+            processes=processes,
+        )
+    done = _record(ready, record, expected, base, _measure(ready), peak.bytes)
+    if regulariser:
+        done = done.model_copy(update={"held_bytes": regulariser.bytes})
+    if processes.is_first:
+        _write(done, ready)
+    note(_told_end(done, base, out))
+    return done
+
+
+def _make_ready(settings: TuneSettings) -> _Ready:
     material, train, validation, duplicates = read_rows(settings)
     folder = locate_model(settings.model)
     reader = load_reader(folder, precision=settings.precision)
     trainable = _trainable(settings)
     reader.context_length -= settings.tokens if settings.method == "prompt" else 0
     chosen = choose(settings, material, folder, reader)
+    assert isinstance(chosen.objective, LogitObjective)
     rows = encode_rows(settings, material, train, validation, duplicates, chosen.objective)
     out = claim_folder(settings.out, settings.data, key=_key(settings, rows, folder))
     net = trainable.prepare(load_network(chosen, folder, reader, settings))
     if reader.precision == "bf16":
         net.narrow_frozen()
-    plan = _plan(settings, rows, reader, net)
-    mixture = _mixture(rows, settings)
-    write_atomic(out / "config.yaml", write_settings(TUNE, settings.model_copy(update={"out": None})))
+    plan, mixture = _plan(settings, rows, reader, net), _mixture(rows, settings)
     note(_told_rows(settings, material.because, rows, mixture, plan))
-    expected = _rehearse(net, rows, chosen, plan, reader)
-    note(_told_plan(settings, net, plan, expected, out))
-    objective = chosen.objective
-    assert isinstance(objective, LogitObjective)
-    base = measure_loss(net, objective, rows.validation, reader) if plan.evaluations else None
-    regulariser = make_regulariser(settings.hold, settings.hold_strength)
-    started = time.perf_counter()
-    with (
-        peak_memory(reader.device) as peak,
-        open_trackers(settings.track, out, settings) as tell,
-        progress("Training", plan.steps) as bar,
-    ):
-        record = fit(
-            net,
-            rows.train,
-            plan=plan,
-            objective=objective,
-            mixture=mixture,
-            regulariser=regulariser,
-            score=_score(objective, rows, reader, settings) if plan.evaluations else None,
-            checkpoint=out / "work" / "run.checkpoint",
-            bar=bar,
-            listener=tell,
-            processes=processes,
-        )
-    seconds = time.perf_counter() - started
-    found = measure_loss(net, objective, rows.validation, reader) if plan.evaluations else None
-    done = TuneRecord(
-        settings=settings,
-        objective=chosen.name,
-        base=folder.name,
-        base_sha256=folder.sha256,
-        labels=chosen.labels,
-        template=chosen.template,
-        rows=rows.counts,
-        data_sha256=rows.digest,
-        effective_epochs=_effective_epochs(mixture, record),
+    return _Ready(settings, folder, reader, chosen, chosen.objective, rows, trainable, net, plan, mixture, out)
+
+
+def _measure(ready: _Ready) -> Measured | None:
+    """On the validation rows, where any score was asked for."""
+    return measure_loss(ready.net, ready.objective, ready.rows.validation, ready.reader) if ready.plan.evaluations else None
+
+
+def _record(
+    ready: _Ready, record: TrainRecord, expected: Expected, base: Measured | None, found: Measured | None, peak: int | None
+) -> TuneRecord:
+    return TuneRecord(
+        settings=ready.settings,
+        objective=ready.chosen.name,
+        base=ready.base.name,
+        base_sha256=ready.base.sha256,
+        labels=ready.chosen.labels,
+        template=ready.chosen.template,
+        rows=ready.rows.counts,
+        data_sha256=ready.rows.digest,
+        effective_epochs=_effective_epochs(ready.mixture, record),
         expected=expected,
         training=record,
-        seconds=seconds,
-        peak_bytes=peak.bytes,
+        seconds=record.seconds,
+        peak_bytes=peak,
         base_loss=base.loss if base else None,
         loss=found.loss if found else None,
         accuracy=found.accuracy if found else None,
-        held_bytes=regulariser.bytes if regulariser else 0,
+        held_bytes=0,
         versions={name: version(name) for name in ("hone-lm", "torch", "transformers", "peft")},
     )
-    if processes.is_first:
-        _write(done, net, trainable, reader, folder, out)
-    note(_told_end(done, base, out))
-    return done
 
 
 def _trainable(settings: TuneSettings) -> Trainable:
@@ -182,15 +216,15 @@ def _effective_epochs(mixture: Mixture, record: TrainRecord) -> dict[str, float]
     return mixture.effective_epochs(record.examples_seen)  # type: ignore[attr-defined, no-any-return]
 
 
-def _score(objective: LogitObjective[Any], rows: Rows, reader: TextReader, settings: TuneSettings) -> Callable[[Any], float]:
+def _score(ready: _Ready) -> Callable[[Any], float]:
     """Higher is better: the accuracy, or the loss turned round."""
 
     def score(net: Any) -> float:
-        found = measure_loss(net, objective, rows.validation, reader)
-        if settings.metric == "accuracy":
+        found = measure_loss(net, ready.objective, ready.rows.validation, ready.reader)
+        if ready.settings.metric == "accuracy":
             if found.accuracy is None:
                 raise Usage(
-                    f"The objective '{objective.name}' has no accuracy, for its answers are numbers. Choose --metric loss."
+                    f"The objective '{ready.chosen.name}' has no accuracy, for its answers are numbers. Choose --metric loss."
                 )
             return found.accuracy
         return -found.loss
@@ -198,33 +232,33 @@ def _score(objective: LogitObjective[Any], rows: Rows, reader: TextReader, setti
     return score
 
 
-def _rehearse(net: Network, rows: Rows, chosen: Chosen, plan: TrainPlan, reader: TextReader) -> Expected:
+def _rehearse(ready: _Ready) -> Expected:
     """A few steps that move nothing (their learning rate is 0): seconds per token and peak memory.
 
     The first batch holds the longest rows, so that memory is at its peak; the timed ones are typical.
     """
+    plan, rows, net = ready.plan, ready.rows, ready.net
     release_memory()
     longest = sorted(rows.train, key=lambda item: -item.length)[: plan.batch_rows]
     typical = rows.train[:: max(1, len(rows.train) // (plan.batch_rows * _REHEARSED))][: plan.batch_rows * _REHEARSED]
-    with peak_memory(next(net.parameters()).device) as peak:
+    with peak_memory(net.device) as peak:
         for items, steps in ((longest, 1), (typical, _REHEARSED)):
             still = plan.model_copy(update={"learning_rate": 0.0, "head_learning_rate": 0.0, "steps": steps, "evaluations": 0})
-            record = fit(net, items, plan=still, objective=chosen.objective, mixture=SingleTask(len(items)))
+            record = fit(net, items, plan=still, objective=ready.objective, mixture=SingleTask(len(items)))
         if plan.evaluations:
-            assert isinstance(chosen.objective, LogitObjective)
-            measure_loss(net, chosen.objective, sorted(rows.validation, key=lambda item: -item.length)[:_SCORED], reader)
+            measure_loss(net, ready.objective, sorted(rows.validation, key=lambda item: -item.length)[:_SCORED], ready.reader)
     per_token = record.seconds / max(record.tokens_seen, 1)
-    draws = plan.steps * plan.batch_rows
     mean = sum(item.length for item in rows.train) / len(rows.train)
     checked = plan.evaluations * sum(item.length for item in rows.validation) / 3  # a forward pass is a third of a step
-    return Expected(seconds=per_token * (draws * mean + checked), peak_bytes=peak.bytes or 0)
+    return Expected(seconds=per_token * (plan.steps * plan.batch_rows * mean + checked), peak_bytes=peak.bytes or 0)
 
 
-def _write(done: TuneRecord, net: Network, trainable: Trainable, reader: TextReader, base: ModelFolder, out: Path) -> None:
-    trainable.save(net, out)
-    reader.save(out)
+def _write(done: TuneRecord, ready: _Ready) -> None:
+    out = ready.out
+    ready.trainable.save(ready.net, out)
+    ready.reader.save(out)
     write_atomic(out / "hone.json", done.to_json())
-    write_atomic(out / "README.md", write_card(done, base))
+    write_atomic(out / "README.md", write_card(done, ready.base))
     remove_checkpoint(out / "work" / "run.checkpoint")
     shutil.rmtree(out / "work", ignore_errors=True)
 
@@ -244,17 +278,28 @@ def _told_rows(settings: TuneSettings, because: str, rows: Rows, mixture: Mixtur
     return "\n".join(lines)
 
 
-def _told_plan(settings: TuneSettings, net: Network, plan: TrainPlan, expected: Expected, out: Path) -> str:
+def _told_plan(ready: _Ready, expected: Expected) -> str:
+    settings, plan, net = ready.settings, ready.plan, ready.net
     moving = sum(parameter.numel() for parameter in trained_parameters(net).values())
     whole = sum(parameter.numel() for parameter in net.parameters())
     held = "" if settings.hold == "none" else f", held by {settings.hold} ({settings.hold_strength:g})"
+    tied = (
+        " The output layer is tied to the embedding, which therefore moves too."
+        if settings.method == "head" and _is_tied(net)
+        else ""
+    )
     return (
         f"{settings.method}: {human_count(moving)} of {human_count(whole)} parameters move ({moving / whole:.2%}){held}. "
         f"{plan.steps:,} steps of {plan.batch_rows} rows at a rate of {plan.learning_rate:g}, {plan.precision}, "
-        f"{'packed without padding' if net.packs else 'padded'}.\n"
-        f"Expected: {human_seconds(expected.seconds)} and {human_bytes(expected.peak_bytes)} at the peak. Kept in {out}; after an interruption "
-        "the same command goes on.\n"
+        f"{'packed without padding' if net.packs else 'padded'}.{tied}\n"
+        f"Expected: {human_seconds(expected.seconds)} and {human_bytes(expected.peak_bytes)} at the peak. Kept in {ready.out}; "
+        "after an interruption the same command goes on.\n"
     )
+
+
+def _is_tied(net: Network) -> bool:
+    output = net.base.get_output_embeddings()
+    return output is not None and output.weight is net.base.get_input_embeddings().weight
 
 
 def _told_end(done: TuneRecord, base: Measured | None, out: Path) -> str:

@@ -23,6 +23,11 @@ def _task_type(net: Network) -> str:
     return "CAUSAL_LM" if isinstance(net, LanguageModel) and net.head == "causal" else "FEATURE_EXTRACTION"
 
 
+def _is_turned(net: Network) -> bool:
+    """Whether the linear layers are GPT-2's, whose weights stand the other way round."""
+    return any(type(module).__name__ == "Conv1D" for module in net.base.modules())
+
+
 class _Peft:
     """What peft's methods share: how they are put on, saved and read back."""
 
@@ -105,6 +110,7 @@ class Lora(_Peft):
             lora_dropout=self._dropout,
             use_rslora=self._rank_stabilised,
             use_dora=self._dora,
+            fan_in_fan_out=_is_turned(net),
             target_modules=linear_layers(net),
             revision=getattr(net.base.config, "_commit_hash", None),
         )
@@ -129,6 +135,7 @@ class IA3(_Peft):
             task_type=_task_type(net),
             target_modules=[*read, *inner],
             feedforward_modules=inner,
+            fan_in_fan_out=_is_turned(net),
             revision=getattr(net.base.config, "_commit_hash", None),
         )
 

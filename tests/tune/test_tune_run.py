@@ -1,0 +1,316 @@
+"""`hone tune` from rows to run folder, for every family and kind of rows, with tiny models."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+import torch
+
+from hone.cli.main import run
+from hone.core.configuration import read_settings, settings_from
+from hone.core.console import set_quiet
+from hone.core.errors import BadData, Usage
+from hone.tune import TUNE, TuneRecord, TuneSettings, mask_preview, tune_rows
+from tiny import SENTENCES
+from tiny_language import save_language_model
+
+TAGS = {"refund": "B-MONEY", "money": "B-MONEY", "parcel": "B-THING"}
+ROWS = {
+    "completion": [
+        {"prompt": f"{text} {n}", "completion": "please refund" if n % 2 else "it is late"}
+        for n, text in enumerate(SENTENCES * 3)
+    ],
+    "chat": [
+        {"messages": [{"role": "user", "content": f"{text} {n}"}, {"role": "assistant", "content": "it is late"}]}
+        for n, text in enumerate(SENTENCES * 2)
+    ],
+    "plain": [
+        {"text": f"{text} {n} {other}"} for n, (text, other) in enumerate(zip(SENTENCES * 2, SENTENCES[::-1] * 2, strict=True))
+    ],
+    "classify": [{"text": f"{text} {n}", "label": ("late", "refund")[n % 2]} for n, text in enumerate(SENTENCES * 3)],
+    "multi_label": [
+        {"text": f"{text} {n}", "labels": [["late"], ["late", "refund"]][n % 2]} for n, text in enumerate(SENTENCES * 3)
+    ],
+    "score": [{"text": f"{text} {n}", "score": n % 5 + 0.5} for n, text in enumerate(SENTENCES * 3)],
+    "tag": [
+        {"tokens": [*text.split(), str(n)], "ner_tags": [TAGS.get(word, "O") for word in text.split()] + ["O"]}
+        for n, text in enumerate(SENTENCES * 3)
+    ],
+    "answers": [
+        {"question": "where is it", "context": f"the box {text} {n}", "answers": {"text": ["box"], "answer_start": [4]}}
+        for n, text in enumerate(SENTENCES * 3)
+    ],
+}
+FITS = [
+    *(("llama", kind, "completion") for kind in ("completion", "chat")),
+    ("t5", "completion", "completion"),
+    ("t5", "chat", "completion"),
+    ("llama", "plain", "causal"),
+    ("bert", "plain", "masked"),
+    ("t5", "plain", "span"),
+    *(("bert", kind, {"score": "regression"}.get(kind, kind)) for kind in ("classify", "multi_label", "score", "tag", "answers")),
+]
+
+
+@pytest.fixture(scope="session")
+def model(tmp_path_factory):
+    """Path of a tiny model of a kind."""
+    made = {}
+
+    def find(kind):
+        if kind not in made:
+            made[kind] = str(save_language_model(tmp_path_factory.mktemp(f"tune-{kind}"), kind))
+        return made[kind]
+
+    return find
+
+
+@pytest.fixture
+def rows(tmp_path):
+    """A file of rows of a kind."""
+
+    def write(kind, name="rows.jsonl"):
+        path = tmp_path / name
+        path.write_text("\n".join(json.dumps(row) for row in ROWS[kind]))
+        return str(path)
+
+    return write
+
+
+def settings(data, model, out, **more):
+    return TuneSettings(
+        data=data, model=model, out=str(out), **({"steps": 6, "batch_rows": 4, "precision": "fp32", "evaluations": 2} | more)
+    )
+
+
+@pytest.mark.parametrize(("kind", "rows_kind", "objective"), FITS)
+def test_rows_and_model_decide_the_objective_and_the_loss_falls(kind, rows_kind, objective, rows, model, tmp_path):
+    done = tune_rows(settings(rows(rows_kind), model(kind), tmp_path / "run", method="full", steps=30, learning_rate=3e-3))
+    assert done.objective == objective
+    assert done.loss < done.base_loss
+    assert TuneRecord.model_validate_json((tmp_path / "run" / "hone.json").read_text()) == done
+    log = [json.loads(line) for line in (tmp_path / "run" / "log.jsonl").read_text().splitlines()]
+    assert [event["step"] for event in log] == list(range(1, done.training.steps + 1))
+    assert sum("score" in event for event in log) == len(done.training.log)
+    assert not (tmp_path / "run" / "work").exists()
+
+
+@pytest.mark.filterwarnings("ignore:`is_gradient_checkpointing`:FutureWarning")  # peft asks transformers by its old name
+@pytest.mark.parametrize("method", ["lora", "ia3"])
+@pytest.mark.parametrize("kind", ["llama", "t5", "gpt2"])
+def test_an_adapter_loads_in_peft_and_answers_the_same(method, kind, rows, model, tmp_path):
+    """What `PeftModel.from_pretrained` makes of the run folder has the loss that the record names."""
+    from peft import PeftModel
+    from transformers import AutoModelForCausalLM, AutoModelForSeq2SeqLM
+
+    from hone.model import load_reader, locate_model
+    from hone.tune.choose import choose
+    from hone.tune.prepare import encode_rows, read_rows
+
+    asked = settings(rows("completion"), model(kind), tmp_path / "run", method=method, steps=20, learning_rate=1e-2)
+    done = tune_rows(asked)
+    base = (AutoModelForSeq2SeqLM if kind == "t5" else AutoModelForCausalLM).from_pretrained(model(kind))
+    theirs = PeftModel.from_pretrained(base, tmp_path / "run").eval()
+    material, train, validation, duplicates = read_rows(asked)
+    folder = locate_model(model(kind))
+    reader = load_reader(folder, precision="fp32")
+    chosen = choose(asked, material, folder, reader)
+    encoded = encode_rows(asked, material, train, validation, duplicates, chosen.objective).validation
+    total, terms = 0.0, 0
+    for item in encoded:
+        if kind == "t5":
+            batch = {"input_ids": torch.tensor([item.source]), "labels": torch.tensor([item.target])}
+        else:
+            labels = torch.full((1, len(item.ids)), -100)
+            labels[0, [place + 1 for place in item.places]] = torch.tensor(item.labels)
+            batch = {"input_ids": torch.tensor([item.ids]), "labels": labels}
+        count = int((batch["labels"] >= 0).sum())
+        with torch.no_grad():
+            total, terms = total + theirs(**batch).loss.item() * count, terms + count
+    assert total / terms == pytest.approx(done.loss, rel=1e-4)
+    assert abs(done.loss - done.base_loss) > 0.01
+
+
+@pytest.mark.parametrize("hold", ["none", "l2sp", "ewc", "kl"])
+def test_what_is_held_stays_nearer_to_the_base(hold, rows, model, tmp_path):
+    done = tune_rows(
+        settings(rows("completion"), model("llama"), tmp_path / "run", method="full", hold=hold, hold_strength=5.0, steps=20)
+    )
+    free = tune_rows(settings(rows("completion"), model("llama"), tmp_path / "free", method="full", steps=20))
+    if hold == "none":
+        assert done.loss == free.loss and done.held_bytes == 0
+    else:
+        assert done.held_bytes > 0
+        assert free.loss < done.loss < done.base_loss + 1e-3
+
+
+def test_older_rows_are_mixed_in_at_their_rate(rows, model, tmp_path):
+    old = rows("completion", "old.jsonl")
+    done = tune_rows(
+        settings(rows("completion"), model("llama"), tmp_path / "run", replay=old, replay_rate=0.5, epochs=4.0, steps=None)
+    )
+    assert done.effective_epochs.keys() == {"task", "replay"}
+    assert done.effective_epochs["task"] == pytest.approx(4.0, rel=0.05)
+
+
+def test_a_validation_row_never_trains(rows, model, tmp_path):
+    """The same row in both files is left out of training, and counted."""
+    data, validation = rows("completion"), rows("completion", "validation.jsonl")
+    lines = (tmp_path / "validation.jsonl").read_text().splitlines()
+    (tmp_path / "validation.jsonl").write_text("\n".join(lines[:5]))
+    done = tune_rows(settings(data, model("llama"), tmp_path / "run", validation=validation))
+    assert done.rows.duplicates == 5
+    assert done.rows.train == len(ROWS["completion"]) - 5
+
+
+def test_rows_longer_than_the_context_are_cut_and_counted(rows, model, tmp_path):
+    done = tune_rows(settings(rows("completion"), model("llama"), tmp_path / "run", length=8))
+    assert 0 < done.rows.cut <= done.rows.train
+
+
+def test_a_killed_run_goes_on_and_ends_the_same(rows, model, tmp_path):
+    """kill -9 in the middle; the same command again gives the same parameters, bit for bit."""
+    data = rows("completion")
+    command = [
+        "tune",
+        data,
+        "--model",
+        model("llama"),
+        "--method",
+        "full",
+        "--steps",
+        "400",
+        "--batch-rows",
+        "4",
+        "--precision",
+        "fp32",
+    ]
+    assert run([*command, "--out", str(tmp_path / "whole"), "--quiet"]) == 0
+    script = (
+        "import sys\nimport hone.train.plan as plan\nplan.TrainPlan.model_fields['checkpoint_seconds'].default = 0.0\n"
+        "plan.TrainPlan.model_rebuild(force=True)\nfrom hone.cli.main import main\nmain(sys.argv[1:])"
+    )
+    killed = [sys.executable, "-c", script, *command, "--out", str(tmp_path / "killed")]
+    process = subprocess.Popen(killed, stderr=subprocess.DEVNULL, env=os.environ | {"GOMP_SPINCOUNT": "1000"})
+    log = tmp_path / "killed" / "log.jsonl"
+    deadline = time.time() + 120
+    while time.time() < deadline and not (log.exists() and len(log.read_text().splitlines()) > 60):
+        time.sleep(0.02)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    assert (tmp_path / "killed" / "work" / "run.checkpoint").exists()
+    assert not (tmp_path / "killed" / "hone.json").exists()
+    assert run([*command, "--out", str(tmp_path / "killed"), "--quiet"]) == 0
+    from safetensors.torch import load_file
+
+    whole, resumed = (load_file(tmp_path / name / "model.safetensors") for name in ("whole", "killed"))
+    assert all(torch.equal(value, resumed[name]) for name, value in whole.items())
+
+
+def test_two_processes_train_as_one(rows, model, tmp_path):
+    """torchrun with gloo on the CPU: the losses of every step agree with those of one process."""
+    arguments = [
+        rows("completion"),
+        "--model",
+        model("llama"),
+        "--method",
+        "full",
+        "--steps",
+        "6",
+        "--precision",
+        "fp32",
+        "--quiet",
+    ]
+    assert run(["tune", *arguments, "--out", str(tmp_path / "one")]) == 0
+    launch = [
+        sys.executable,
+        "-m",
+        "torch.distributed.run",
+        "--standalone",
+        "--nproc-per-node",
+        "2",
+        "-m",
+        "hone",
+        "tune",
+        *arguments,
+    ]
+    environment = os.environ | {"GOMP_SPINCOUNT": "1000", "OMP_NUM_THREADS": "1"}
+    subprocess.run([*launch, "--out", str(tmp_path / "two")], check=True, capture_output=True, env=environment, timeout=120)
+    one, two = (
+        [json.loads(line) for line in (tmp_path / name / "log.jsonl").read_text().splitlines()] for name in ("one", "two")
+    )
+    assert len(one) == len(two) == 6
+    for first, second in zip(one, two, strict=True):
+        assert second["loss"] == pytest.approx(first["loss"], rel=1e-5)
+        assert second["gradient_norm"] == pytest.approx(first["gradient_norm"], rel=1e-3)
+        assert second["tokens"] == first["tokens"]
+
+
+def test_the_configuration_repeats_the_run(rows, model, tmp_path):
+    done = tune_rows(settings(rows("completion"), model("llama"), tmp_path / "run", method="lora", rank=3, dora=True))
+    again = read_settings(TUNE, tmp_path / "run" / "config.yaml", {"out": str(tmp_path / "again")})
+    assert tune_rows(again).loss == done.loss
+
+
+def test_names_that_other_tools_use_are_understood():
+    made = settings_from(
+        TUNE, {"data": "a", "base_model": "m", "lr": 1e-4, "num_train_epochs": 2, "lora_r": 4, "cutoff_len": 128}
+    )
+    assert (made.model, made.learning_rate, made.epochs, made.rank, made.length) == ("m", 1e-4, 2.0, 4, 128)
+
+
+@pytest.mark.parametrize(
+    ("kind", "rows_kind", "more", "said"),
+    [
+        ("llama", "tag", {}, "rows of the kind 'tag' train encoder models"),
+        ("bert", "completion", {}, "train decoder or encoder-decoder models"),
+        ("llama", "completion", {"objective": "masked"}, "not with 'masked'"),
+        ("llama", "completion", {"template": "no place"}, "no {prompt} in it"),
+        ("llama", "completion", {"method": "bias"}, "no biases"),
+        ("llama", "completion", {"method": "full", "load": "4bit"}, "Choose lora"),
+        ("llama", "completion", {"load": "4bit"}, "needs a CUDA GPU"),
+        ("llama", "completion", {"method": "top", "layers": 9}, "has 2 blocks"),
+        ("bert", "score", {"metric": "accuracy"}, "Choose --metric loss"),
+        ("bert", "classify", {"hold": "kl"}, "Use l2sp or ewc"),
+        ("llama", "completion", {"track": ("wanb",)}, "Did you mean 'wandb'"),
+    ],
+)
+def test_what_does_not_fit_is_said_in_one_line(kind, rows_kind, more, said, rows, model, tmp_path):
+    if said.startswith("needs") and torch.cuda.is_available():
+        pytest.skip("there is a GPU")
+    with pytest.raises(Usage, match=said.replace("{", r"\{")):
+        tune_rows(settings(rows(rows_kind), model(kind), tmp_path / "run", **more))
+
+
+def test_too_few_rows_are_refused(model, tmp_path):
+    path = tmp_path / "one.jsonl"
+    path.write_text(json.dumps(ROWS["completion"][0]))
+    with pytest.raises(BadData, match="left to train on"):
+        tune_rows(settings(str(path), model("llama"), tmp_path / "run"))
+
+
+def test_another_run_in_the_folder_is_left_alone(rows, model, tmp_path):
+    tune_rows(settings(rows("completion"), model("llama"), tmp_path / "run"))
+    with pytest.raises(Usage, match="holds a run with other rows or settings"):
+        tune_rows(settings(rows("completion"), model("llama"), tmp_path / "run", rank=2))
+
+
+def test_the_preview_marks_the_answers(rows, model, tmp_path):
+    shown = mask_preview(settings(rows("completion"), model("llama"), tmp_path / "run"), rows=4)
+    assert len(shown) == 4
+    for spans in shown:
+        assert [text for text, is_trained in spans if is_trained] in (["please refund </s>"], ["it is late </s>"])
+    everything = mask_preview(settings(rows("completion"), model("llama"), tmp_path / "run", train_on_prompt=True), rows=1)[0]
+    assert [is_trained for _, is_trained in everything] == [False, True]
+
+
+def test_expected_and_measured_stand_side_by_side(rows, model, tmp_path, capsys):
+    set_quiet(False)
+    done = tune_rows(settings(rows("completion"), model("llama"), tmp_path / "run"))
+    said = capsys.readouterr().err
+    assert "trained terms" in said and "Expected: " in said and "(expected " in said
+    assert done.expected.seconds > 0 and done.expected.peak_bytes > 0 and done.peak_bytes > 0
