@@ -65,8 +65,7 @@ def candidates(part: Part, *, is_quick: bool) -> list[Setting]:
         if not is_quick:
             found.append(Setting("TRL bf16, padding-free", True, fast | {"padding_free": True, "max_length": None}))
             found.append(Setting("TRL bf16, packed", True, {"bf16": True, "gradient_checkpointing": False, "packing": True}))
-    if not is_quick:
-        found.append(Setting("Trainer bf16, by length, eager, 2 workers", False, fast | {"dataloader_num_workers": 2}, "eager"))
+    if not is_quick:  # workers that load data are not among them: they took the training's cores and more than halved its rate
         found.append(Setting("Trainer fp32, by length, sdpa", False, fast | {"bf16": False}, "sdpa"))
     return found
 
@@ -102,11 +101,10 @@ class Peer:
                 unknown = trainer.model.load_state_dict(initial, strict=False).unexpected_keys
                 assert not unknown, f"the peer's adapter has other names: {unknown[:3]}"
             counter = _Counter(trainer.data_collator, with_labels=self._part.head == "seq2seq")
-            if not self._options(in_order).get("dataloader_num_workers"):  # workers count in processes of their own
-                trainer.data_collator = counter
+            trainer.data_collator = counter
             trainer.train()
         losses = [entry["loss"] for entry in trainer.state.log_history if "loss" in entry]
-        return Trained(clock.seconds, clock.processor_seconds, counter.tokens or sum(item.length for item in items), losses)
+        return Trained(clock.seconds, clock.processor_seconds, counter.tokens, losses)
 
     def _options(self, in_order: bool) -> dict[str, Any]:
         options: dict[str, Any] = {

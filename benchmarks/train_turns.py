@@ -39,7 +39,7 @@ class Length:
 
     def block(self, part: Part) -> int:
         """Rows of a turn; fewer where a step takes long, more where it is short."""
-        factor = {"large_vocabulary": 0.25, "encoder": 4}.get(part.model, 1)
+        factor = {"large_vocabulary": 0.5, "encoder": 4}.get(part.model, 1)
         return max(1, int(self.steps * factor)) * part.batch_rows
 
 
@@ -68,7 +68,7 @@ def measure_part(part: Part, models: Path, data: Path, prepared: Prepared, lengt
 
 
 def _trials(part: Part, models: Path, prepared: Prepared, length: Length) -> tuple[list[Row], Peer, Ours]:
-    """Each candidate once on the same rows; a first one warms up."""
+    """Each candidate once on the same rows; the first call warms up. One short pass each, so processor seconds decide."""
     items = prepared.items[-length.trial_steps * part.batch_rows :]
     peers = [Peer(part, models, prepared, setting) for setting in candidates(part, is_quick=length.is_quick)]
     sizes = [FORWARD_TOKENS] if length.is_quick else sorted({FORWARD_TOKENS, 1024, 2048, 4096})
@@ -80,17 +80,20 @@ def _trials(part: Part, models: Path, prepared: Prepared, length: Length) -> tup
     rates: dict[str, float] = {}
     for contender in [*peers, *(ours if len(ours) > 1 else [])]:
         trained = contender.train(items)
-        rates[contender.name] = trained.tokens / trained.seconds
+        rates[contender.name] = trained.tokens / trained.processor_seconds
         rows.append(
             {
                 "part": "trial",
                 "name": part.name,
                 "contender": contender.name,
-                "tokens_per_second": rates[contender.name],
-                "tokens_per_processor_second": trained.tokens / trained.processor_seconds,
+                "tokens_per_second": trained.tokens / trained.seconds,
+                "tokens_per_processor_second": rates[contender.name],
             }
         )
-        note(f"  {part.name}, trial: {contender.name}: {rates[contender.name]:,.0f} tokens/s")
+        note(
+            f"  {part.name}, trial: {contender.name}: {trained.tokens / trained.seconds:,.0f} tokens/s, "
+            f"{rates[contender.name]:,.0f} per processor second"
+        )
         release_memory()
     best = max(peers, key=lambda peer: rates[peer.name])
     quickest = max(ours, key=lambda one: rates.get(one.name, 0.0))

@@ -158,7 +158,7 @@ def test_another_data_set_is_not_written_over_a_finished_run(rows_csv: Path, tmp
     assert run(["compare", str(rows_csv), *QUICK, "--out", str(out)]) == 0
     other = write_csv(tmp_path / "other.csv", sentences(25, seed=5))
     assert run(["compare", str(other), *QUICK, "--out", str(out)]) == 3
-    assert "holds a comparison with other rows or settings" in capsys.readouterr().err
+    assert "holds a run with other rows or settings" in capsys.readouterr().err
 
 
 def test_a_given_test_file_is_respected_and_leaks_into_training_are_removed(tmp_path: Path, capsys):

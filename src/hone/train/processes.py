@@ -13,7 +13,7 @@ from typing import Any, Protocol
 import torch
 from torch import nn
 
-from hone.core.errors import Usage, need
+from hone.core.errors import Usage
 
 __all__ = ["Alone", "Processes", "join_processes"]
 
@@ -139,12 +139,13 @@ def join_processes() -> Processes:
     """The other processes where this one was started by torchrun or accelerate; else none.
 
     Raises:
-        Usage: accelerate is missing.
+        Usage: the environment says that there are others, and accelerate finds none.
     """
     if int(os.environ.get("WORLD_SIZE", "1")) < 2:
         return Alone()
-    accelerate: Any = need("accelerate", extra="processes")
-    accelerator = accelerate.Accelerator(cpu=not torch.cuda.is_available())
+    from accelerate import Accelerator
+
+    accelerator = Accelerator(cpu=not torch.cuda.is_available())
     if accelerator.num_processes < 2:
         raise Usage(
             "WORLD_SIZE says that several processes train, and accelerate sees one. Start with torchrun or accelerate launch."

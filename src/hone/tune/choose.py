@@ -35,7 +35,7 @@ from hone.train import (
 )
 from hone.tune.settings import ObjectiveName, TuneSettings
 
-__all__ = ["Chosen", "choose", "default_rate", "load_network"]
+__all__ = ["Chosen", "choose", "default_rate", "default_tokens", "load_network"]
 
 _MOST = 2048  # tokens of a sequence where the user names no length: long contexts cost memory that few rows need
 
@@ -170,3 +170,9 @@ def default_rate(method: str, net: Network) -> float:
         "prefix": 1e-2,
     }
     return rates[method]
+
+
+def default_tokens(net: Network) -> int:
+    """Tokens per forward pass: what a pass costs beside its tokens (weights converted, gradients added up) is spread over more of them."""
+    size = sum(parameter.numel() for parameter in net.parameters())
+    return 4096 if size < 200e6 else 2048 if size < 1e9 else 1024

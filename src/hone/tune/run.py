@@ -30,7 +30,7 @@ from hone.train import (
     trained_parameters,
 )
 from hone.tune.card import write_card
-from hone.tune.choose import Chosen, choose, default_rate, load_network
+from hone.tune.choose import Chosen, choose, default_rate, default_tokens, load_network
 from hone.tune.evaluate import Measured, measure_loss
 from hone.tune.prepare import Rows, encode_rows, read_rows
 from hone.tune.records import Expected, TuneRecord
@@ -190,7 +190,7 @@ def _plan(settings: TuneSettings, rows: Rows, reader: TextReader, net: Network) 
         head_learning_rate=max(rate, 2e-3) if settings.learning_rate is None else rate,
         steps=steps,
         batch_rows=settings.batch_rows,
-        forward_tokens=settings.forward_tokens,
+        forward_tokens=settings.forward_tokens or default_tokens(net),
         schedule=settings.schedule,
         warmup=settings.warmup,
         lora_plus=settings.lora_plus,

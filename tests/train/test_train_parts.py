@@ -1,0 +1,217 @@
+"""Mixtures, schedules, span lengths, penalties and the starting point: the numbers of the small parts."""
+
+import math
+import random
+from collections import Counter
+
+import pytest
+import torch
+
+from hone.core.errors import Failed, Usage
+from hone.model import Renderer
+from hone.train import FLAN_CAP, SingleTask, StartingPoint, TrainPlan, fit, make_regulariser, proportional, replay, temperature
+from hone.train.objective.span import corrupted_lengths, piece_length
+from hone.train.optimiser import rate_share
+from tiny_language import tiny_tokenizer
+
+# mixtures
+
+
+def shares(mixture, sizes, draws=20_000):
+    rng = random.Random(0)
+    drawn = Counter(mixture.draw(rng) for _ in range(draws))
+    ends, start, found = [], 0, []
+    for size in sizes:
+        ends.append((start, start + size))
+        start += size
+    for low, high in ends:
+        found.append(sum(count for index, count in drawn.items() if low <= index < high) / draws)
+    assert sum(found) == pytest.approx(1)
+    return found
+
+
+def test_a_large_task_counts_as_much_as_the_cap():
+    assert shares(proportional({"small": 1000, "large": 90_000}), (1000, 90_000)) == pytest.approx([1 / 4, 3 / 4], abs=0.01)
+    assert FLAN_CAP == 3000
+
+
+def test_temperature_brings_tasks_nearer_to_one_another():
+    sizes = {"small": 100, "large": 10_000}
+    assert shares(temperature(sizes, 1.0), sizes.values()) == pytest.approx([1 / 101, 100 / 101], abs=0.003)
+    assert shares(temperature(sizes, 2.0), sizes.values()) == pytest.approx([1 / 11, 10 / 11], abs=0.01)
+
+
+def test_replay_draws_old_rows_at_its_rate():
+    mixture = replay(50, 400, rate=0.2)
+    assert shares(mixture, (50, 400)) == pytest.approx([0.8, 0.2], abs=0.01)
+    assert mixture.effective_epochs(1000) == pytest.approx({"task": 16.0, "replay": 0.5})
+
+
+@pytest.mark.parametrize(
+    "make", [lambda: SingleTask(7), lambda: replay(4, 3, rate=0.5), lambda: proportional({"a": 3, "b": 4}, cap=2)]
+)
+def test_a_mixture_goes_on_where_its_state_was_taken(make):
+    first, second, rng = make(), make(), random.Random(3)
+    for _ in range(11):
+        first.draw(rng)
+    second.restore(first.state())
+    copy = random.Random()
+    copy.setstate(rng.getstate())
+    assert [first.draw(rng) for _ in range(30)] == [second.draw(copy) for _ in range(30)]
+
+
+# schedules
+
+
+def plan(**more):
+    return TrainPlan(**({"learning_rate": 1.0, "head_learning_rate": 1.0, "steps": 100, "evaluations": 0} | more))
+
+
+@pytest.mark.parametrize(
+    ("schedule", "wanted"),
+    [
+        ("linear", {0: 0.1, 9: 1.0, 10: 1.0, 55: 0.5, 99: 1 / 90}),
+        ("cosine", {0: 0.1, 9: 1.0, 10: 1.0, 55: 0.5, 99: 0.5 * (1 - math.cos(math.pi / 90))}),
+        ("constant", {0: 0.1, 9: 1.0, 55: 1.0, 99: 1.0}),
+        ("wsd", {0: 0.1, 9: 1.0, 79: 1.0, 90: 0.5, 99: 0.05}),
+    ],
+)
+def test_rates_follow_their_schedule(schedule, wanted):
+    found = {step: rate_share(step, plan(schedule=schedule)) for step in wanted}
+    assert found == pytest.approx(wanted)
+
+
+# span corruption
+
+
+def test_a_piece_fills_the_source_exactly():
+    """T5's own numbers: 512 source tokens come from 568 of text and give 114 target tokens."""
+    assert piece_length(512) == 568
+    assert corrupted_lengths(568) == (28, 512, 114)
+
+
+@pytest.mark.parametrize("tokens", range(2, 400, 7))
+def test_all_tokens_stand_in_source_or_target(tokens):
+    spans, source, target = corrupted_lengths(tokens)
+    assert source + target == tokens + 2 * spans + 2
+    assert spans >= 1
+
+
+# the starting point and what holds to it
+
+
+class Items:
+    name, head, is_divisible = "toy", "none", True
+
+    def collate(self, items):
+        return items
+
+    def loss(self, net, batch):
+        return (net(torch.tensor([[item.x] for item in batch])) - 5).square().sum(), len(batch)
+
+
+class One:
+    length = 1
+
+    def __init__(self, x):
+        self.x = x
+
+
+def test_l2sp_ends_where_pull_and_loss_balance():
+    """min (w - 5)^2 + s/2 (w - 1)^2 has its minimum at (10 + s) / (2 + s)."""
+    for strength in (0.0001, 2.0, 50.0):
+        net = torch.nn.Linear(1, 1, bias=False)
+        torch.nn.init.ones_(net.weight)
+        fit(
+            net,
+            [One(1.0)] * 4,
+            plan=plan(steps=800, learning_rate=0.05, batch_rows=4, weight_decay=0.0),
+            objective=Items(),
+            mixture=SingleTask(4),
+            regulariser=make_regulariser("l2sp", strength),
+        )
+        assert net.weight.item() == pytest.approx((10 + strength) / (2 + strength), abs=0.02)
+
+
+def test_the_starting_point_comes_back_for_a_moment():
+    net = torch.nn.Linear(2, 2)
+    start, before = StartingPoint(net), net.weight.detach().clone()
+    with torch.no_grad():
+        net.weight += 1
+    with start.put_back(net):
+        assert torch.equal(net.weight, before)
+    assert torch.equal(net.weight, before + 1)
+    assert start.bytes == 6 * 4
+
+
+def test_an_unknown_regulariser_is_answered_with_the_near_name():
+    with pytest.raises(Usage, match="Did you mean 'l2sp'"):
+        make_regulariser("l2s", 1.0)
+    assert make_regulariser("none", 1.0) is None
+
+
+# the guard
+
+
+def test_a_loss_that_leaves_its_course_stops_the_run():
+    class Jumps(Items):
+        calls = 0
+
+        def loss(self, net, batch):
+            Jumps.calls += 1
+            loss, count = super().loss(net, batch)
+            return loss * (1e6 if Jumps.calls > 20 else 1), count
+
+    net = torch.nn.Linear(1, 1)
+    with pytest.raises(Failed, match=r"jumped to .* up to step 23, in the batch of examples"):
+        fit(net, [One(1.0)] * 4, plan=plan(batch_rows=4), objective=Jumps(), mixture=SingleTask(4))
+
+
+# rendering
+
+
+def rendered(**more):
+    return Renderer(tiny_tokenizer(), **({"length": 20, "chat": False} | more))
+
+
+def words(found):
+    tokens = tiny_tokenizer().convert_ids_to_tokens(found.ids)
+    return tokens, [token for token, is_trained in zip(tokens, found.is_trained, strict=True) if is_trained]
+
+
+def test_a_long_prompt_loses_its_oldest_part_and_the_answer_stays():
+    tokens, trained = words(rendered(length=8).completion("parcel never came and nobody answers", "refund please"))
+    assert tokens == ["<s>", "came", "and", "nobody", "answers", "refund", "please", "</s>"]
+    assert trained == ["refund", "please", "</s>"]
+
+
+def test_a_chat_template_marks_the_answers_and_their_end():
+    tokenizer = tiny_tokenizer()
+    before = tokenizer.chat_template
+    tokenizer.chat_template = "{% for m in messages %}{{ m['role'] }} : {{ m['content'] }} </s> {% endfor %}{% if add_generation_prompt %}assistant : {% endif %}"
+    try:
+        found = rendered(chat=None).dialogue(
+            [("user", "late"), ("assistant", "refund"), ("user", "lost"), ("assistant", "money")]
+        )
+    finally:
+        tokenizer.chat_template = before
+    tokens, trained = words(found)
+    assert trained == ["refund", "</s>", "money", "</s>"]
+    assert tokens == [
+        "[UNK]",
+        ":",
+        "late",
+        "</s>",
+        "[UNK]",
+        ":",
+        "refund",
+        "</s>",
+        "[UNK]",
+        ":",
+        "lost",
+        "</s>",
+        "[UNK]",
+        ":",
+        "money",
+        "</s>",
+    ]
