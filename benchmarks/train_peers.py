@@ -49,7 +49,7 @@ def default_setting(part: Part) -> Setting | None:
 
 
 def candidates(part: Part, *, is_quick: bool) -> list[Setting]:
-    """Settings among which the best peer is chosen; `is_quick` leaves out those that a full run has shown to be slow."""
+    """Settings among which the best peer is chosen; `is_quick` leaves out those that were slow in a trial."""
     rows = part.batch_rows
     fast = {"bf16": True, "train_sampling_strategy": "group_by_length", "gradient_checkpointing": False}
     quarter = fast | {"per_device_train_batch_size": rows // 4, "gradient_accumulation_steps": 4}

@@ -188,7 +188,8 @@ def test_a_long_prompt_loses_its_oldest_part_and_the_answer_stays():
 def test_a_chat_template_marks_the_answers_and_their_end():
     tokenizer = tiny_tokenizer()
     before = tokenizer.chat_template
-    tokenizer.chat_template = "{% for m in messages %}{{ m['role'] }} : {{ m['content'] }} </s> {% endfor %}{% if add_generation_prompt %}assistant : {% endif %}"
+    turns = "{% for m in messages %}{{ m.role }} : {{ m.content }} </s> {% endfor %}"
+    tokenizer.chat_template = f"{turns}{{% if add_generation_prompt %}}assistant : {{% endif %}}"
     try:
         found = rendered(chat=None).dialogue(
             [("user", "late"), ("assistant", "refund"), ("user", "lost"), ("assistant", "money")]
