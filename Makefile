@@ -34,7 +34,9 @@ format: .venv/.installed ## Format and mend what can be mended
 	@$(BIN)/ruff check --fix --quiet src tests benchmarks || true
 	@$(BIN)/ruff format --quiet src tests benchmarks
 
-bench: .venv/.installed  ## Measure against the peers (needs the data sets; about an hour)
+bench: .venv/.installed  ## Measure against the peers (installs them; needs the data sets; about two hours)
+	@$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[dev,bench]'
+	@$(BIN)/python benchmarks/train.py
 	@$(BIN)/python benchmarks/compare.py
 
 docs: .venv/.installed   ## Write the generated pages anew: command reference and JSON Schema

@@ -18,7 +18,7 @@ from train_parts import Part, Prepared
 
 __all__ = ["FORWARD_TOKENS", "Ours", "Trained"]
 
-FORWARD_TOKENS: int = TrainPlan.model_fields["forward_tokens"].default
+FORWARD_TOKENS = 4096  # what `hone tune` takes for models below 200 M parameters (hone.tune.choose.default_tokens)
 
 
 @dataclass(frozen=True)
@@ -82,7 +82,10 @@ class Ours:
         else:
             assert part.head in ("causal", "seq2seq")
             net = load_language_model(self._folder, part.head, pad_id=tokenizer.pad_token_id)  # type: ignore[arg-type]
-        return make_trainable(part.trainable).prepare(net.to(best_device()))
+        net = make_trainable(part.trainable).prepare(net.to(best_device()))
+        if self.precision == "bf16":
+            net.narrow_frozen()
+        return net
 
     def train(self, items: Sequence[Any], *, in_order: bool = False, net: nn.Module | None = None) -> Trained:
         """One pass; `in_order` takes the rows as they stand, and notes the loss of every step."""

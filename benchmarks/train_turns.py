@@ -43,7 +43,7 @@ class Length:
         return max(1, int(self.steps * factor)) * part.batch_rows
 
 
-FULL = Length(steps=8, turns=5, seconds=600, trial_steps=4, is_quick=False)
+FULL = Length(steps=8, turns=3, seconds=600, trial_steps=4, is_quick=False)
 QUICK = Length(steps=2, turns=2, seconds=20, trial_steps=1, is_quick=True)
 
 

@@ -21,6 +21,9 @@ __all__ = ["compare", "load"]
 # that the others need: a training step took 20 times as long beside a second process, and 2 times with this (docs/log.md).
 # Read when torch loads its OpenMP runtime, so it stands here, before any import of torch.
 os.environ.setdefault("GOMP_SPINCOUNT", "1000")
+# oneDNN keeps the code it writes for each shape of product, 1,024 of them; batches of many lengths filled 240 MB with it, and a training
+# that kept 16 was no slower (docs/log.md).
+os.environ.setdefault("ONEDNN_PRIMITIVE_CACHE_CAPACITY", "32")
 
 
 def compare(data: str, **settings: Any) -> "Compared":
