@@ -18,7 +18,7 @@ from train_parts import Part, Prepared
 
 __all__ = ["FORWARD_TOKENS", "Ours", "Trained"]
 
-FORWARD_TOKENS = 4096  # what `hone tune` takes for models below 200 M parameters (hone.tune.choose.default_tokens)
+FORWARD_TOKENS = 2048  # what `hone tune` takes for models below 1,000 M parameters (hone.tune.choose.default_tokens)
 
 
 @dataclass(frozen=True)

@@ -96,7 +96,7 @@ def _objective(
         if has == "encoder-decoder":
             return WriteTarget(reader, template=template)
         renderer = Renderer(
-            *(reader.tokenizer,),
+            reader.tokenizer,
             length=reader.context_length,
             template=template,
             chat=settings.chat,
@@ -175,4 +175,4 @@ def default_rate(method: str, net: Network) -> float:
 def default_tokens(net: Network) -> int:
     """Tokens per forward pass: what a pass costs beside its tokens (weights converted, gradients added up) is spread over more of them."""
     size = sum(parameter.numel() for parameter in net.parameters())
-    return 4096 if size < 200e6 else 2048 if size < 1e9 else 1024
+    return 2048 if size < 1e9 else 1024

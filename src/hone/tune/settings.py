@@ -80,8 +80,8 @@ class TuneSettings(Record):
     batch_rows: int = Field(default=16, ge=1)
     """Rows per optimiser step."""
     forward_tokens: int | None = Field(default=None, ge=8)
-    """Tokens per forward pass: larger batches are divided, and the step is that of the undivided batch. None means 4,096 for a small model,
-    down to 1,024 above a thousand million parameters: larger passes are faster and take more memory."""
+    """Tokens per forward pass: larger batches are divided, and the step is that of the undivided batch. None means 2,048, and
+    1,024 above a thousand million parameters: larger passes are a little faster and take more memory."""
     learning_rate: float | None = Field(default=None, gt=0)
     """Peak; none means a default by method and size of the model."""
     schedule: Schedule = "linear"
