@@ -234,6 +234,7 @@ def test_no_function_is_longer_than_60_lines():
 MANY_PARAMETERS = {
     "fit",  # the axes of training and what surrounds a run stand side by side, all by name
     "_attention",  # transformers' interface
+    "_weigh",  # what attention is made of
 }
 
 

@@ -124,24 +124,36 @@ def _attention(
         bias = None if position_bias is None else position_bias[..., : max(q_lengths), : max(k_lengths)]
         if bias is not None and prefix is not None:
             bias = nn.functional.pad(bias, (prefix.shape[2], 0))
-        is_short = kind == "cpu" and part_k.shape[2] <= _SHORT
-        if mask is None and causal and (is_short or bias is not None or softcap is not None):
-            mask = _band(max(q_lengths), None, q.device)
-        if softcap is not None:
-            found = _scores(part_q, *_repeated(part_q, part_k, part_v), bias, mask, scale, softcap, dropout)
-        elif is_short or bias is not None:
-            found = attend(part_q, part_k, part_v, _as_bias(bias, mask, dtype), scale=scale, dropout=dropout)
-        else:
-            found = nn.functional.scaled_dot_product_attention(
-                *(part_q, *_repeated(part_q, part_k, part_v)),
-                attn_mask=mask,
-                dropout_p=dropout,
-                is_causal=causal and mask is None,
-                scale=scale,
-            )
+        found = _weigh(part_q, part_k, part_v, bias, mask, is_causal=causal, scale=scale, dropout=dropout, softcap=softcap)
         answers.append(_unstack(found, q_lengths))
         at_q, at_k = at_q + sum(q_lengths), at_k + sum(k_lengths)
     return torch.cat(answers)[None], None
+
+
+def _weigh(
+    q: torch.Tensor,
+    k: torch.Tensor,
+    v: torch.Tensor,
+    bias: torch.Tensor | None,
+    mask: torch.Tensor | None,
+    *,
+    is_causal: bool,
+    scale: float,
+    dropout: float,
+    softcap: float | None,
+) -> torch.Tensor:
+    """Attention over padded stacks by the way that is quickest where it applies; without a mask `is_causal` hides later keys."""
+    is_short = q.device.type == "cpu" and k.shape[2] <= _SHORT
+    if mask is None and is_causal and (is_short or bias is not None or softcap is not None):
+        mask = _band(q.shape[2], None, q.device)
+    if softcap is not None:
+        return _scores(q, *_repeated(q, k, v), bias, mask, scale, softcap, dropout)
+    if is_short or bias is not None:
+        return attend(q, k, v, _as_bias(bias, mask, q.dtype), scale=scale, dropout=dropout)
+    k, v = _repeated(q, k, v)
+    return nn.functional.scaled_dot_product_attention(
+        q, k, v, attn_mask=mask, dropout_p=dropout, is_causal=is_causal and mask is None, scale=scale
+    )
 
 
 def _repeated(query: torch.Tensor, key: torch.Tensor, value: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
