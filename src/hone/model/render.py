@@ -53,7 +53,7 @@ class Renderer:
         """A prompt and its answer; the answer ends with the end-of-sequence token, which is trained too."""
         if self.uses_chat:
             return self.dialogue([("user", prompt), ("assistant", completion)])
-        before = [*self._start, *self._tokens(self._template.replace("{prompt}", prompt))]
+        before = self.prompt(prompt)
         after = [*self._tokens(completion), self._end]
         is_cut = len(before) + len(after) > self._length
         if is_cut:  # the answer is what is learnt: the prompt gives way, its oldest part first

@@ -151,3 +151,7 @@ class Mixture(Protocol):
     def epoch(self) -> int:
         """Draws in one pass over the data."""
         ...
+
+    def effective_epochs(self, draws: int) -> dict[str, float]:
+        """How often each task's examples are seen, on average, in so many draws."""
+        ...

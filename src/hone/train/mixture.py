@@ -42,6 +42,10 @@ class SingleTask:
         """Continue a pass."""
         self._left = list(state)
 
+    def effective_epochs(self, draws: int) -> dict[str, float]:
+        """Passes over the one task."""
+        return {"task": draws / self._size}
+
 
 class Mixed:
     """Several tasks whose examples stand one task after the other in one list."""

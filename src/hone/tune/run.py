@@ -141,7 +141,7 @@ def _record(
         template=ready.chosen.template,
         rows=ready.rows.counts,
         data_sha256=ready.rows.digest,
-        effective_epochs=_effective_epochs(ready.mixture, record),
+        effective_epochs=ready.mixture.effective_epochs(record.examples_seen),
         expected=expected,
         training=record,
         seconds=record.seconds,
@@ -210,12 +210,6 @@ def _mixture(rows: Rows, settings: TuneSettings) -> Mixture:
     return replay(own, rows.replayed, rate=settings.replay_rate) if rows.replayed else SingleTask(own)
 
 
-def _effective_epochs(mixture: Mixture, record: TrainRecord) -> dict[str, float]:
-    if isinstance(mixture, SingleTask):
-        return {"task": record.examples_seen / mixture.epoch}
-    return mixture.effective_epochs(record.examples_seen)  # type: ignore[attr-defined, no-any-return]
-
-
 def _score(ready: _Ready) -> Callable[[Any], float]:
     """Higher is better: the accuracy, or the loss turned round."""
 
@@ -272,8 +266,8 @@ def _told_rows(settings: TuneSettings, because: str, rows: Rows, mixture: Mixtur
         f"{counts.cut:,} rows cut to the context, {counts.dropped:,} dropped because nothing was left to train, {counts.rejected:,} unusable, "
         f"{counts.duplicates:,} left out because validation holds them too.",
     ]
-    if not isinstance(mixture, SingleTask):
-        epochs = mixture.effective_epochs(plan.steps * plan.batch_rows)  # type: ignore[attr-defined]
+    epochs = mixture.effective_epochs(plan.steps * plan.batch_rows)
+    if len(epochs) > 1:
         lines.append("Effective epochs: " + ", ".join(f"{name} {value:.2f}" for name, value in epochs.items()) + ".")
     return "\n".join(lines)
 

@@ -4,8 +4,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
+from torch import nn
 
-__all__ = ["Labelled", "Placed", "SourceTarget", "spread"]
+from hone.train.contracts import LogitObjective
+
+__all__ = ["Labelled", "Placed", "PlacedLabels", "SourceTarget", "spread"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,3 +61,22 @@ def spread(batch: Sequence[Placed], device: torch.device) -> tuple[list[list[int
         start += len(item.ids)
     labels = torch.tensor([label for item in batch for label in item.labels], device=device)
     return [item.ids for item in batch], places, labels
+
+
+class PlacedLabels(LogitObjective[Placed]):
+    """Cross-entropy of the labels at places of a sequence: words of the vocabulary, or tags."""
+
+    def logits(self, net: nn.Module, batch: Sequence[Placed]) -> torch.Tensor:
+        """[N, V] with N the places of all items."""
+        rows, places, _ = spread(batch, next(net.parameters()).device)
+        found: torch.Tensor = net(rows, places)
+        return found
+
+    def loss_from(self, logits: torch.Tensor, batch: Sequence[Placed]) -> tuple[torch.Tensor, int]:
+        """Summed cross-entropy and the number of places."""
+        labels = spread(batch, logits.device)[2]
+        return nn.functional.cross_entropy(logits.float(), labels, reduction="sum"), len(labels)
+
+    def right(self, logits: torch.Tensor, batch: Sequence[Placed]) -> int:
+        """Places whose likeliest label is theirs."""
+        return int((logits.argmax(dim=1) == spread(batch, logits.device)[2]).sum())

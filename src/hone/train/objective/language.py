@@ -5,35 +5,20 @@ from collections.abc import Sequence
 import torch
 from torch import nn
 
-from hone.model import Network, Renderer, TextReader
+from hone.model import Renderer, TextReader
 from hone.task import Completion, Dialogue, Plain
-from hone.train.contracts import HeadKind, LogitObjective
-from hone.train.objective.items import Placed, spread
+from hone.train.contracts import HeadKind
+from hone.train.objective.items import Placed, PlacedLabels, spread
 
 __all__ = ["Causal", "Complete", "PlacedObjective"]
 
 
-class PlacedObjective(LogitObjective[Placed]):
+class PlacedObjective(PlacedLabels):
     """Cross-entropy of the vocabulary at places of a sequence."""
-
-    def logits(self, net: nn.Module, batch: Sequence[Placed]) -> torch.Tensor:
-        """[N, V] with N the places of all items."""
-        rows, places, _ = spread(batch, _device(net))
-        found: torch.Tensor = net(rows, places)
-        return found
-
-    def loss_from(self, logits: torch.Tensor, batch: Sequence[Placed]) -> tuple[torch.Tensor, int]:
-        """Summed cross-entropy."""
-        labels = spread(batch, logits.device)[2]
-        return nn.functional.cross_entropy(logits.float(), labels, reduction="sum"), len(labels)
-
-    def right(self, logits: torch.Tensor, batch: Sequence[Placed]) -> int:
-        """Tokens that the likeliest one hits."""
-        return int((logits.argmax(dim=1) == spread(batch, logits.device)[2]).sum())
 
     def loss(self, net: nn.Module, batch: Sequence[Placed]) -> tuple[torch.Tensor, int]:
         """The same without the logits existing whole."""
-        rows, places, labels = spread(batch, _device(net))
+        rows, places, labels = spread(batch, next(net.parameters()).device)
         return net(rows, places, labels), len(labels)
 
 
@@ -82,7 +67,3 @@ class Causal(PlacedObjective):
             pieces = [whole[at : at + length] for at in range(0, len(whole), length)]
             items += [Placed(piece, list(range(len(piece) - 1)), piece[1:]) for piece in pieces if len(piece) > 1]
         return items
-
-
-def _device(net: nn.Module) -> torch.device:
-    return net.device if isinstance(net, Network) else next(net.parameters()).device

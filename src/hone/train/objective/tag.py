@@ -10,12 +10,12 @@ from hone.core.errors import BadModel
 from hone.model import TextReader
 from hone.task import Passage, Tagged
 from hone.train.contracts import HeadKind, LogitObjective
-from hone.train.objective.items import Placed, spread
+from hone.train.objective.items import Placed, PlacedLabels
 
 __all__ = ["AnswerSpan", "Answers", "Tag"]
 
 
-class Tag(LogitObjective[Placed]):
+class Tag(PlacedLabels):
     """Cross-entropy of a word's tag, at its first token."""
 
     name = "tag"
@@ -41,21 +41,6 @@ class Tag(LogitObjective[Placed]):
                     labels.append(self._index[example.tags[word]])
             items.append(Placed(found["input_ids"], places, labels, is_cut=len(seen) < len(example.tokens)))
         return items
-
-    def logits(self, net: nn.Module, batch: Sequence[Placed]) -> torch.Tensor:
-        """[N, C] with N the words of all items."""
-        rows, places, _ = spread(batch, next(net.parameters()).device)
-        found: torch.Tensor = net(rows, places)
-        return found
-
-    def loss_from(self, logits: torch.Tensor, batch: Sequence[Placed]) -> tuple[torch.Tensor, int]:
-        """Summed cross-entropy and the number of words."""
-        labels = spread(batch, logits.device)[2]
-        return nn.functional.cross_entropy(logits.float(), labels, reduction="sum"), len(labels)
-
-    def right(self, logits: torch.Tensor, batch: Sequence[Placed]) -> int:
-        """Words whose likeliest tag is theirs."""
-        return int((logits.argmax(dim=1) == spread(batch, logits.device)[2]).sum())
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,6 @@ The one surprise: the adapter hangs on the block as a submodule and works throug
 architecture with a list of blocks takes it, and its parameters are named `...layer.N.adapter.down.weight`.
 """
 
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -13,7 +12,7 @@ from torch import nn
 
 from hone.model import Network
 from hone.train.trainable.layers import blocks, freeze
-from hone.train.trainable.saved import load_trained, save_trained
+from hone.train.trainable.saved import KeptAsParameters
 
 __all__ = ["Bottleneck"]
 
@@ -39,7 +38,7 @@ def _hook(block: nn.Module, _inputs: Any, output: Any) -> Any:
     return adapter(output)
 
 
-class Bottleneck:
+class Bottleneck(KeptAsParameters):
     """One adapter after each block, and a new head."""
 
     name = "adapter"
@@ -56,11 +55,3 @@ class Bottleneck:
                 block.adapter = _Adapter(width, max(1, width // self._reduction)).to(net.device)
                 block.register_forward_hook(_hook)
         return net
-
-    def save(self, net: Network, folder: Path) -> None:
-        """One file with adapters and head."""
-        save_trained(net, folder)
-
-    def load(self, net: Network, folder: Path) -> Network:
-        """Insert fresh adapters and read the saved ones into them."""
-        return load_trained(self.prepare(net), folder)

@@ -12,7 +12,7 @@ from hone.core.errors import BadModel
 from hone.model import Network
 from hone.train.optimiser import trained_parameters
 
-__all__ = ["load_trained", "save_trained"]
+__all__ = ["KeptAsParameters", "load_trained", "save_trained"]
 
 FILE = "trained.safetensors"
 
@@ -48,3 +48,19 @@ def load_trained(net: Network, folder: Path) -> Network:
         for name, value in saved.items():
             trained[name].copy_(value)
     return net
+
+
+class KeptAsParameters:
+    """A trainable that is saved as one file of what moved, and read back into a network that it has prepared."""
+
+    def prepare(self, net: Network) -> Network:
+        """Freeze what does not move, insert what is new."""
+        raise NotImplementedError
+
+    def save(self, net: Network, folder: Path) -> None:
+        """One file with what moved."""
+        save_trained(net, folder)
+
+    def load(self, net: Network, folder: Path) -> Network:
+        """Read it back."""
+        return load_trained(self.prepare(net), folder)

@@ -3,35 +3,15 @@
 Source of `Bias`: Ben Zaken 2022, https://aclanthology.org/2022.acl-short.1
 """
 
-from pathlib import Path
-
 from hone.core.errors import Usage
 from hone.model import HeadedNetwork, Network
 from hone.train.trainable.layers import blocks, freeze, output_names
-from hone.train.trainable.saved import load_trained, save_trained
+from hone.train.trainable.saved import KeptAsParameters
 
 __all__ = ["Bias", "Head", "TopLayers"]
 
 
-class _Subset:
-    """Saved as one file of what moved."""
-
-    name: str
-
-    def prepare(self, net: Network) -> Network:
-        """Freeze what does not move."""
-        raise NotImplementedError
-
-    def save(self, net: Network, folder: Path) -> None:
-        """One file with what moved."""
-        save_trained(net, folder)
-
-    def load(self, net: Network, folder: Path) -> Network:
-        """Read it back."""
-        return load_trained(self.prepare(net), folder)
-
-
-class Head(_Subset):
+class Head(KeptAsParameters):
     """Only the head: the new one of a classifier, or the output layer over the vocabulary."""
 
     name = "head"
@@ -45,7 +25,7 @@ class Head(_Subset):
         return net
 
 
-class TopLayers(_Subset):
+class TopLayers(KeptAsParameters):
     """The last blocks, of encoder and decoder where there are both, and a new head."""
 
     name = "top"
@@ -71,7 +51,7 @@ class TopLayers(_Subset):
         return net
 
 
-class Bias(_Subset):
+class Bias(KeptAsParameters):
     """Every bias, and a new head: about 0.1% of an encoder."""
 
     name = "bias"

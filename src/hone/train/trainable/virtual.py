@@ -4,20 +4,18 @@ Prompt tuning: Lester 2021, https://arxiv.org/abs/2104.08691. Prefix tuning: Li 
 its authors compute the prefix from, which they drop after training.
 """
 
-from pathlib import Path
-
 import torch
 from torch import nn
 
 from hone.core.errors import Usage
 from hone.model import Network
 from hone.train.trainable.layers import attention_layers, freeze
-from hone.train.trainable.saved import load_trained, save_trained
+from hone.train.trainable.saved import KeptAsParameters
 
 __all__ = ["Prefix", "Prompt"]
 
 
-class Prompt:
+class Prompt(KeptAsParameters):
     """Embeddings of virtual tokens before every input, and a new head."""
 
     name = "prompt"
@@ -32,16 +30,8 @@ class Prompt:
         net.add_prompt(self.tokens)
         return net
 
-    def save(self, net: Network, folder: Path) -> None:
-        """One file with the embeddings."""
-        save_trained(net, folder)
 
-    def load(self, net: Network, folder: Path) -> Network:
-        """Read it back."""
-        return load_trained(self.prepare(net), folder)
-
-
-class Prefix:
+class Prefix(KeptAsParameters):
     """Keys and values before those of every self-attention layer, and a new head."""
 
     name = "prefix"
@@ -66,11 +56,3 @@ class Prefix:
             heads, width = layer.reads
             layer.prefix = nn.Parameter(0.02 * torch.randn(2, heads, self._tokens, width, device=net.device))
         return net
-
-    def save(self, net: Network, folder: Path) -> None:
-        """One file with the prefixes."""
-        save_trained(net, folder)
-
-    def load(self, net: Network, folder: Path) -> Network:
-        """Read it back."""
-        return load_trained(self.prepare(net), folder)
