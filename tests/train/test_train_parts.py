@@ -144,6 +144,21 @@ def test_the_starting_point_comes_back_for_a_moment():
     assert start.bytes == 6 * 4
 
 
+def test_the_starting_point_comes_back_under_autocast_too():
+    """Autocast keeps converted parameters: without care the base would answer with those of the tuned network."""
+    net, inputs = torch.nn.Linear(4, 4), torch.ones(3, 4)
+    start = StartingPoint(net)
+    with torch.no_grad():
+        net.weight += 1
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        tuned = net(inputs)
+        with start.put_back(net):
+            base = net(inputs)
+        again = net(inputs)
+    assert torch.allclose((tuned - base).float(), torch.full((3, 4), 4.0), atol=0.1)
+    assert torch.equal(again, tuned)
+
+
 def test_an_unknown_regulariser_is_answered_with_the_near_name():
     with pytest.raises(Usage, match="Did you mean 'l2sp'"):
         make_regulariser("l2s", 1.0)

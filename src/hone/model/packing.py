@@ -9,7 +9,6 @@ from collections.abc import Sequence
 from typing import Any
 
 import torch
-from torch import nn
 
 from hone.model.loading import quiet_transformers
 from hone.model.packed_attention import ATTENTION, Layout, Role, current_layout, register_attention, set_layout
@@ -35,7 +34,7 @@ def try_packing(net: Any, *, is_encoder_decoder: bool) -> int | None:
     """
     register_attention()
     before = net.config._attn_implementation
-    patched: list[tuple[nn.Module, str]] = []
+    patched: list[tuple[Any, str]] = []
     try:
         with quiet_transformers():
             net.set_attn_implementation(ATTENTION)
@@ -51,6 +50,8 @@ def try_packing(net: Any, *, is_encoder_decoder: bool) -> int | None:
         set_layout(None)
     for module, name in patched:
         delattr(module, name)
+        if name == "compute_bias" and getattr(module, "_role", "") == "cross":
+            module.has_relative_attention_bias = False  # as T5 makes every cross-attention
     with quiet_transformers():
         net.set_attn_implementation(before)
     return None
@@ -66,7 +67,7 @@ def _mark(net: Any, is_encoder_decoder: bool) -> None:
         module._role = role
 
 
-def _patch(net: Any, is_encoder_decoder: bool) -> list[tuple[nn.Module, str]]:
+def _patch(net: Any, is_encoder_decoder: bool) -> list[tuple[Any, str]]:
     """Where positions do not come from `position_ids`: T5's relative bias, and tables that count along the batch."""
     patched = []
     for module in net.modules():

@@ -36,10 +36,15 @@ class StartingPoint:
         now = {name: trained[name].data for name in self.values}
         prompt = getattr(net, "without_prompt", contextlib.nullcontext)
         try:
-            for name, value in self.values.items():
-                trained[name].data = value
+            self._swap(trained, self.values)
             with prompt(), torch.no_grad():
                 yield
         finally:
-            for name, value in now.items():
-                trained[name].data = value
+            self._swap(trained, now)
+
+    @staticmethod
+    def _swap(trained: dict[str, nn.Parameter], values: dict[str, torch.Tensor]) -> None:
+        """Autocast keeps bf16 copies of parameters and would go on with those of the values that went."""
+        for name, value in values.items():
+            trained[name].data = value
+        torch.clear_autocast_cache()
