@@ -1,61 +1,87 @@
-"""The two written-out operations against torch's own, values and gradients, in float64."""
+"""The written-out operations against torch's own, values and gradients, in float64."""
 
 import pytest
 import torch
 
+from hone.model import attend as attention
 from hone.model import cross_entropy
-from hone.model.attend import attend
-from hone.model.cross_entropy import linear_cross_entropy
+from hone.model.attend import Pattern, attend
+from hone.model.cross_entropy import WordTable, linear_cross_entropy
 
 
 def random(*shape, seed=0):
     return torch.randn(*shape, dtype=torch.float64, generator=torch.Generator().manual_seed(seed)).requires_grad_()
 
 
-BIASES = {
-    "none": None,
-    "causal": lambda t, s: torch.full((1, 1, t, s), -torch.inf, dtype=torch.float64).triu(1 + s - t),
-    "padding": lambda t, s: torch.zeros(2, 1, 1, s, dtype=torch.float64).index_fill(3, torch.tensor([s - 1]), -torch.inf),
-    "per head": lambda t, s: torch.randn(1, 4, t, s, dtype=torch.float64, generator=torch.Generator().manual_seed(9)),
-}
+LENGTHS = {"one": (5,), "alike": (4, 4), "padded": (9, 3, 4), "apart": (2, 9)}  # "apart": with calls for free, each alone
+
+
+def expected(query, key, value, bias, ahead, *, queries, keys, causal, window, scale):
+    """Sequence by sequence, head by head, from torch's own attention."""
+    share = query.shape[1] // key.shape[1]
+    answers = []
+    for q, own_k, own_v in zip(query.split(queries), key.split(keys), value.split(keys), strict=True):
+        t, s = len(q), len(own_k)
+        back = torch.arange(t)[:, None] - torch.arange(s)
+        sees = torch.ones(t, s, dtype=torch.bool) if window is None else back.abs() < window
+        sees = sees & (back >= 0) if causal else sees
+        added = torch.zeros(t, s, dtype=torch.float64).masked_fill(~sees, -torch.inf)[None]
+        added = added if bias is None else added + bias[0, :, :t, :s]
+        both = [own_k, own_v]
+        if ahead is not None:
+            both = [torch.cat([one.transpose(0, 1), own]) for one, own in zip(ahead, both, strict=True)]
+            added = torch.nn.functional.pad(added, (ahead.shape[2], 0))
+        k, v = (one.repeat_interleave(share, dim=1).transpose(0, 1) for one in both)
+        found = torch.nn.functional.scaled_dot_product_attention(q.transpose(0, 1), k, v, attn_mask=added, scale=scale)
+        answers.append(found.transpose(0, 1))
+    return torch.cat(answers)
 
 
 @pytest.mark.parametrize("heads", [4, 2, 1])
-@pytest.mark.parametrize("kind", BIASES)
-def test_attention_is_that_of_torch(kind, heads):
-    """Grouped key heads too: 4 query heads on 4, 2 or 1 key heads."""
-    query, key, value = random(2, 4, 5, 8), random(2, heads, 7, 8, seed=1), random(2, heads, 7, 8, seed=2)
-    bias = None if BIASES[kind] is None else BIASES[kind](5, 7)
-    found = attend(query, key, value, bias, scale=0.3)
-    wide_key, wide_value = (one.repeat_interleave(4 // heads, dim=1) for one in (key, value))
-    wanted = torch.nn.functional.scaled_dot_product_attention(query, wide_key, wide_value, attn_mask=bias, scale=0.3)
+@pytest.mark.parametrize(("causal", "window"), [(False, None), (True, None), (True, 3), (False, 3)])
+@pytest.mark.parametrize("extra", ["none", "bias", "ahead", "both"])
+@pytest.mark.parametrize("lengths", LENGTHS)
+def test_attention_is_that_of_torch(heads, causal, window, extra, lengths, monkeypatch):
+    """Grouped key heads, windows, learned biases, keys ahead of all; sequences padded together and alone. Values and gradients."""
+    monkeypatch.setattr(attention, "_CALL", 0 if lengths == "apart" else 1000)
+    queries = LENGTHS[lengths]
+    keys = queries if causal or window else tuple(length + 1 + at for at, length in enumerate(queries))
+    query, key, value = random(sum(queries), 4, 8), random(sum(keys), heads, 8, seed=1), random(sum(keys), heads, 8, seed=2)
+    bias = random(1, 4, 12, 12, seed=3) if extra in ("bias", "both") else None
+    ahead = random(2, heads, 3, 8, seed=4) if extra in ("ahead", "both") else None
+    found = attend(query, key, value, bias, ahead, Pattern(queries, keys, 0.3, causal, window))
+    options = {"queries": queries, "keys": keys, "causal": causal, "window": window, "scale": 0.3}
+    wanted = expected(query, key, value, bias, ahead, **options)
     assert torch.allclose(found, wanted, atol=1e-12)
     weight = torch.randn(wanted.shape, dtype=torch.float64)
-    ours = torch.autograd.grad((found * weight).sum(), (query, key, value))
-    theirs = torch.autograd.grad((wanted * weight).sum(), (query, key, value))
+    inputs = [one for one in (query, key, value, bias, ahead) if one is not None]
+    ours = torch.autograd.grad((found * weight).sum(), inputs)
+    theirs = torch.autograd.grad((wanted * weight).sum(), inputs)
     for one, other in zip(ours, theirs, strict=True):
-        assert torch.allclose(one, other, atol=1e-12)
+        assert torch.allclose(one, other, atol=1e-6)  # sums over sequences are kept in fp32
 
 
-def test_a_learned_bias_gets_its_gradient_from_all_rows():
-    query, key, value = random(3, 2, 4, 8), random(3, 2, 4, 8, seed=1), random(3, 2, 4, 8, seed=2)
-    bias = random(1, 2, 4, 4, seed=3)
-    ours = torch.autograd.grad(attend(query, key, value, bias, scale=1.0).square().sum(), bias)[0]
-    shares = (query @ key.transpose(2, 3) + bias).softmax(-1)
-    theirs = torch.autograd.grad((shares @ value).square().sum(), bias)[0]
-    assert torch.allclose(ours, theirs, atol=1e-10)
+@pytest.mark.parametrize("lengths", [(5,), (300, 310, 20), (3,) * 40, (700, 20, 21, 600)])
+def test_stretches_cover_all_tokens_in_order(lengths):
+    parts = list(Pattern(lengths, lengths, 1.0, is_causal=True).stretches)
+    assert tuple(length for part in parts for length in part.queries) == lengths
+    assert [part.at_q for part in parts] == [sum(lengths[: sum(len(p.queries) for p in parts[:at])]) for at in range(len(parts))]
+    for part in parts:  # what is padded costs less than the calls it saves
+        padded = len(part.queries) * max(part.queries) ** 2 - sum(length**2 for length in part.queries)
+        assert padded <= attention._CALL * (len(part.queries) - 1)
 
 
 def test_dropout_keeps_the_mean_and_its_gradient_fits_the_answer():
     torch.manual_seed(0)
-    query, key, value = random(1, 1, 3, 4), random(1, 1, 6, 4, seed=1), random(1, 1, 6, 4, seed=2)
-    answers = torch.stack([attend(query, key, value, None, scale=0.5, dropout=0.3) for _ in range(4000)])
+    query, key, value = random(3, 1, 4), random(6, 1, 4, seed=1), random(6, 1, 4, seed=2)
+    plain, dropping = (Pattern((3,), (6,), 0.5, is_causal=False, dropout=dropout) for dropout in (0.0, 0.3))
+    answers = torch.stack([attend(query, key, value, None, None, dropping) for _ in range(4000)])
     assert answers.std(dim=0).min() > 0.05
-    assert torch.allclose(answers.mean(dim=0), attend(query, key, value, None, scale=0.5), atol=0.1)
+    assert torch.allclose(answers.mean(dim=0), attend(query, key, value, None, None, plain), atol=0.1)
 
     def drawn(one):
         torch.manual_seed(1)
-        return attend(one, key, value, None, scale=0.5, dropout=0.3)
+        return attend(one, key, value, None, None, dropping)
 
     assert torch.autograd.gradcheck(drawn, (query,))
 
@@ -81,3 +107,34 @@ def test_a_frozen_output_layer_gets_no_gradient():
     loss = linear_cross_entropy(hidden, weight, None, torch.tensor([1, 2, 3, 4]))
     loss.backward()
     assert hidden.grad is not None and weight.grad is None
+
+
+@pytest.mark.parametrize("uses", [1, 2])
+@pytest.mark.parametrize("rows", [3, 30])
+def test_a_shared_table_gets_the_sum_of_both_gradients(uses, rows):
+    """More rows than twice the width, and fewer; an embedding that is read twice, as in encoder-decoders; two passes in one step."""
+    table, plain = torch.nn.Embedding(11, 5, padding_idx=0), torch.nn.Embedding(11, 5, padding_idx=0)
+    plain.load_state_dict(table.state_dict())
+    shared = WordTable()
+    shared.share(table)
+    ids, labels = torch.arange(rows) % 7, torch.arange(rows) % 11
+    for _ in range(2):
+        hidden = sum(table((ids + use) % 7) for use in range(uses))
+        linear_cross_entropy(hidden, table.weight, None, labels, shared).backward()
+        hidden = sum(plain((ids + use) % 7) for use in range(uses))
+        torch.nn.functional.cross_entropy(hidden @ plain.weight.T, labels, reduction="sum").backward()
+    assert torch.allclose(table.weight.grad, plain.weight.grad, atol=1e-4)
+    assert shared.take() is None
+
+
+def test_a_frozen_table_is_converted_once_and_again_when_it_has_changed():
+    table, weight = WordTable(), torch.randn(4, 3)
+    first = table.narrow(weight, torch.bfloat16)
+    weight.data[0] = 7  # unseen by torch's counter: a frozen matrix is not written so
+    assert table.narrow(weight, torch.bfloat16)[0, 0] != 7
+    weight[0] = 8
+    assert table.narrow(weight, torch.bfloat16)[0, 0] == 8 and table.narrow(weight, torch.bfloat16) is first
+    trained = weight.clone().requires_grad_()
+    table.narrow(trained, torch.bfloat16)
+    trained.data[0] = 9
+    assert table.narrow(trained, torch.bfloat16)[0, 0] == 9

@@ -107,7 +107,7 @@ def keep_freed_memory() -> None:
     trim_threshold, mmap_threshold = -1, -3  # M_TRIM_THRESHOLD, M_MMAP_THRESHOLD in malloc.h
     libc = ctypes.CDLL("libc.so.6")
     libc.mallopt(trim_threshold, 512 * 2**20)
-    libc.mallopt(mmap_threshold, 512 * 2**20)
+    libc.mallopt(mmap_threshold, 32 * 2**20)  # the most that glibc takes; more is refused, and 128 KiB then holds
 
 
 def release_memory() -> None:

@@ -1,14 +1,110 @@
-"""Attention over short sequences, written out as matrix products with a backward pass of its own.
+"""Attention within each of many short sequences that stand one after the other, as one function with a backward pass of its own.
 
 On CPUs the fused kernel of torch is made for long sequences: at 60 to 900 tokens in bf16 its two passes took two to four times as long as
-these (docs/log.md). Scores stand in the products' arithmetic, as in transformers' own attention; the softmax sums in fp32 inside.
+matrix products written out (docs/log.md). Sequences are computed one by one; short ones of like length share their products.
+Scores stand in the products' arithmetic, as in transformers' own attention; the softmax sums in fp32 inside.
 """
 
-from typing import Any
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any, NamedTuple
 
 import torch
+from torch import nn
 
-__all__ = ["attend"]
+__all__ = ["Pattern", "Stretch", "attend", "hidden", "stack", "unstack"]
+
+_CALL = 8_192  # scores per head that take as long as the calls for one more sequence: measured at 10,000, eight heads
+
+
+class Stretch(NamedTuple):
+    """Neighbouring sequences that are computed together, padded to the longest."""
+
+    at_q: int
+    at_k: int
+    queries: tuple[int, ...]
+    keys: tuple[int, ...]
+
+    @property
+    def of_q(self) -> slice:
+        """Their tokens among all query tokens."""
+        return slice(self.at_q, self.at_q + sum(self.queries))
+
+    @property
+    def of_k(self) -> slice:
+        """Their tokens among all key tokens."""
+        return slice(self.at_k, self.at_k + sum(self.keys))
+
+
+def stack(tokens: torch.Tensor, lengths: Sequence[int]) -> torch.Tensor:
+    """[t1 + t2 + ..., H, D] to [b, longest, H, D], zeros behind the shorter ones."""
+    if len(set(lengths)) == 1:
+        return tokens.reshape(len(lengths), lengths[0], *tokens.shape[1:])
+    return nn.utils.rnn.pad_sequence(list(torch.split(tokens, list(lengths))), batch_first=True)
+
+
+def unstack(found: torch.Tensor, lengths: Sequence[int]) -> torch.Tensor:
+    """[b, longest, H, D] to [t1 + t2 + ..., H, D]."""
+    if len(set(lengths)) == 1:
+        return found.flatten(0, 1)
+    return torch.cat([row[:length] for row, length in zip(found, lengths, strict=True)])
+
+
+@dataclass(frozen=True)
+class Pattern:
+    """Which sequences stand one after the other, and how each attends to its keys."""
+
+    queries: tuple[int, ...]
+    """Their lengths; those of their keys in `keys`."""
+    keys: tuple[int, ...]
+    scale: float
+    is_causal: bool
+    window: int | None = None
+    """Tokens back from a query's own place that it sees, itself counted; as many forward where attention is not causal."""
+    dropout: float = 0.0
+
+    @property
+    def stretches(self) -> Iterator[Stretch]:
+        """The sequences, divided into neighbours whose padding costs less than computing them one by one."""
+        first = at_q = at_k = area = wide = long = 0
+        for index, (q, k) in enumerate(zip(self.queries, self.keys, strict=True)):
+            wide, long, area = max(wide, q), max(long, k), area + q * k
+            count = index - first + 1
+            if count > 1 and wide * long * count - area > _CALL * (count - 1):
+                part = Stretch(at_q, at_k, self.queries[first:index], self.keys[first:index])
+                yield part
+                first, at_q, at_k, area, wide, long = index, part.of_q.stop, part.of_k.stop, q * k, q, k
+        yield Stretch(at_q, at_k, self.queries[first:], self.keys[first:])
+
+
+def hidden(part: Stretch, pattern: Pattern, like: torch.Tensor) -> torch.Tensor | None:
+    """What is added to the scores of a stretch to hide keys: 0 and -inf or nearly so, broadcastable to [b, H, t, s]; None where all may be seen.
+
+    Behind a shorter sequence stand only later keys, which a causal query does not see anyway.
+    """
+    longest = max(part.keys)
+    window = None if pattern.window is None or pattern.window >= longest else pattern.window
+    near = None
+    if pattern.is_causal or window is not None:
+        near = _band(-(-longest // 256) * 256, pattern.is_causal, window, like.dtype, like.device)[: max(part.queries), :longest]
+    if pattern.is_causal or len(set(part.keys)) == 1:
+        return None if near is None else near[None, None]
+    ends = torch.tensor(part.keys, device=like.device)
+    beyond = torch.arange(longest, device=like.device) >= ends[:, None]
+    padding = torch.zeros(beyond.shape, dtype=like.dtype, device=like.device)
+    padding.masked_fill_(beyond, torch.finfo(like.dtype).min / 2)  # finite: a window may leave a padded query nothing else
+    return padding[:, None, None] if near is None else padding[:, None, None] + near
+
+
+@lru_cache(maxsize=16)
+def _band(size: int, is_causal: bool, window: int | None, dtype: torch.dtype, device: torch.device) -> torch.Tensor:
+    places = torch.arange(size, device=device)
+    back = places[:, None] - places[None, :]
+    sees = torch.ones_like(back, dtype=torch.bool) if window is None else back.abs() < window
+    if is_causal:
+        sees &= back >= 0
+    return torch.zeros(size, size, dtype=dtype, device=device).masked_fill_(~sees, -torch.inf)
 
 
 def attend(
@@ -16,34 +112,76 @@ def attend(
     key: torch.Tensor,
     value: torch.Tensor,
     bias: torch.Tensor | None,
-    *,
-    scale: float,
-    dropout: float = 0.0,
+    ahead: torch.Tensor | None,
+    pattern: Pattern,
 ) -> torch.Tensor:
-    """softmax(scale x query key^T + bias) value, with several query heads to a key head where there are more of them.
+    """softmax(scale x query key^T + bias) value within each sequence, with several query heads to a key head where there are more.
 
     Args:
-        query: [b, H, t, D]. key, value: [b, K, s, D], K dividing H. bias: broadcastable to [b, H, t, s]; -inf hides a key.
+        query: [T, H, D]. key, value: [S, K, D], K dividing H. bias: [1, H, t, s] with t and s at least the longest sequence, or None.
+        ahead: keys and values that stand before those of every sequence and that every query sees, [2, K, P, D], or None.
+        pattern: of lengths that sum to T and S.
     Returns:
-        [b, H, t, D], differentiable in all four.
+        [T, H, D], differentiable in the first five.
     """
-    batch, heads, length, width = query.shape
-    groups, keys = key.shape[1], key.shape[2]
-    share = heads // groups
-    rows = (batch * groups, share * length)
-    if bias is not None and bias.shape[:2] == (1, 1):
-        bias = bias[0].to(query.dtype).expand(-1, length, -1).repeat(1, share, 1)
-    elif bias is not None:
-        bias = bias.to(query.dtype).expand(batch, heads, length, keys).reshape(*rows, keys)
-    found: torch.Tensor = _Attend.apply(  # type: ignore[no-untyped-call]
-        query.reshape(*rows, width), key.reshape(rows[0], keys, width), value.reshape(rows[0], keys, width), bias, scale, dropout
-    )
-    return found.view(batch, heads, length, width)
+    work = _Work(tuple(pattern.stretches), pattern, query.shape[1] // key.shape[1])
+    with torch.autocast(query.device.type, enabled=False):
+        found: torch.Tensor = _Attend.apply(query, key, value, bias, ahead, work)  # type: ignore[no-untyped-call]
+    return found
+
+
+class _Work(NamedTuple):
+    parts: tuple[Stretch, ...]
+    pattern: Pattern
+    share: int
+    """Query heads to a key head."""
+
+    def by_head(self, tokens: torch.Tensor, share: int) -> torch.Tensor:
+        """[b, t, K x share, D] to [b x K, share x t, D]."""
+        b, t, heads, width = tokens.shape
+        return (
+            tokens.view(b, t, heads // share, share, width).permute(0, 2, 3, 1, 4).reshape(b * heads // share, share * t, width)
+        )
+
+    def by_token(self, found: torch.Tensor, b: int, share: int) -> torch.Tensor:
+        """[b x K, share x t, D] to [b, t, K x share, D]."""
+        rows, length, width = found.shape
+        split = found.view(b, rows // b, share, length // share, width).permute(0, 3, 1, 2, 4)
+        return split.reshape(b, length // share, rows // b * share, width)
+
+    def stacked(
+        self, query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, ahead: torch.Tensor | None, part: Stretch
+    ) -> Any:
+        """Query [b x K, share x t, D], key and value [b x K, s, D] of a stretch."""
+        q = self.by_head(stack(query[part.of_q], part.queries), self.share)
+        k, v = (stack(one[part.of_k], part.keys) for one in (key, value))  # [b, s, K, D]
+        if ahead is not None:
+            before = ahead.to(k.dtype).transpose(1, 2)[:, None].expand(-1, len(part.keys), -1, -1, -1)  # [2, b, P, K, D]
+            k, v = torch.cat([before[0], k], dim=1), torch.cat([before[1], v], dim=1)
+        return q, self.by_head(k, 1), self.by_head(v, 1)
+
+    def added(
+        self, part: Stretch, bias: torch.Tensor | None, ahead: torch.Tensor | None, like: torch.Tensor
+    ) -> torch.Tensor | None:
+        """What is added to the scores of a stretch, broadcastable to [b x K, share x t, s]; `like`: its keys."""
+        b, t, s = len(part.queries), max(part.queries), max(part.keys)
+        heads = len(like) // b * self.share
+        found = None if bias is None else bias[..., :t, :s].to(like.dtype)  # [1, H, t, s]
+        unseen = hidden(part, self.pattern, like)
+        if unseen is not None:
+            found = unseen if found is None else found + unseen
+        if found is None:
+            return None
+        if ahead is not None:
+            found = nn.functional.pad(found, (ahead.shape[2], 0))
+        if found.shape[:2] == (1, 1):
+            return found[0].repeat(1, self.share, 1)
+        if found.shape[1:3] == (1, 1):
+            return found[:, 0].repeat_interleave(len(like) // b, dim=0)
+        return found.expand(b, heads, t, -1).reshape(len(like), self.share * t, -1)
 
 
 class _Attend(torch.autograd.Function):
-    """One key head per row of the first dimension: query [N, t, D], key and value [N, s, D], bias broadcastable to [N, t, s]."""
-
     @staticmethod
     def forward(
         ctx: Any,
@@ -51,31 +189,67 @@ class _Attend(torch.autograd.Function):
         key: torch.Tensor,
         value: torch.Tensor,
         bias: torch.Tensor | None,
-        scale: float,
-        dropout: float,
+        ahead: torch.Tensor | None,
+        work: _Work,
     ) -> torch.Tensor:
-        start = query.new_zeros(1, 1, 1) if bias is None else bias
-        with torch.autocast(query.device.type, enabled=False):
-            scores = torch.baddbmm(start, query, key.transpose(1, 2), beta=0 if bias is None else 1, alpha=scale)
-            shares = scores.softmax(dim=-1)
-            kept = torch.empty_like(shares).bernoulli_(1 - dropout).div_(1 - dropout) if dropout else None
-            answer = torch.bmm(shares if kept is None else shares * kept, value)
-        ctx.save_for_backward(query, key, value, shares, kept)
-        ctx.scale, ctx.bias_shape = scale, None if bias is None else bias.shape
+        answer = query.new_empty(query.shape)
+        saved = []
+        for part in work.parts:
+            q, k, v = work.stacked(query, key, value, ahead, part)
+            added = work.added(part, bias, ahead, k)
+            start = q.new_zeros(1, 1, 1) if added is None else added
+            shares = torch.baddbmm(start, q, k.transpose(1, 2), beta=0 if added is None else 1, alpha=work.pattern.scale).softmax(
+                dim=-1
+            )
+            saved.append(shares)
+            if work.pattern.dropout:
+                kept = torch.empty_like(shares).bernoulli_(1 - work.pattern.dropout).div_(1 - work.pattern.dropout)
+                saved.append(kept)
+                shares = shares * kept
+            found = work.by_token(torch.bmm(shares, v), len(part.queries), work.share)
+            answer[part.of_q] = unstack(found, part.queries)
+        ctx.save_for_backward(query, key, value, bias, ahead, *saved)
+        ctx.work = work
         return answer
 
     @staticmethod
     def backward(ctx: Any, *above: torch.Tensor) -> Any:
-        query, key, value, shares, kept = ctx.saved_tensors
-        gradient = above[0].to(query.dtype).contiguous()
-        by_value = torch.bmm((shares if kept is None else shares * kept).transpose(1, 2), gradient)
-        by_shares = torch.bmm(gradient, value.transpose(1, 2))
-        if kept is not None:
-            by_shares.mul_(kept)
-        by_scores = torch._softmax_backward_data(by_shares, shares, -1, shares.dtype)
-        by_query = torch.bmm(by_scores, key).mul_(ctx.scale)
-        by_key = torch.bmm(by_scores.transpose(1, 2), query).mul_(ctx.scale)
-        by_bias = None
-        if ctx.needs_input_grad[3]:
-            by_bias = by_scores.float().sum_to_size(ctx.bias_shape).to(by_scores.dtype)
-        return by_query, by_key, by_value, by_bias, None, None
+        query, key, value, bias, ahead, *saved = ctx.saved_tensors
+        work: _Work = ctx.work
+        gradient = above[0].to(query.dtype)
+        by_query, by_key, by_value = (one.new_empty(one.shape) for one in (query, key, value))
+        by_bias = torch.zeros_like(bias, dtype=torch.float32) if ctx.needs_input_grad[3] else None
+        by_ahead = torch.zeros_like(ahead, dtype=torch.float32) if ctx.needs_input_grad[4] else None
+        waiting = iter(saved)
+        for part in work.parts:
+            shares = next(waiting)
+            kept = next(waiting) if work.pattern.dropout else None
+            q, k, v = work.stacked(query, key, value, ahead, part)
+            g = work.by_head(stack(gradient[part.of_q], part.queries), work.share)
+            for_value = torch.bmm((shares if kept is None else shares * kept).transpose(1, 2), g)
+            by_shares = torch.bmm(g, v.transpose(1, 2))
+            if kept is not None:
+                by_shares.mul_(kept)
+            by_scores = torch._softmax_backward_data(by_shares, shares, -1, shares.dtype)
+            b = len(part.queries)
+            found = work.by_token(torch.bmm(by_scores, k).mul_(work.pattern.scale), b, work.share)
+            by_query[part.of_q] = unstack(found, part.queries)
+            for_key = torch.bmm(by_scores.transpose(1, 2), q).mul_(work.pattern.scale)
+            virtual = 0 if ahead is None else ahead.shape[2]
+            for index, (found, target) in enumerate(((for_key, by_key), (for_value, by_value))):
+                tokens = work.by_token(found, b, 1)  # [b, P + s, K, D]
+                target[part.of_k] = unstack(tokens[:, virtual:], part.keys)
+                if by_ahead is not None:
+                    by_ahead[index] += tokens[:, :virtual].sum(dim=0, dtype=torch.float32).transpose(0, 1)
+            if by_bias is not None:
+                t, s = max(part.queries), max(part.keys)
+                per_head = by_scores.view(b, by_bias.shape[1], t, -1)[..., virtual:]
+                by_bias[0, :, :t, :s] += per_head[0] if b == 1 else per_head.sum(dim=0, dtype=torch.float32)
+        return (
+            by_query,
+            by_key,
+            by_value,
+            None if by_bias is None else by_bias.to(bias.dtype),
+            None if by_ahead is None else by_ahead.to(ahead.dtype),
+            None,
+        )

@@ -1,50 +1,104 @@
-"""Cross-entropy of a linear layer whose logits never exist whole: computed in slices of rows, gradients with them.
+"""Cross-entropy of a linear layer whose logits never exist whole, and the table of words that it often shares with the embedding.
 
-For a vocabulary of 131,072 the logits of 1,000 tokens and their gradient take 1 GB in fp32; a slice takes at most 64 MB.
+For a vocabulary of 131,072 the logits of 1,000 tokens and their gradient take 1 GB in fp32; a slice takes at most 128 MB. What is as large
+as the table itself (its copy in bf16, its gradient) is made once: large blocks of fresh memory cost more time than the products.
 """
 
+import types
 from typing import Any
 
 import torch
 from torch import nn
 
-__all__ = ["linear_cross_entropy", "logits_cross_entropy"]
+__all__ = ["WordTable", "linear_cross_entropy", "logits_cross_entropy"]
 
-_SLICE = 16 * 2**20  # logits in a slice
+_SLICE = 32 * 2**20  # logits in a slice
+_WORDS = 8_192  # rows of the table whose gradient is computed at once
+
+
+class WordTable:
+    """The matrix of an output layer: its copy in the products' arithmetic, and its gradient on the way to the embedding that shares it."""
+
+    def __init__(self) -> None:
+        self._copy: torch.Tensor | None = None
+        self._copied: tuple[int, int] | None = None
+        self._gradient: torch.Tensor | None = None
+        self._lookups = 0
+
+    def narrow(self, weight: torch.Tensor, dtype: torch.dtype) -> torch.Tensor:
+        """The matrix in `dtype`; in the same memory each time, and not converted again while it is frozen."""
+        if weight.dtype == dtype:
+            return weight
+        if self._copy is None or (self._copy.shape, self._copy.dtype, self._copy.device) != (weight.shape, dtype, weight.device):
+            self._copy, self._copied = torch.empty_like(weight, dtype=dtype), None
+        now = (weight.data_ptr(), weight._version)
+        if weight.requires_grad or now != self._copied:
+            self._copy.copy_(weight.detach())
+            self._copied = now
+        return self._copy
+
+    def share(self, embedding: nn.Embedding) -> None:
+        """Let the embedding, whose weight is this matrix, add its gradient to that of the output layer instead of making a second one."""
+        embedding.forward = types.MethodType(_looked_up(self), embedding)  # type: ignore[method-assign]
+
+    def looked_up(self) -> None:
+        """An embedding has read the matrix, and will be asked for its gradient."""
+        self._lookups += 1
+
+    def hands_over(self) -> bool:
+        """Whether an embedding will take the output layer's gradient; asked once per forward pass."""
+        found, self._lookups = self._lookups > 0, 0
+        return found
+
+    def leave(self, gradient: torch.Tensor) -> None:
+        """Output layer: here is mine."""
+        self._gradient = gradient if self._gradient is None else self._gradient.add_(gradient)
+
+    def take(self) -> torch.Tensor | None:
+        """Embedding: what the output layer left."""
+        found, self._gradient = self._gradient, None
+        return found
 
 
 def linear_cross_entropy(
-    hidden: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor | None, labels: torch.Tensor
+    hidden: torch.Tensor,
+    weight: torch.Tensor,
+    bias: torch.Tensor | None,
+    labels: torch.Tensor,
+    table: WordTable | None = None,
 ) -> torch.Tensor:
     """Sum over rows of the cross-entropy of softmax(hidden weight^T + bias) against a label.
 
     Products run in the arithmetic of the caller's autocast, softmax and sum in fp32.
 
     Args:
-        hidden: [N, D]. weight: [V, D]. bias: [V] or None. labels: int64 [N].
+        hidden: [N, D]. weight: [V, D]. bias: [V] or None. labels: int64 [N]. table: of the same weight, call after call.
     Returns:
         fp32 scalar, differentiable in hidden, weight and bias.
     """
-    loss: torch.Tensor = _LinearCrossEntropy.apply(hidden, weight, bias, labels)  # type: ignore[no-untyped-call]
+    loss: torch.Tensor = _LinearCrossEntropy.apply(hidden, weight, bias, labels, table or WordTable())  # type: ignore[no-untyped-call]
     return loss
 
 
 class _LinearCrossEntropy(torch.autograd.Function):
     @staticmethod
     def forward(
-        ctx: Any, hidden: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor | None, labels: torch.Tensor
+        ctx: Any, hidden: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor | None, labels: torch.Tensor, table: WordTable
     ) -> torch.Tensor:
         kind = hidden.device.type
         dtype = torch.get_autocast_dtype(kind) if torch.is_autocast_enabled(kind) else weight.dtype
-        narrow, matrix = hidden.to(dtype), weight.to(dtype)
+        narrow, matrix = hidden.to(dtype), table.narrow(weight, dtype)
         wants_hidden, wants_weight, wants_bias = ctx.needs_input_grad[:3]
-        rows = max(1, _SLICE // len(weight))
-        slices = [slice(at, at + rows) for at in range(0, len(hidden), rows)]
         by_hidden = torch.empty_like(narrow) if wants_hidden else None
-        by_weight = torch.zeros_like(weight, dtype=torch.float32) if wants_weight and len(slices) > 1 else None
         by_bias = torch.zeros_like(bias, dtype=torch.float32) if bias is not None and wants_bias else None
+        excess_of, by_weight = None, None
+        if wants_weight and len(hidden) <= 2 * hidden.shape[1]:  # smaller than the gradient of the matrix itself
+            excess_of = torch.empty(len(hidden), len(weight), dtype=dtype, device=hidden.device)
+        elif wants_weight:
+            by_weight = torch.zeros_like(weight, dtype=torch.float32)
         total = torch.zeros((), dtype=torch.float32, device=hidden.device)
-        for part in slices:
+        rows = max(1, _SLICE // len(weight))
+        for part in (slice(at, at + rows) for at in range(0, len(hidden), rows)):
             logits = (narrow[part] @ matrix.T).float()  # [n, V]
             if bias is not None:
                 logits += bias.float()
@@ -57,24 +111,71 @@ class _LinearCrossEntropy(torch.autograd.Function):
             excess.scatter_add_(1, chosen, torch.full_like(chosen, -1, dtype=excess.dtype))
             if by_bias is not None:
                 by_bias += excess.sum(dim=0)
-            small = excess.to(dtype)
+            small = excess.to(dtype) if excess_of is None else excess_of[part].copy_(excess)
             if by_hidden is not None:
                 by_hidden[part] = small @ matrix
-            if wants_weight:
-                found = small.T @ narrow[part]
-                by_weight = found if by_weight is None else by_weight.add_(found)
-        ctx.save_for_backward(by_hidden, by_weight, by_bias)
+            if by_weight is not None:
+                _add_products(by_weight, small, narrow[part])
+        kept = narrow if excess_of is not None else None
+        ctx.save_for_backward(by_hidden, by_weight, by_bias, excess_of, kept)
         ctx.kinds = hidden.dtype, weight.dtype, None if bias is None else bias.dtype
+        ctx.shape, ctx.table, ctx.hands_over = weight.shape, table, table.hands_over() and wants_weight
         return total
 
     @staticmethod
     def backward(ctx: Any, *above: torch.Tensor) -> Any:
         scale = above[0]
-        found = [
-            None if gradient is None else gradient.to(dtype) * scale.to(dtype)
-            for gradient, dtype in zip(ctx.saved_tensors, ctx.kinds, strict=True)
-        ]
-        return (*found, None)
+        by_hidden, by_weight, by_bias, excess, narrow = ctx.saved_tensors
+        if excess is not None:
+            by_weight = torch.zeros(ctx.shape, dtype=torch.float32, device=excess.device)
+            _add_products(by_weight, excess, narrow * scale.to(narrow.dtype))
+        elif by_weight is not None:
+            by_weight = by_weight * scale
+        for_hidden, for_weight, for_bias = ctx.kinds
+        if by_weight is not None and by_weight.dtype != for_weight:
+            by_weight = by_weight.to(for_weight)
+        if ctx.hands_over:
+            ctx.table.leave(by_weight)
+            by_weight = None
+        by_hidden = None if by_hidden is None else (by_hidden * scale.to(by_hidden.dtype)).to(for_hidden)
+        return by_hidden, by_weight, None if by_bias is None else (by_bias * scale).to(for_bias), None, None
+
+
+def _add_products(gradient: torch.Tensor, excess: torch.Tensor, hidden: torch.Tensor) -> None:
+    """gradient += excess^T hidden, some thousand rows at a time: [V, D], [N, V], [N, D]."""
+    for at in range(0, len(gradient), _WORDS):
+        gradient[at : at + _WORDS].add_(excess[:, at : at + _WORDS].T @ hidden)
+
+
+def _looked_up(table: WordTable) -> Any:
+    def forward(self: Any, ids: torch.Tensor) -> torch.Tensor:
+        if not (self.weight.requires_grad and torch.is_grad_enabled()):
+            return nn.functional.embedding(ids, self.weight)
+        table.looked_up()
+        return _Lookup.apply(ids, self.weight, self.padding_idx, table)  # type: ignore[no-any-return, no-untyped-call]
+
+    return forward
+
+
+class _Lookup(torch.autograd.Function):
+    """Rows of a matrix whose gradient may have been begun by an output layer. Padding's row gets none from here."""
+
+    @staticmethod
+    def forward(ctx: Any, ids: torch.Tensor, weight: torch.Tensor, padding: int | None, table: WordTable) -> torch.Tensor:
+        ctx.save_for_backward(ids)
+        ctx.padding, ctx.table, ctx.shape, ctx.dtype = padding, table, weight.shape, weight.dtype
+        return nn.functional.embedding(ids, weight)
+
+    @staticmethod
+    def backward(ctx: Any, *above: torch.Tensor) -> Any:
+        (ids,) = ctx.saved_tensors
+        rows = above[0].flatten(0, -2).to(ctx.dtype)
+        if ctx.padding is not None:
+            rows = rows.masked_fill(ids.flatten()[:, None] == ctx.padding, 0)
+        gradient = ctx.table.take()
+        if gradient is None:
+            gradient = torch.zeros(ctx.shape, dtype=ctx.dtype, device=rows.device)
+        return None, gradient.index_add_(0, ids.flatten(), rows), None, None
 
 
 def logits_cross_entropy(logits: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:

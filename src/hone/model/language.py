@@ -13,7 +13,7 @@ from torch import nn
 
 from hone.core.errors import BadModel
 from hone.model.batches import pad
-from hone.model.cross_entropy import linear_cross_entropy, logits_cross_entropy
+from hone.model.cross_entropy import WordTable, linear_cross_entropy, logits_cross_entropy
 from hone.model.loading import Held, load_pretrained
 from hone.model.locate import ModelFolder
 from hone.model.network import Network, Rows
@@ -55,6 +55,11 @@ class _WithVocabulary(Network):
         super().__init__(backbone, pad_id=pad_id)
         self._output = _Narrow(self.base.get_output_embeddings())
         self._can_fuse = self._output.is_linear and self._is_plain()
+        self._table = WordTable()
+        if self._can_fuse:
+            for module in self.base.modules():
+                if type(module) is nn.Embedding and module.weight is self.output_layer.weight and module.max_norm is None:
+                    self._table.share(module)
 
     @property
     def output_layer(self) -> nn.Module:
@@ -100,7 +105,7 @@ class _WithVocabulary(Network):
             return self._at(inputs, places, hands_on=False)
         if not self._can_fuse or type(layer) is not nn.Linear:
             return logits_cross_entropy(self._at(inputs, places, hands_on=False), labels)
-        return linear_cross_entropy(self._at(inputs, places, hands_on=True), layer.weight, layer.bias, labels)
+        return linear_cross_entropy(self._at(inputs, places, hands_on=True), layer.weight, layer.bias, labels, self._table)
 
 
 def _flat(places: Sequence[int], lengths: Sequence[int], *, packs: bool, device: torch.device) -> torch.Tensor:

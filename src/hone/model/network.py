@@ -13,6 +13,7 @@ import torch
 from torch import nn
 
 from hone.model.batches import pad
+from hone.model.lean import make_lean
 from hone.model.packed_attention import Layout, prefixes_hidden, set_layout
 from hone.model.packing import pack, try_packing
 
@@ -30,6 +31,7 @@ class Network(nn.Module):
         super().__init__()
         self.backbone: Any = backbone
         self.pad_id = pad_id
+        make_lean(backbone)
         self.start = try_packing(backbone, is_encoder_decoder=self.is_encoder_decoder)
         """Position of a sequence's first token in a packed batch; None where batches are padded."""
         self.prompt: nn.Parameter | None = None

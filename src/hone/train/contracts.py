@@ -49,8 +49,12 @@ class Objective(Protocol):
         """
         ...
 
+    def words(self, items: Sequence[Any]) -> set[int] | None:
+        """Ids of all words that a network may read when it is trained on these items; None where any may come."""
+        ...
 
-Item = TypeVar("Item")
+
+Item = TypeVar("Item", bound=Any)
 
 
 class LogitObjective(ABC, Generic[Item]):
@@ -75,6 +79,10 @@ class LogitObjective(ABC, Generic[Item]):
     def right(self, logits: torch.Tensor, batch: Sequence[Item]) -> int | None:
         """How many terms the likeliest answer gets right; None where a term has no single right answer."""
         return None
+
+    def words(self, items: Sequence[Item]) -> set[int] | None:
+        """Those of the items: nothing is drawn by chance."""
+        return {token for item in items for token in item.ids}
 
     def loss(self, net: nn.Module, batch: Sequence[Item]) -> tuple[torch.Tensor, int]:
         """The same from the network; a faster way may take its place."""

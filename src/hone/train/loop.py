@@ -25,6 +25,7 @@ from hone.train.contracts import LogitObjective, Mixture, Objective, Regulariser
 from hone.train.optimiser import make_optimiser, rate_share, trained_parameters
 from hone.train.plan import StepEvent, StepLog, TrainPlan, TrainRecord
 from hone.train.processes import Alone, Processes
+from hone.train.words import only_these_words
 
 __all__ = ["Listener", "Score", "fit"]
 
@@ -79,8 +80,12 @@ def fit(
     Raises:
         Failed: the loss is not a number, or has left its course; the message names the step and the examples of the batch.
     """
-    run = _Run(net, encoded, plan, objective, mixture, regulariser, processes or Alone())
-    return run.go(score, checkpoint, bar, listener)
+    trainable = sum(parameter.numel() for parameter in trained_parameters(net).values())
+    processes = processes or Alone()
+    with only_these_words(net, objective.words(encoded) if isinstance(processes, Alone) else None):
+        run = _Run(net, encoded, plan, objective, mixture, regulariser, processes)
+        record = run.go(score, checkpoint, bar, listener)
+    return record.model_copy(update={"trainable_parameters": trainable})
 
 
 class _Run:

@@ -81,13 +81,14 @@ class Alone:
 
     def divide(self, parameters: Sequence[nn.Parameter], count: int) -> None:
         """By the number of terms."""
-        for parameter in parameters:
-            assert parameter.grad is not None
-            parameter.grad.div_(count)
+        torch._foreach_div_([parameter.grad for parameter in parameters if parameter.grad is not None], count)
 
     def clip(self, parameters: Sequence[nn.Parameter], largest: float) -> float:
-        """torch's own."""
-        return float(torch.nn.utils.clip_grad_norm_(parameters, largest))
+        """torch's own; gradients below the limit are not written again."""
+        norm = torch.nn.utils.get_total_norm([parameter.grad for parameter in parameters if parameter.grad is not None])
+        if float(norm) > largest:
+            torch.nn.utils.clip_grads_with_norm_(parameters, largest, norm)
+        return float(norm)
 
 
 class Together:

@@ -51,6 +51,10 @@ class Contrast:
         """The items, each joined by a partner; sorted, for the loss has no order and parts of like length waste no padding."""
         return sorted([*items, *(self._partner(item) for item in items)], key=lambda item: item.length)
 
+    def words(self, items: Sequence[Labelled]) -> set[int]:
+        """Those of the items, which are each other's partners."""
+        return {token for item in items for token in item.ids}
+
     def loss(self, net: nn.Module, batch: Sequence[Labelled]) -> tuple[torch.Tensor, int]:
         """Summed loss in fp32 over the rows, and their number."""
         rows = list(batch)

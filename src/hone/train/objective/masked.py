@@ -59,6 +59,9 @@ class Masked(PlacedObjective):
         """Mask each item; at least one token of each."""
         return [self._mask(item) for item in items]
 
+    def words(self, items: Sequence[Placed]) -> None:
+        """Any may come: a tenth of the places get a random word."""
+
     def _mask(self, item: Placed) -> Placed:
         count = max(1, round(self._rate * len(item.places)))
         chosen = sorted(torch.randperm(len(item.places))[:count].tolist())

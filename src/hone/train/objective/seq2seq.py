@@ -33,6 +33,10 @@ class PairObjective(LogitObjective[SourceTarget]):
         """Tokens that the likeliest one hits."""
         return int((logits.argmax(dim=1) == _labels(batch, logits.device)).sum())
 
+    def words(self, items: Sequence[SourceTarget]) -> set[int] | None:
+        """What the encoder and the decoder read."""
+        return {token for item in items for token in (*item.source, *item.target)}
+
     def loss(self, net: nn.Module, batch: Sequence[SourceTarget]) -> tuple[torch.Tensor, int]:
         """The same without the logits existing whole."""
         labels = _labels(batch, next(net.parameters()).device)

@@ -72,6 +72,9 @@ class SpanCorruption(PairObjective):
         """Gaps for every piece."""
         return [self._corrupt(item.source) for item in items]
 
+    def words(self, items: Sequence[SourceTarget]) -> None:
+        """Any may come: sentinels stand in no item."""
+
     def _corrupt(self, tokens: list[int]) -> SourceTarget:
         end = self._reader.tokenizer.eos_token_id
         spans, kept_length, gap_length = corrupted_lengths(len(tokens), rate=self._rate, mean=self._mean)
