@@ -5,7 +5,7 @@ taught to look only at the positions asked for, which spares the largest product
 """
 
 import types
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any, Literal
 
 import torch
@@ -16,6 +16,7 @@ from hone.model.batches import pad
 from hone.model.cross_entropy import WordTable, linear_cross_entropy, logits_cross_entropy
 from hone.model.loading import Held, load_pretrained
 from hone.model.locate import ModelFolder
+from hone.model.memory import Memory
 from hone.model.network import Network, Rows
 from hone.model.packed_attention import Layout, set_layout
 from hone.model.packing import pack
@@ -23,6 +24,7 @@ from hone.model.packing import pack
 __all__ = ["Head", "LanguageModel", "Seq2SeqModel", "TextModel", "load_language_model"]
 
 Head = Literal["causal", "masked", "seq2seq"]
+_LOGITS = 16 * 2**20  # that stand in memory at once
 
 
 class _Narrow:
@@ -107,6 +109,30 @@ class _WithVocabulary(Network):
             return logits_cross_entropy(self._at(inputs, places, hands_on=False), labels)
         return linear_cross_entropy(self._at(inputs, places, hands_on=True), layer.weight, layer.bias, labels, self._table)
 
+    def words_at(self, inputs: dict[str, Any], places: Sequence[int]) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
+        """Logits in fp32 at flat places of the network's own layout, some at a time: their indices among `places` [n], and [n, V].
+
+        The pass is made when the first are asked for, also where there are no places.
+        """
+        at = torch.tensor(places, dtype=torch.long, device=self.device)
+        if not self._can_fuse:
+            logits = self._at(inputs, at, hands_on=False)
+            yield torch.arange(len(at)), logits.float()
+            return
+        layer: Any = self._output.layer
+        hidden = self._at(inputs, at, hands_on=True)
+        matrix = self._table.narrow(layer.weight, _arithmetic(hidden))
+        rows = max(1, _LOGITS // len(matrix))
+        for first in range(0, len(at), rows):
+            logits = (hidden[first : first + rows].to(matrix.dtype) @ matrix.T).float()
+            yield torch.arange(first, first + len(logits)), logits if layer.bias is None else logits + layer.bias.float()
+
+
+def _arithmetic(hidden: torch.Tensor) -> torch.dtype:
+    """In which hidden states are multiplied here."""
+    kind = hidden.device.type
+    return torch.get_autocast_dtype(kind) if torch.is_autocast_enabled(kind) else hidden.dtype
+
 
 def _flat(places: Sequence[int], lengths: Sequence[int], *, packs: bool, device: torch.device) -> torch.Tensor:
     """Places among all tokens of a batch, as places in the network's own layout."""
@@ -140,6 +166,21 @@ class LanguageModel(_WithVocabulary):
         inputs = self.feed(longer)
         at = _flat(read, [len(row) for row in longer], packs=self.packs, device=self.device)
         return self._answer(inputs, at, labels)
+
+    def words(self, rows: Rows, places: Sequence[int]) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
+        """As `words_at`, at indices into the tokens of all rows, row after row."""
+        longer = self.lengthened(rows)
+        read = self.shifted(places, [len(row) for row in rows])
+        inputs = self.feed(longer)
+        at = _flat(read, [len(row) for row in longer], packs=self.packs, device=self.device)
+        return self.words_at(inputs, at.tolist())
+
+    def remembered(self, ids: Sequence[int], positions: Sequence[int], layout: Layout, memory: Memory) -> dict[str, Any]:
+        """Arguments of a packed pass whose tokens also see what the memory holds; `positions` within their sequences."""
+        assert self.start is not None, "only packed networks remember"
+        set_layout(layout, memory)
+        places = torch.tensor(positions) + self.start
+        return {"input_ids": torch.tensor(ids)[None].to(self.device), "position_ids": places[None].to(self.device)}
 
 
 class Seq2SeqModel(_WithVocabulary):
@@ -186,6 +227,47 @@ class Seq2SeqModel(_WithVocabulary):
         inputs = self._inputs(self.lengthened(sources), targets)
         at = _flat(places, [len(row) for row in targets], packs=self.packs, device=self.device)
         return self._answer(inputs, at, labels)
+
+    def read_sources(self, sources: Rows) -> torch.Tensor:
+        """What a packed encoder makes of some sources, [1, S, D]."""
+        set_layout(Layout((), tuple(len(row) for row in sources)))
+        states: torch.Tensor = self.base.get_encoder()(input_ids=pack(sources, self.device)[0]).last_hidden_state
+        return states
+
+    def remembered(self, tokens: Sequence[int], states: torch.Tensor, memory: Memory) -> dict[str, Any]:
+        """Arguments of a packed pass that writes one token to each row; `states`: the sources' in the first, later ignored."""
+        from transformers.modeling_outputs import BaseModelOutput
+
+        layout = Layout((1,) * len(tokens), positions=tuple(memory.lengths))
+        set_layout(layout, memory)
+        ids = torch.tensor(tokens)[None].to(self.device)
+        return {"encoder_outputs": BaseModelOutput(last_hidden_state=states), "decoder_input_ids": ids}
+
+    def words(self, sources: Rows, targets: Sequence[Rows]) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
+        """As `words_at`, at every token of the targets, each from the tokens before it; `targets[i]` are those of source i."""
+        sources = self.lengthened(sources)
+        shifted = [[self.start_id, *target[:-1]] for group in targets for target in group]
+        lengths = [len(target) for target in shifted]
+        encoder = self.base.get_encoder()
+        if self.packs:
+            readers = tuple(sum(map(len, group)) for group in targets)
+            set_layout(Layout(tuple(lengths), tuple(len(row) for row in sources), readers))
+            body = encoder(input_ids=pack(sources, self.device)[0])
+            inputs = {"encoder_outputs": body, "decoder_input_ids": pack(shifted, self.device)[0]}
+        else:
+            set_layout(None)
+            ids, mask = pad(sources, pad_id=self.pad_id, device=self.device)
+            body = encoder(input_ids=ids, attention_mask=mask)
+            owner = torch.tensor([at for at, group in enumerate(targets) for _ in group], device=self.device)
+            decoder_ids, decoder_mask = pad(shifted, pad_id=self.pad_id, device=self.device)
+            inputs = {
+                "encoder_outputs": type(body)(last_hidden_state=body.last_hidden_state[owner]),
+                "attention_mask": mask[owner],
+                "decoder_input_ids": decoder_ids,
+                "decoder_attention_mask": decoder_mask,
+            }
+        at = _flat(range(sum(lengths)), lengths, packs=self.packs, device=self.device)
+        return self.words_at(inputs, at.tolist())
 
 
 TextModel = LanguageModel | Seq2SeqModel

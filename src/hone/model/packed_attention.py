@@ -13,8 +13,18 @@ import torch
 from torch import nn
 
 from hone.model.attend import Pattern, Stretch, attend, hidden, stack, unstack
+from hone.model.memory import Memory
 
-__all__ = ["ATTENTION", "Layout", "Role", "current_layout", "prefixes_hidden", "register_attention", "set_layout"]
+__all__ = [
+    "ATTENTION",
+    "Layout",
+    "Role",
+    "current_layout",
+    "current_memory",
+    "prefixes_hidden",
+    "register_attention",
+    "set_layout",
+]
 
 ATTENTION = "hone_packed"
 _SHORT = 1024  # tokens up to which attention is written out on a CPU; longer ones would keep too many scores
@@ -28,6 +38,10 @@ class Layout:
 
     target: tuple[int, ...]
     source: tuple[int, ...] = ()
+    readers: tuple[int, ...] = ()
+    """Target tokens that read each source, where several targets share one; they stand together."""
+    positions: tuple[int, ...] = ()
+    """Of the target tokens within their sequences, where those begin in an earlier pass."""
 
     def lengths(self, role: Role) -> tuple[int, ...]:
         """Of the keys that a module with this role reads."""
@@ -35,8 +49,7 @@ class Layout:
 
 
 _layout: Layout | None = None
-
-
+_memory: Memory | None = None
 _hides_prefixes = False
 
 
@@ -51,15 +64,20 @@ def prefixes_hidden() -> Iterator[None]:
         _hides_prefixes = before
 
 
-def set_layout(layout: Layout | None) -> None:
-    """Say how the next forward pass is packed; None for padded batches. It holds until the next call."""
-    global _layout
-    _layout = layout
+def set_layout(layout: Layout | None, memory: Memory | None = None) -> None:
+    """Say how the next forward pass is packed, None for padded batches, and what it remembers of earlier ones. It holds until the next call."""
+    global _layout, _memory
+    _layout, _memory = layout, memory
 
 
 def current_layout() -> Layout | None:
     """What `set_layout` said last."""
     return _layout
+
+
+def current_memory() -> Memory | None:
+    """What the next pass remembers."""
+    return _memory
 
 
 def register_attention() -> None:
@@ -98,6 +116,8 @@ def _attention(
         return _padded(module, query, key, value, attention_mask, softcap, named)
     role: Role = getattr(module, "_role", "target")
     queries, keys = _layout.source if role == "source" else _layout.target, _layout.lengths(role)
+    if role == "cross" and _layout.readers:
+        queries = _layout.readers
     causal = role != "cross" and bool(getattr(module, "is_causal", True) if is_causal is None else is_causal)
     groups = key.shape[1]
     kind = query.device.type
@@ -106,6 +126,13 @@ def _attention(
     scale = query.shape[-1] ** -0.5 if scaling is None else scaling
     module.reads = (groups, key.shape[3])  # type: ignore[assignment]  # for prefix tuning, which puts keys of this shape before them
     prefix = None if _hides_prefixes else getattr(module, "prefix", None)  # [2, K, P, D]
+    if _memory is not None and role != "source":
+        prefix = _memory.ahead(module)
+        if _memory.mode != "packed" or (sliding_window is not None and prefix is not None):
+            found = _remembering(_memory, module, (q, k, v), position_bias, (scale, sliding_window, softcap))
+            _memory.keep(module, k, v)
+            return found[None], None
+        _memory.keep(module, k, v)
     pattern = Pattern(queries, keys, scale, causal, sliding_window, dropout)
     if q.device.type == "cpu" and softcap is None and max(keys) <= _SHORT:
         return attend(q, k, v, position_bias, prefix, pattern)[None], None
@@ -132,6 +159,25 @@ def _attention(
             found = nn.functional.scaled_dot_product_attention(part_q, part_k, part_v, dropout_p=dropout, scale=scale, **options)
         answers.append(unstack(found.transpose(1, 2), part.queries))
     return torch.cat(answers)[None], None
+
+
+def _remembering(
+    memory: Memory,
+    module: nn.Module,
+    tokens: tuple[torch.Tensor, torch.Tensor, torch.Tensor],
+    position_bias: torch.Tensor | None,
+    how: tuple[float, int | None, float | None],
+) -> torch.Tensor:
+    """Attention of tokens whose keys stand in an earlier pass as well: [T, H, D]."""
+    query, key, value = tokens
+    scale, window, softcap = how
+    if memory.mode != "rows":
+        assert position_bias is None, "trees are read by positions"
+        return memory.attend_tree(module, query, key, value, scale=scale, window=window, softcap=softcap)
+    if module._role == "cross":
+        return memory.attend_sources(module, query, key, value, scale=scale)
+    back = None if position_bias is None else position_bias[0, :, 0].flip(-1)  # [H, L], by tokens back
+    return memory.attend_rows(module, query, key, value, scale=scale, window=window, softcap=softcap, distances=back)
 
 
 def _repeated(query: torch.Tensor, key: torch.Tensor, value: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:

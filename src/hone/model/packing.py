@@ -11,7 +11,7 @@ from typing import Any
 import torch
 
 from hone.model.loading import quiet_transformers
-from hone.model.packed_attention import ATTENTION, Layout, Role, current_layout, register_attention, set_layout
+from hone.model.packed_attention import ATTENTION, Layout, Role, current_layout, current_memory, register_attention, set_layout
 
 __all__ = ["pack", "try_packing"]
 
@@ -90,7 +90,11 @@ def _patch_bias(module: Any) -> None:
             if layout is not None:
                 return None
             return torch.zeros((1, self.n_heads, query_length, key_length), device=device, dtype=self.q.weight.dtype)
-        if layout is not None:  # relative: one square serves all sequences
+        memory = current_memory()
+        if memory is not None and memory.mode == "rows":  # of the longest row's new token: others read it from its end
+            query_length, key_length = 1, max(memory.lengths) + 1
+            past_seen_tokens = key_length - 1
+        elif layout is not None:  # relative: one square serves all sequences
             query_length = key_length = max(layout.lengths(self._role))
         return own(self, query_length, key_length, device=device, past_seen_tokens=past_seen_tokens)
 
@@ -103,7 +107,9 @@ def _learned_positions(own: Any) -> Any:
     def forward(self: Any, *arguments: Any, position_ids: torch.Tensor | None = None, **named: Any) -> Any:
         layout = current_layout()
         if layout is not None:
-            position_ids = torch.cat([torch.arange(length) for length in layout.lengths(self._role)]).to(self.weight.device)
+            inside = [torch.arange(length) for length in layout.lengths(self._role)]
+            is_later = bool(layout.positions) and self._role == "target"
+            position_ids = (torch.tensor(layout.positions) if is_later else torch.cat(inside)).to(self.weight.device)
         return own(self, *arguments, position_ids=position_ids, **named)
 
     return forward

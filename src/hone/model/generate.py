@@ -1,0 +1,324 @@
+"""Texts from a model: greedy, sampled, or by beams; in batches whose finished rows leave, the same whatever the batch.
+
+A sampled row draws from a generator of its own, seeded by its prompt: neither its neighbours nor its place change it.
+"""
+
+import hashlib
+import random
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+import torch
+from pydantic import Field
+
+from hone.core.console import Bar
+from hone.core.record import Record
+from hone.model.arithmetic import autocast
+from hone.model.language import TextModel
+from hone.model.write import Writing, begin_writing
+
+__all__ = ["Generated", "Generator", "Sampling"]
+
+_ROWS = 64  # written at a time
+_TOKENS = 16_384  # of prompts and answers, remembered at a time
+
+
+class Sampling(Record):
+    """Inference parameters. Temperature 0 takes the likeliest word, or with beams the likeliest text."""
+
+    max_new_tokens: int = Field(default=64, ge=1)
+    temperature: float = Field(default=0.0, ge=0)
+    top_k: int = Field(default=0, ge=0)
+    """Draw from the k likeliest words; 0 for all."""
+    top_p: float = Field(default=1.0, gt=0, le=1)
+    """Draw from the fewest words that hold this share together."""
+    min_p: float = Field(default=0.0, ge=0, le=1)
+    """Draw from words at least this share as likely as the likeliest."""
+    repetition_penalty: float = Field(default=1.0, gt=0)
+    """Divides the logits, where positive, of words that have occurred; multiplies negative ones (Keskar 2019, https://arxiv.org/abs/1909.05858)."""
+    beams: int = Field(default=1, ge=1)
+    length_penalty: float = 1.0
+    """A beam's log-likelihood is divided by its length to this power."""
+    stop: tuple[str, ...] = ()
+    """Texts before which an answer ends."""
+    samples: int = Field(default=1, ge=1)
+    """Answers per prompt."""
+    seed: int = 0
+
+
+@dataclass(frozen=True)
+class Generated:
+    """One answer."""
+
+    text: str
+    """Without the stop text and special tokens."""
+    ids: tuple[int, ...]
+    """Tokens written, the end-of-sequence token left out."""
+    log_likelihood: float
+    """Of these tokens and of the end, where it was written: the model's own, before temperature and penalties."""
+    finish: Literal["end", "stop", "length"]
+
+
+@dataclass
+class _Row:
+    request: int
+    sample: int
+    rng: random.Random
+    seen: set[int]
+    ids: list[int] = field(default_factory=list)
+    likelihood: float = 0.0
+    finish: Literal["end", "stop", "length"] | None = None
+    text: str | None = None
+
+
+class Generator:
+    """Writes with one network, which no longer trains."""
+
+    def __init__(self, net: TextModel, tokenizer: Any, *, precision: Literal["bf16", "fp32"], shares: bool | None = None) -> None:
+        """`shares`: whether keys are remembered; None: wherever the architecture, tried with real numbers, allows it."""
+        self.net, self.tokenizer, self.precision = net, tokenizer, precision
+        net.eval().requires_grad_(False)
+        if precision == "bf16":
+            net.narrow_frozen()
+        self.shares = net.packs if shares is None else shares and net.packs
+        configured = getattr(net.base.generation_config, "eos_token_id", None)
+        ends = configured if isinstance(configured, list) else [configured]
+        self._ends = {end for end in (*ends, tokenizer.eos_token_id) if end is not None}
+
+    def generate(self, prompts: Sequence[Sequence[int]], sampling: Sampling, *, bar: Bar | None = None) -> list[list[Generated]]:
+        """`sampling.samples` answers per prompt, best first where beams are kept; prompts are token ids."""
+        answers: list[list[Generated]] = [[] for _ in prompts]
+        if not prompts:
+            return answers
+        with torch.no_grad(), autocast(self.precision, self.net.device):
+            writing = begin_writing(self.net, prompts, shares=self.shares)
+            for part in self._batches(prompts, sampling):
+                if sampling.beams > 1:
+                    for request, found in zip(
+                        part, self._beams(writing, [prompts[index] for index in part], sampling), strict=True
+                    ):
+                        answers[request] = found
+                else:
+                    for _ in self._rows(writing, prompts, part, sampling, answers):
+                        pass
+                if bar:
+                    bar.advance(len(part))
+        return answers
+
+    def stream(self, prompt: Sequence[int], sampling: Sampling) -> Iterator[str]:
+        """One answer, piece by piece as it is written; pieces joined are the text that `generate` gives."""
+        assert sampling.beams == 1 and sampling.samples == 1, "beams and several answers are known only at their end"
+        answers: list[list[Generated]] = [[]]
+        shown = ""
+        with torch.no_grad(), autocast(self.precision, self.net.device):
+            writing = begin_writing(self.net, [prompt], shares=self.shares)
+            for rows in self._rows(writing, [prompt], [0], sampling, answers):
+                text = self._text(rows[0].ids)
+                held = max((n for stop in sampling.stop for n in range(1, len(stop)) if text.endswith(stop[:n])), default=0)
+                ready = text[: len(text) - held]
+                if (
+                    not ready.endswith("\ufffd")
+                    and ready.startswith(shown)
+                    and len(ready) > len(shown)
+                    and rows[0].finish is None
+                ):
+                    yield ready[len(shown) :]
+                    shown = ready
+        rest = answers[0][0].text[len(shown) :]
+        if rest:
+            yield rest
+
+    def _batches(self, prompts: Sequence[Sequence[int]], sampling: Sampling) -> Iterator[list[int]]:
+        """Prompts of like length together."""
+        width = max(sampling.samples, sampling.beams)
+        part: list[int] = []
+        filled = 0
+        for index in sorted(range(len(prompts)), key=lambda index: -len(prompts[index])):
+            cost = width * (len(prompts[index]) + sampling.max_new_tokens)
+            if part and (filled + cost > _TOKENS or (len(part) + 1) * width > _ROWS):
+                yield part
+                part, filled = [], 0
+            part.append(index)
+            filled += cost
+        yield part
+
+    def _rows(
+        self,
+        writing: Writing,
+        prompts: Sequence[Sequence[int]],
+        part: Sequence[int],
+        sampling: Sampling,
+        answers: list[list[Generated]],
+    ) -> Iterator[list[_Row]]:
+        """Write the rows of some prompts; yields them after every token and puts finished ones among the answers."""
+        rows = [
+            _Row(index, sample, random.Random(_seed(prompts[index], sample, sampling.seed)), set(prompts[index]))
+            for index in part
+            for sample in range(sampling.samples)
+        ]
+        everything = list(rows)
+        logits = writing.start(
+            [prompts[index] for index in part], [at for at in range(len(part)) for _ in range(sampling.samples)]
+        )
+        while rows:
+            tokens = self._next(logits, rows, sampling)
+            for row, token in zip(rows, tokens, strict=True):
+                self._append(row, token, sampling)
+            yield rows
+            going = [at for at, row in enumerate(rows) if row.finish is None]
+            if len(going) < len(rows):
+                rows = [rows[at] for at in going]
+                tokens = [tokens[at] for at in going]
+                if rows:
+                    writing.choose(going)
+            if rows:
+                logits = writing.step(tokens)
+        for row in everything:
+            assert row.finish is not None
+            text = self._text(row.ids) if row.text is None else row.text
+            answers[row.request].append(Generated(text, tuple(row.ids), row.likelihood, row.finish))
+
+    def _append(self, row: _Row, token: int, sampling: Sampling) -> None:
+        if token in self._ends:
+            row.finish = "end"
+            return
+        row.ids.append(token)
+        row.seen.add(token)
+        if sampling.stop:
+            text = self._text(row.ids)
+            places = [text.find(stop) for stop in sampling.stop if stop in text]
+            if places:
+                row.text, row.finish = text[: min(places)], "stop"
+                return
+        if len(row.ids) >= sampling.max_new_tokens:
+            row.finish = "length"
+
+    def _next(self, logits: torch.Tensor, rows: Sequence[_Row], sampling: Sampling) -> list[int]:
+        shares = logits.log_softmax(dim=1)
+        changed = _penalised(logits, [row.seen for row in rows], sampling.repetition_penalty)
+        if sampling.temperature == 0:
+            chosen = changed.argmax(dim=1)
+        else:
+            draws = torch.tensor([row.rng.random() for row in rows], dtype=torch.float64, device=logits.device)
+            chosen = _drawn(changed / sampling.temperature, draws, sampling)
+        for row, likelihood in zip(rows, shares.gather(1, chosen[:, None])[:, 0].tolist(), strict=True):
+            row.likelihood += likelihood
+        tokens: list[int] = chosen.tolist()
+        return tokens
+
+    def _beams(self, writing: Writing, prompts: Sequence[Sequence[int]], sampling: Sampling) -> list[list[Generated]]:
+        """The likeliest texts found by beams, as transformers searches them: until no open beam can overtake the kept ones."""
+        width = sampling.beams
+        searches = [_Search(set(prompt), width) for prompt in prompts]
+        logits = writing.start(prompts, list(range(len(prompts))))
+        live = list(range(len(prompts)))  # searches still going on; each has its open beams' rows in order
+        while live:
+            opened = [(search, beam) for search in live for beam in searches[search].open]
+            changed = _penalised(logits, [beam.seen for _, beam in opened], sampling.repetition_penalty).log_softmax(dim=1)
+            totals = changed + torch.tensor([[beam.score] for _, beam in opened], device=changed.device)
+            chosen_rows: list[int] = []
+            tokens: list[int] = []
+            going = []
+            at = 0
+            for search in live:
+                state = searches[search]
+                count = len(state.open)
+                picked = self._advance(state, totals[at : at + count], sampling)
+                if picked is not None:
+                    chosen_rows += [at + row for row, _ in picked]
+                    tokens += [token for _, token in picked]
+                    going.append(search)
+                at += count
+            live = going
+            if live:
+                writing.choose(chosen_rows)
+                logits = writing.step(tokens)
+        return [self._finished(search, sampling) for search in searches]
+
+    def _advance(self, state: "_Search", totals: torch.Tensor, sampling: Sampling) -> list[tuple[int, int]] | None:
+        """Extend the open beams of one search [n, V]; row and token of each that stays open, None once the search has ended."""
+        width, words = sampling.beams, totals.shape[1]
+        scores, flat = totals.flatten().topk(min(width * (1 + len(self._ends)), totals.numel()))
+        length = len(state.open[0].ids) + 1
+        opened: list[_Beam] = []
+        picked: list[tuple[int, int]] = []
+        for rank, (score, place) in enumerate(zip(scores.tolist(), flat.tolist(), strict=True)):
+            row, token = divmod(place, words)
+            before = state.open[row]
+            if token in self._ends or length == sampling.max_new_tokens:
+                if rank < width:
+                    ids = before.ids if token in self._ends else [*before.ids, token]
+                    finish: Literal["end", "length"] = "end" if token in self._ends else "length"
+                    state.keep(_Beam(ids, score, before.seen, finish), score / length**sampling.length_penalty)
+            elif len(opened) < width:
+                opened.append(_Beam([*before.ids, token], score, before.seen | {token}))
+                picked.append((row, token))
+        state.open = opened
+        if not opened or length == sampling.max_new_tokens:
+            return None
+        attainable = opened[0].score / length**sampling.length_penalty
+        return None if len(state.kept) == width and state.kept[-1][0] >= attainable else picked
+
+    def _finished(self, state: "_Search", sampling: Sampling) -> list[Generated]:
+        found = []
+        for _, beam in state.kept[: sampling.samples]:
+            text = self._text(beam.ids)
+            places = [text.find(stop) for stop in sampling.stop if stop in text]
+            found.append(
+                Generated(text[: min(places)] if places else text, tuple(beam.ids), beam.score, "stop" if places else beam.finish)
+            )
+        return found
+
+    def _text(self, ids: Sequence[int]) -> str:
+        text: str = self.tokenizer.decode(ids, skip_special_tokens=True)
+        return text
+
+
+@dataclass
+class _Beam:
+    ids: list[int]
+    score: float
+    """Log-likelihood, after penalties."""
+    seen: set[int]
+    finish: Literal["end", "length"] = "length"
+
+
+class _Search:
+    """Open beams and kept texts of one prompt."""
+
+    def __init__(self, seen: set[int], width: int) -> None:
+        self.open = [_Beam([], 0.0, seen)]
+        self.kept: list[tuple[float, _Beam]] = []
+        self._width = width
+
+    def keep(self, beam: _Beam, value: float) -> None:
+        self.kept = sorted([*self.kept, (value, beam)], key=lambda pair: -pair[0])[: self._width]
+
+
+def _seed(prompt: Sequence[int], sample: int, seed: int) -> int:
+    text = f"{seed} {sample} {' '.join(map(str, prompt))}"
+    return int.from_bytes(hashlib.sha256(text.encode()).digest()[:8])
+
+
+def _penalised(logits: torch.Tensor, seen: Sequence[set[int]], penalty: float) -> torch.Tensor:
+    if penalty == 1.0:
+        return logits
+    changed = logits.clone()
+    for row, words in zip(changed, seen, strict=True):
+        at = torch.tensor([word for word in words if word >= 0], device=row.device)
+        row[at] = torch.where(row[at] > 0, row[at] / penalty, row[at] * penalty)
+    return changed
+
+
+def _drawn(logits: torch.Tensor, draws: torch.Tensor, sampling: Sampling) -> torch.Tensor:
+    """One word per row [B] from logits [B, V]: where the cumulated shares of the allowed words, likeliest first, pass the draw."""
+    count = sampling.top_k if 0 < sampling.top_k < logits.shape[1] else logits.shape[1]
+    values, words = logits.topk(count, dim=1)
+    shares = values.double().softmax(dim=1)
+    allowed = shares.cumsum(dim=1) - shares < sampling.top_p  # the word that passes the mark is still in
+    allowed &= shares >= sampling.min_p * shares[:, :1]
+    shares = shares.masked_fill(~allowed, 0)
+    marks = shares.cumsum(dim=1)
+    chosen = (marks <= draws[:, None] * marks[:, -1:]).sum(dim=1)
+    return words.gather(1, torch.minimum(chosen, allowed.sum(dim=1) - 1)[:, None])[:, 0]
