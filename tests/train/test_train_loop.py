@@ -121,7 +121,7 @@ def test_a_tiny_set_is_learnt_by_heart(name, located, reader, examples):
     fit(
         net,
         encoded,
-        plan=plan(learning_rate=rate, head_learning_rate=head_rate, steps=150, batch_rows=12, weight_decay=0.0),
+        plan=plan(learning_rate=rate, head_learning_rate=head_rate, steps=220, batch_rows=12, weight_decay=0.0),
         objective=objective,
         mixture=SingleTask(len(encoded)),
     )
@@ -274,6 +274,14 @@ def test_the_parameters_of_the_best_score_are_kept():
 def test_of_equal_scores_the_first_is_kept():
     record = fit(**toy(steps=8, evaluations=4), score=scripted([0.2, 0.6, 0.6, 0.6]))
     assert record.best_step == 4
+
+
+def test_of_scores_that_tie_the_last_is_kept():
+    """0.65 ties with 0.7, 0.6 does not; a tie does not renew the patience."""
+    arguments, kept = toy(steps=8, evaluations=4, tie=0.06), []
+    record = fit(**arguments, score=scripted([0.1, 0.7, 0.65, 0.6], kept))
+    assert (record.best_step, record.best_score) == (6, 0.65) and same_bits(bits(arguments["net"]), kept[2])
+    assert fit(**toy(steps=20, evaluations=10, patience=3, tie=0.06), score=scripted([0.7, 0.65, 0.65, 0.65, 9.9])).steps == 8
 
 
 def test_training_ends_after_patience_scores_without_a_better_one():

@@ -1,7 +1,7 @@
-"""Pure arithmetic: numbers in, numbers out. No model, no torch; scipy is imported only where it is used.
+"""Pure arithmetic: numbers and strings in, numbers out. No model, no torch; scipy is imported only where it is used.
 
-labels: scores from the confusion table. calibration: is the confidence honest? intervals, paired: how sure is a number,
-how sure a difference? significance: tests, smallest visible difference, probability of being best. curve: more rows?
+labels: scores from the confusion table. texts: ROUGE, BLEU and their like. calibration: is the confidence honest? intervals, paired: how
+sure is a number, how sure a difference? significance: tests, smallest visible difference, probability of being best. curve: more rows?
 cost, pareto: what it takes. `resample` is the bootstrap below them all.
 """
 
@@ -29,19 +29,31 @@ from hone.measure.significance import (
     probability_best,
     probability_best_label,
 )
+from hone.measure.texts import (
+    TEXT_METRICS,
+    TextScore,
+    first_sentences,
+    normalise_answer,
+    paired_text_interval,
+    score_texts,
+    text_interval,
+)
 
 __all__ = [
     "LABEL_METRICS",
     "METRIC_VERSIONS",
+    "TEXT_METRICS",
     "CurveFit",
     "Interval",
     "LabelScores",
+    "TextScore",
     "brier",
     "calibration_interval",
     "confusion_interval",
     "confusion_table",
     "cost_seconds",
     "expected_calibration_error",
+    "first_sentences",
     "fit_learning_curve",
     "fit_temperature",
     "forecast",
@@ -55,15 +67,19 @@ __all__ = [
     "minimal_detectable_difference",
     "minimal_detectable_mean",
     "negative_log_likelihood",
+    "normalise_answer",
     "paired_accuracy_interval",
     "paired_bootstrap_p",
     "paired_confusion_interval",
     "paired_interval",
+    "paired_text_interval",
     "pareto_front",
     "permutation_p",
     "probability_best",
     "probability_best_label",
     "quantile",
     "score_labels",
+    "score_texts",
+    "text_interval",
     "wilson_interval",
 ]

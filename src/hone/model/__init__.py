@@ -14,12 +14,14 @@ from hone.model.classifier import (
     save_head,
 )
 from hone.model.encoder import EVALUATION_TOKENS, Encoder, Pooling, Vectors, load_encoder, pool, write_pooling
+from hone.model.generate import Generated, Generator, Sampling
 from hone.model.language import Head, LanguageModel, Seq2SeqModel, TextModel, load_language_model
 from hone.model.loading import Family, family, load_backbone, load_tokenizer, quiet_transformers, read_config
 from hone.model.locate import STARTERS, ModelFolder, locate_model
 from hone.model.network import Network, Rows
 from hone.model.reader import TextReader, load_reader
 from hone.model.render import PLAIN_TEMPLATE, Rendered, Renderer
+from hone.model.score import Likelihood, Scorer
 
 __all__ = [
     "EVALUATION_TOKENS",
@@ -27,9 +29,12 @@ __all__ = [
     "STARTERS",
     "Encoder",
     "Family",
+    "Generated",
+    "Generator",
     "Head",
     "HeadedNetwork",
     "LanguageModel",
+    "Likelihood",
     "ModelFolder",
     "Network",
     "PooledClassifier",
@@ -38,6 +43,8 @@ __all__ = [
     "Rendered",
     "Renderer",
     "Rows",
+    "Sampling",
+    "Scorer",
     "Seq2SeqModel",
     "TextModel",
     "TextReader",

@@ -136,6 +136,19 @@ def _attention(
     pattern = Pattern(queries, keys, scale, causal, sliding_window, dropout)
     if q.device.type == "cpu" and softcap is None and max(keys) <= _SHORT:
         return attend(q, k, v, position_bias, prefix, pattern)[None], None
+    return _by_stretches(q, k, v, position_bias, prefix, pattern, softcap)[None], None
+
+
+def _by_stretches(
+    q: torch.Tensor,
+    k: torch.Tensor,
+    v: torch.Tensor,
+    position_bias: torch.Tensor | None,
+    prefix: torch.Tensor | None,
+    pattern: Pattern,
+    softcap: float | None,
+) -> torch.Tensor:
+    """As `attend`, by torch's fused kernel, or written out where scores are capped: for long sequences and other devices than CPUs."""
     answers = []
     for part in pattern.stretches:
         part_q, part_k, part_v = (
@@ -150,15 +163,16 @@ def _attention(
             ahead = prefix.to(part_k.dtype)[:, None].expand(-1, len(part_k), -1, -1, -1)
             part_k, part_v = torch.cat([ahead[0], part_k], dim=2), torch.cat([ahead[1], part_v], dim=2)
             added = None if added is None else nn.functional.pad(added, (prefix.shape[2], 0))
-        is_plain = causal and prefix is None and position_bias is None and sliding_window is None and softcap is None
+        is_plain = pattern.is_causal and pattern.window is None and prefix is None and position_bias is None
         if softcap is not None:
-            found = _scores(part_q, part_k, part_v, added, scale, softcap, dropout)
+            found = _scores(part_q, part_k, part_v, added, pattern.scale, softcap, pattern.dropout)
         else:
             options: dict[str, Any] = {"is_causal": True} if is_plain else {"attn_mask": added}  # the flag is quicker than a mask
             part_k, part_v = _repeated(part_q, part_k, part_v)
-            found = nn.functional.scaled_dot_product_attention(part_q, part_k, part_v, dropout_p=dropout, scale=scale, **options)
+            options |= {"dropout_p": pattern.dropout, "scale": pattern.scale}
+            found = nn.functional.scaled_dot_product_attention(part_q, part_k, part_v, **options)
         answers.append(unstack(found.transpose(1, 2), part.queries))
-    return torch.cat(answers)[None], None
+    return torch.cat(answers)
 
 
 def _remembering(

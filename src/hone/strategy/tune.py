@@ -22,6 +22,7 @@ __all__ = ["TUNED", "Tune", "checkpoint_path", "make_plan", "told"]
 
 EVALUATIONS = 6  # validation scores in a full run
 REHEARSAL_STEPS = 4
+_TIE = 0.5  # of the largest standard error of a validation score: checkpoints of one run answer alike, so their difference varies less
 
 
 class Tune:
@@ -134,6 +135,7 @@ def make_plan(bench: Bench, settings: Settings, *, steps: int, head_rate: float,
         steps=steps,
         batch_rows=int(settings["batch_rows"]),
         evaluations=min(evaluations, steps),
+        tie=_TIE * math.sqrt(0.25 / len(bench.validation)) if bench.validation else 0.0,
         precision=bench.encoder.reader.precision,
         seed=bench.seed_for("order"),
     )

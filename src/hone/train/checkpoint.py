@@ -32,7 +32,10 @@ class Progress:
     seconds: float = 0.0
     loss_sum: float = 0.0
     loss_count: int = 0
+    highest: float | None = None
+    """The best validation score so far."""
     best_score: float | None = None
+    """That of the parameters that are kept: the highest, or a later one that ties with it."""
     best_step: int = 0
     misses: int = 0
     is_over: bool = False

@@ -255,12 +255,15 @@ class _Run:
         mean = progress.loss_sum / max(progress.loss_count, 1)
         progress.log.append(StepLog(step=progress.step, loss=mean, score=value, learning_rate=rate))
         progress.loss_sum, progress.loss_count = 0.0, 0
-        if progress.best_score is None or value > progress.best_score:
-            progress.best_score, progress.best_step, progress.misses = value, progress.step, 0
-            best.keep(self.net, progress.step)
+        is_better = progress.highest is None or value > progress.highest
+        if progress.highest is None or is_better:
+            progress.highest, progress.misses = value, 0
         else:
             progress.misses += 1
             progress.is_over = progress.misses >= self.plan.patience
+        if is_better or (self.plan.tie and value >= progress.highest - self.plan.tie):
+            progress.best_score, progress.best_step = value, progress.step
+            best.keep(self.net, progress.step)
         return value
 
 

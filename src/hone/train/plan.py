@@ -43,6 +43,8 @@ class TrainPlan(Record):
     """Whether activations are computed twice instead of kept: less memory, about 15% to 30% more time."""
     patience: int = 3
     """Evaluations without a better score after which the run ends."""
+    tie: float = 0.0
+    """How far below the best a later score may lie and still replace it: what chance alone makes of a validation score."""
     checkpoint_seconds: float = 30.0
     """Least time between two checkpoints."""
     precision: Literal["bf16", "fp32"] = "fp32"

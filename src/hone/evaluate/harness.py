@@ -1,0 +1,266 @@
+"""The door to lm-evaluation-harness: its tasks and metrics, with hone's engine as the model that answers.
+
+Requests are tokenised as its own transformers backend does it, so scores are equal; what they share is read once, so they come sooner.
+"""
+
+import contextlib
+import logging
+import os
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from datasets import Dataset
+from lm_eval import simple_evaluate
+from lm_eval.api.model import TemplateLM
+from lm_eval.tasks import TaskManager
+from lm_eval.utils import get_rolling_token_windows, make_disjoint_window
+
+from hone.core.console import note, progress
+from hone.core.errors import Usage
+from hone.evaluate.local_tasks import LocalTask
+from hone.model import Generator, Sampling, Scorer, Seq2SeqModel
+
+__all__ = ["EngineLM", "run_harness"]
+
+_WRITTEN = 256  # tokens of an answer where a task names no limit: the harness's own default
+_TEXTS = 2_000  # tokenised at once
+
+
+class EngineLM(TemplateLM):  # type: ignore[misc]
+    """hone's scorer and generator behind the harness's interface."""
+
+    def __init__(self, scorer: Scorer, generator: Generator, tokenizer: Any, *, length: int) -> None:
+        """`length`: tokens that the model may read."""
+        super().__init__()
+        self.scorer, self.generator, self.tokenizer, self.length = scorer, generator, tokenizer, length
+        self.backend = "seq2seq" if isinstance(scorer.net, Seq2SeqModel) else "causal"
+
+    @property
+    def eot_token_id(self) -> int:
+        """End of text."""
+        return int(self.tokenizer.eos_token_id)
+
+    @property
+    def prefix_token_id(self) -> int:
+        """What stands before a text that has no context."""
+        start = self.tokenizer.bos_token_id
+        return self.eot_token_id if start is None else int(start)
+
+    @property
+    def tokenizer_name(self) -> str:
+        """For the harness's cache of chat prompts."""
+        return str(self.tokenizer.name_or_path).replace("/", "__")
+
+    def apply_chat_template(self, chat_history: list[dict[str, str]], add_generation_prompt: bool = True) -> str:
+        """A dialogue as the model's own template writes it."""
+        text: str = self.tokenizer.apply_chat_template(
+            chat_history,
+            tokenize=False,
+            add_generation_prompt=add_generation_prompt,
+            continue_final_message=not add_generation_prompt,
+        )
+        return text
+
+    def tok_encode(self, string: str, add_special_tokens: bool | None = None, **_: Any) -> list[int]:
+        """Token ids; a text that begins with the beginning-of-sequence token gets no second one."""
+        return self._encoded([string], special=add_special_tokens)[0]
+
+    def _encoded(self, texts: Sequence[str], *, special: bool | None = None) -> list[list[int]]:
+        """Token ids of many texts, each distinct one tokenised once."""
+        start = self.tokenizer.decode(self.prefix_token_id)
+        found: dict[str, list[int]] = {}
+        for plain in (False, True):
+            mine = [
+                text for text in dict.fromkeys(texts) if (special is None and bool(start) and text.startswith(start)) == plain
+            ]
+            how = {"add_special_tokens": False} if plain else {} if special is None else {"add_special_tokens": special}
+            for at in range(0, len(mine), _TEXTS):
+                part = mine[at : at + _TEXTS]
+                found |= dict(zip(part, self.tokenizer(part, verbose=False, **how)["input_ids"], strict=True))
+        return [found[text] for text in texts]
+
+    def loglikelihood(self, requests: Sequence[Any], disable_tqdm: bool = False) -> list[tuple[float, bool]]:
+        """Log-likelihood of each continuation and whether it is what greedy decoding writes."""
+        pairs = [_moved_spaces(*request.args) for request in requests]
+        asked = [pair for pair in pairs if pair[0]]
+        contexts = iter(self._encoded([context for context, _ in asked]))
+        if self.backend == "causal":
+            wholes = iter(self._encoded([context + continuation for context, continuation in asked]))
+        else:
+            wholes = iter(self._encoded([continuation for _, continuation in asked], special=False))
+        alone = iter(self._encoded([continuation for context, continuation in pairs if not context], special=False))
+        tokens: list[tuple[None, list[int], list[int]]] = []
+        for context, _ in pairs:
+            if context:
+                before, whole = next(contexts), next(wholes)
+                tokens.append((None, before, whole[len(before) :] if self.backend == "causal" else whole))
+                continue
+            written = next(alone)
+            starts = written[0] == self.prefix_token_id
+            tokens.append((None, written[:1], written[1:]) if starts else (None, [self.prefix_token_id], written))
+        answers = self._loglikelihood_tokens(tokens)
+        for request, answer in zip(requests, answers, strict=True):
+            self.cache_hook.add_partial("loglikelihood", request.args, answer)
+        return answers
+
+    def _loglikelihood_tokens(self, requests: Sequence[tuple[Any, list[int], list[int]]], **_: Any) -> list[tuple[float, bool]]:
+        prompts, continuations = [], []
+        for _text, before, after in requests:
+            prompts.append(
+                before[-self.length :] if self.backend == "seq2seq" else (before + after)[-(self.length + 1) :][: -len(after)]
+            )
+            continuations.append(after)
+        with progress("Scoring", len(prompts)) as bar:
+            found = self.scorer.score(prompts, continuations, bar=bar)
+        return [(one.log_likelihood, one.is_greedy) for one in found]
+
+    def loglikelihood_rolling(self, requests: Sequence[Any], disable_tqdm: bool = False) -> list[float]:
+        """Log-likelihood of whole texts, in windows of the context's length that do not overlap."""
+        windows: list[tuple[None, list[int], list[int]]] = []
+        owners: list[int] = []
+        for index, ids in enumerate(self._encoded([request.args[0] for request in requests])):
+            for window in get_rolling_token_windows(
+                token_list=ids, prefix_token=self.prefix_token_id, max_seq_len=self.length, context_len=1
+            ):
+                before, after = make_disjoint_window(window)
+                windows.append((None, before, after))
+                owners.append(index)
+        totals = [0.0] * len(requests)
+        for owner, (likelihood, _) in zip(owners, self._loglikelihood_tokens(windows), strict=True):
+            totals[owner] += likelihood
+        return totals
+
+    def generate_until(self, requests: Sequence[Any], disable_tqdm: bool = False) -> list[str]:
+        """A text per request, ended before its stop texts."""
+        answers = [""] * len(requests)
+        groups: dict[str, list[int]] = {}
+        for index, request in enumerate(requests):
+            groups.setdefault(repr(sorted(request.args[1].items())), []).append(index)
+        for mine in groups.values():
+            sampling = _sampling(requests[mine[0]].args[1])
+            room = self.length if self.backend == "seq2seq" else self.length - sampling.max_new_tokens
+            if room < 1:
+                raise Usage(f"a task asks for {sampling.max_new_tokens} new tokens, and the model reads {self.length} in all.")
+            prompts = [ids[-room:] for ids in self._encoded([requests[index].args[0] for index in mine])]
+            with progress("Writing", len(mine)) as bar:
+                found = self.generator.generate(prompts, sampling, bar=bar)
+            for index, (answer,) in zip(mine, found, strict=True):
+                answers[index] = answer.text
+                self.cache_hook.add_partial("generate_until", requests[index].args, answer.text)
+        return answers
+
+
+def _moved_spaces(context: str, continuation: str) -> tuple[str, str]:
+    """Spaces at the context's end belong to the continuation, as words are tokenised with the space before them."""
+    bare = context.rstrip()
+    return (bare, context[len(bare) :] + continuation) if bare else (context, continuation)
+
+
+def _sampling(asked: dict[str, Any]) -> Sampling:
+    """The harness's generation settings as ours."""
+    until = asked.get("until") or ()
+    draws = bool(asked.get("do_sample", False))
+    return Sampling(
+        max_new_tokens=int(asked.get("max_gen_toks") or asked.get("max_new_tokens") or _WRITTEN),
+        temperature=float(asked.get("temperature") or 0.0) if draws else 0.0,
+        top_p=float(asked.get("top_p") or 1.0),
+        top_k=int(asked.get("top_k") or 0),
+        stop=(until,) if isinstance(until, str) else tuple(until),
+    )
+
+
+def run_harness(
+    model: EngineLM, tasks: Sequence[str | LocalTask], *, shots: int | None, limit: int | None, chat: bool
+) -> dict[str, Any]:
+    """The harness's own result for some of its tasks, by name, and for tasks from local files.
+
+    Raises:
+        Usage: the harness knows no task of a name.
+    """
+    named = [task for task in tasks if isinstance(task, str)]
+    with _quiet():
+        if named:
+            note("lm-evaluation-harness reads its list of tasks; this takes some seconds.")
+        manager = TaskManager(include_defaults=bool(named))
+        unknown = [name for name in named if name not in manager.all_tasks]
+        if unknown:
+            raise Usage(f"lm-evaluation-harness knows no task {', '.join(map(repr, unknown))}. `lm-eval ls tasks` lists them.")
+        found: dict[str, Any] = simple_evaluate(
+            model=model,
+            tasks=[task if isinstance(task, str) else _config(task, shots) for task in tasks],
+            num_fewshot=shots,
+            limit=limit,
+            task_manager=manager,
+            bootstrap_iters=0,
+            apply_chat_template=chat,
+            log_samples=True,
+        )
+    return found
+
+
+def _config(task: LocalTask, shots: int | None) -> dict[str, Any]:
+    """A local task as the harness's configuration."""
+
+    def rows(**_: Any) -> dict[str, Dataset]:
+        return {"test": Dataset.from_list(task.tests), **({"shots": Dataset.from_list(task.shots)} if task.shots else {})}
+
+    config: dict[str, Any] = {
+        "task": task.name,
+        "custom_dataset": rows,
+        "test_split": "test",
+        "description": task.description,
+        "target_delimiter": task.delimiter,
+        "num_fewshot": (shots if shots is not None else task.default_shots) if task.shots else 0,
+        "metric_list": [_metric(name, task) for name in task.metrics],
+        "metadata": {"version": 1.0},
+    }
+    if task.shots:
+        config |= {"fewshot_split": "shots", "fewshot_config": {"sampler": "first_n"}}
+    if task.form == "choices":
+        config |= {"output_type": "multiple_choice", "doc_to_text": "query", "doc_to_choice": "choices", "doc_to_target": "gold"}
+    elif task.form == "blank":
+        config |= {
+            "output_type": "multiple_choice",
+            "doc_to_text": lambda row: row["gold"],
+            "doc_to_choice": lambda row: row["contexts"],
+            "doc_to_target": lambda row: row["rest"],
+        }
+    else:
+        config |= {"output_type": "loglikelihood" if task.form == "likelihood" else "generate_until"}
+        config |= {"doc_to_text": "query", "doc_to_target": "answer"}
+    if task.form == "text":
+        config |= {"generation_kwargs": {"until": list(task.stop), "do_sample": False}}
+        config |= {name: value for name, value in task.harness.items() if name != "compare"}
+    return config
+
+
+def _metric(name: str, task: LocalTask) -> dict[str, Any]:
+    if name == "macro_f1":
+        return {"metric": "f1", "aggregation": _macro_f1, "higher_is_better": True}
+    entry: dict[str, Any] = {"metric": name, "higher_is_better": name != "perplexity"}
+    if name in ("acc", "acc_norm", "exact_match"):
+        entry["aggregation"] = "mean"
+    return {**entry, **(task.harness.get("compare", {}) if name == "exact_match" else {})}
+
+
+def _macro_f1(items: Sequence[tuple[int, int]]) -> float:
+    from sklearn.metrics import f1_score
+
+    right, predicted = zip(*items, strict=True)
+    return float(f1_score(right, predicted, average="macro"))
+
+
+@contextlib.contextmanager
+def _quiet() -> Iterator[None]:
+    """The harness logs and shows bars of its own."""
+    before, level = os.environ.get("TQDM_DISABLE"), logging.root.manager.disable
+    os.environ["TQDM_DISABLE"] = "1"
+    logging.disable(logging.WARNING)
+    try:
+        yield
+    finally:
+        logging.disable(level)
+        if before is None:
+            del os.environ["TQDM_DISABLE"]
+        else:
+            os.environ["TQDM_DISABLE"] = before

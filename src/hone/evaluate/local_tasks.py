@@ -1,0 +1,334 @@
+"""Public benchmarks from files on disk: what lm-evaluation-harness fetches from the Hub, in the shapes in which people keep them.
+
+Each benchmark is turned into one of four plain forms with the harness's own wording, so that its scores mean the same.
+"""
+
+import json
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+from hone.core.errors import BadData, Usage, did_you_mean
+
+__all__ = ["LOCAL_TASKS", "LocalTask", "find_local_tasks"]
+
+Row = dict[str, Any]
+Form = Literal["choices", "blank", "likelihood", "text"]
+
+
+@dataclass(frozen=True)
+class LocalTask:
+    """Documents of one task, ready to be asked.
+
+    Forms: `choices` {query, choices, gold}; `blank` {contexts, gold, rest}: one continuation after several contexts; `likelihood` {query,
+    answer}; `text` {query, answer}: to be written.
+    """
+
+    name: str
+    form: Form
+    tests: list[Row]
+    shots: list[Row]
+    """From which few-shot examples are taken, the first first."""
+    metrics: tuple[str, ...]
+    description: str = ""
+    default_shots: int = 0
+    delimiter: str = " "
+    stop: tuple[str, ...] = ()
+    harness: Row = field(default_factory=dict)
+    """What lm-evaluation-harness must be told beside: filters of the answer, how it is compared."""
+    chance: float | None = None
+    """Score of guessing; None where there is none."""
+
+
+@dataclass(frozen=True)
+class _Shape:
+    form: Form
+    tests: tuple[str, ...]
+    """Files, or globs, of which those that are there are joined."""
+    convert: Callable[[Row], Row]
+    shots: tuple[str, ...] = ()
+    metrics: tuple[str, ...] = ("acc",)
+    more: dict[str, Any] = field(default_factory=dict)
+
+
+def _sure(row: Row, *names: str) -> list[Any]:
+    missing = [name for name in names if name not in row]
+    if missing:
+        raise KeyError(f"no {', '.join(map(repr, missing))}; it has {', '.join(map(repr, row))}")
+    return [row[name] for name in names]
+
+
+def _mmlu(row: Row) -> Row:
+    question, *choices, answer = _sure(row, "question", "A", "B", "C", "D", "answer")
+    lines = [question.strip(), *(f"{letter}. {choice}" for letter, choice in zip("ABCD", choices, strict=True)), "Answer:"]
+    return {"query": "\n".join(lines), "choices": list("ABCD"), "gold": "ABCD".index(answer)}
+
+
+def _openbookqa(row: Row) -> Row:
+    stem, listed, answer = _sure(row, "Question Stem", "Choices", "Answer Key" if "Answer Key" in row else "Correct Answer")
+    choices = [choice.strip() for choice in re.split(r"\([A-E]\)", listed)[1:]]
+    return {"query": stem, "choices": choices, "gold": "ABCDE".index(answer.strip())}
+
+
+def _winogrande(row: Row) -> Row:
+    instruction, answer = _sure(row, "instruction", "answer")
+    found = re.match(r"(?s).*?sentence: (.*?)\n\nOption1: (.*?) Option2: (.*?) Answer format", instruction)
+    if not found or "_" not in found[1]:
+        raise KeyError("no sentence with a blank and two options in 'instruction'")
+    before, _, after = found[1].partition("_")
+    return {"contexts": [before + found[2], before + found[3]], "gold": int(answer == "option2"), "rest": after.strip()}
+
+
+def _labelled(query: str, choices: list[str], labels: tuple[str, ...], label: str = "label") -> Callable[[Row], Row]:
+    """A question with fixed answers; `labels`: how the file writes them, in the order of the answers."""
+
+    def convert(row: Row) -> Row:
+        (value,) = _sure(row, label)
+        if str(value) not in labels:
+            raise KeyError(f"{label} is {value!r}, not one of {', '.join(labels)}")
+        asked = re.sub(r"\{([^}]+)\}", lambda found: str(_sure(row, found[1])[0]), query)
+        return {"query": asked, "choices": choices, "gold": labels.index(str(value))}
+
+    return convert
+
+
+def _plain(query: str, *, choices: str = "choices", gold: str = "gold") -> Callable[[Row], Row]:
+    def convert(row: Row) -> Row:
+        text, options, right = _sure(row, query, choices, gold)
+        return {"query": text, "choices": options, "gold": int(right)}
+
+    return convert
+
+
+def _written(query: str, answer: str) -> Callable[[Row], Row]:
+    def convert(row: Row) -> Row:
+        (right,) = _sure(row, answer)
+        return {"query": re.sub(r"\{([^}]+)\}", lambda found: str(_sure(row, found[1])[0]), query), "answer": str(right)}
+
+    return convert
+
+
+_NO_YES = ["no", "yes"]
+_SHAPES: dict[str, _Shape] = {
+    "mmlu": _Shape("choices", ("test*.jsonl",), _mmlu, ("dev.jsonl",)),
+    "bbh": _Shape(
+        "text",
+        ("*.jsonl",),
+        _written("Q: {input}\nA:", "target"),
+        metrics=("exact_match",),
+        more={"stop": ("</s>", "Q", "\n\n"), "default_shots": 3},
+    ),
+    "arc_easy": _Shape(
+        "choices", ("test.jsonl",), lambda row: _arc(_plain("query")(row)), ("train.jsonl",), metrics=("acc", "acc_norm")
+    ),
+    "arc_challenge": _Shape(
+        "choices", ("test.jsonl",), lambda row: _arc(_plain("query")(row)), ("train.jsonl",), metrics=("acc", "acc_norm")
+    ),
+    "hellaswag": _Shape("choices", ("val*.jsonl",), _plain("ctx", choices="endings", gold="label"), metrics=("acc", "acc_norm")),
+    "openbookqa": _Shape("choices", ("test.jsonl",), _openbookqa, ("train.jsonl",), metrics=("acc", "acc_norm")),
+    "winogrande": _Shape("blank", ("test.jsonl", "val*.jsonl"), _winogrande),
+    "glue_cola": _Shape(
+        "choices",
+        ("*_dev.jsonl", "dev.jsonl"),
+        _labelled("{sentence}\nQuestion: Does this sentence make sense?\nAnswer:", _NO_YES, ("0", "1")),
+        ("*train.jsonl",),
+        metrics=("mcc",),
+    ),
+    "glue_mrpc": _Shape(
+        "choices",
+        ("test.jsonl",),
+        _labelled(
+            "Sentence 1: {#1 String}\nSentence 2: {#2 String}\nQuestion: Do both sentences mean the same thing?\nAnswer:",
+            _NO_YES,
+            ("0", "1"),
+            "Quality",
+        ),
+        ("train.jsonl",),
+        metrics=("acc", "f1"),
+    ),
+    "glue_qnli": _Shape(
+        "choices",
+        ("dev.jsonl",),
+        _labelled(
+            "{question}\n{sentence}\nQuestion: Does this response answer the question?\nAnswer:",
+            ["yes", "no"],
+            ("entailment", "not_entailment"),
+        ),
+        ("train.jsonl",),
+    ),
+    "sst2": _Shape(
+        "choices",
+        ("dev.jsonl",),
+        _labelled("{text}\nQuestion: Is this sentence positive or negative?\nAnswer:", ["negative", "positive"], ("0", "1")),
+        ("train.jsonl",),
+    ),
+    "superglue_boolq": _Shape(
+        "choices",
+        ("val*.jsonl",),
+        _labelled("{passage}\nQuestion: {question}?\nAnswer:", _NO_YES, ("False", "True")),
+        ("train.jsonl",),
+    ),
+    "superglue_cb": _Shape(
+        "choices",
+        ("val*.jsonl",),
+        _labelled(
+            "{premise}\nQuestion: {hypothesis}. True, False, or Neither?\nAnswer:",
+            ["True", "False", "Neither"],
+            ("entailment", "contradiction", "neutral"),
+        ),
+        ("train.jsonl",),
+        metrics=("acc", "macro_f1"),
+    ),
+    "lambada": _Shape("likelihood", ("test.jsonl",), _written("{context}", "continuation"), metrics=("perplexity", "acc")),
+    "blimp": _Shape(
+        "choices",
+        ("*.jsonl",),
+        lambda row: {"query": "", "choices": _sure(row, "sentence_good", "sentence_bad"), "gold": 0},
+        more={"delimiter": ""},
+    ),
+    "gsm8k": _Shape(
+        "text",
+        ("test.jsonl",),
+        _written("Question: {question}\nAnswer:", "answer"),
+        ("train.jsonl",),
+        metrics=("exact_match",),
+        more={
+            "stop": ("Question:", "</s>", "<|im_end|>"),
+            "default_shots": 5,
+            "harness": {
+                "filter_list": [
+                    {"name": name, "filter": [{"function": "regex", **how}, {"function": "take_first"}]}
+                    for name, how in (
+                        ("strict-match", {"regex_pattern": r"#### (\-?[0-9\.\,]+)"}),
+                        ("flexible-extract", {"group_select": -1, "regex_pattern": r"(-?[$0-9.,]{2,})|(-?[0-9]+)"}),
+                    )
+                ],
+                "compare": {"ignore_case": True, "regexes_to_ignore": [",", "\\$", "(?s).*#### ", "\\.$"]},
+            },
+        },
+    ),
+}
+LOCAL_TASKS = tuple(_SHAPES)
+"""Benchmarks whose public files are read; a file of the user's own with {query, choices, gold} or {prompt, completion} rows is one, too."""
+
+_OWN: tuple[tuple[frozenset[str], _Shape], ...] = (
+    (frozenset({"query", "choices", "gold"}), _Shape("choices", (), _plain("query"), metrics=("acc", "acc_norm"))),
+    (frozenset({"prompt", "completion"}), _Shape("text", (), _written("{prompt}", "completion"), metrics=("exact_match",))),
+)
+
+
+def _arc(row: Row) -> Row:
+    return {**row, "query": f"{row['query']}\nAnswer:"}
+
+
+def find_local_tasks(folder: Path, names: tuple[str, ...]) -> list[LocalTask]:
+    """The named tasks from the folders or files of their names in `folder`; `mmlu` and `bbh` are one task per subject.
+
+    Raises:
+        Usage: a name is neither a known benchmark nor a file. BadData: a file is missing or its rows have another shape; all at once.
+    """
+    tasks: list[LocalTask] = []
+    problems: list[str] = []
+    for name in names:
+        try:
+            tasks += _found(folder, name)
+        except BadData as error:
+            problems.append(str(error))
+    if problems:
+        raise BadData("\n".join(problems))
+    return tasks
+
+
+def _found(folder: Path, name: str) -> list[LocalTask]:
+    alone = next((path for path in (folder / name, folder / f"{name}.jsonl", folder / f"{name}.json") if path.is_file()), None)
+    if alone is not None:
+        return [_own_task(alone)]
+    base = next(
+        (known for known in sorted(_SHAPES, key=len, reverse=True) if name == known or name.startswith(f"{known}_")), None
+    )
+    if base is None:
+        raise Usage(
+            f"task '{name}' is neither a benchmark that is read from files nor a file {folder / name}.jsonl. {did_you_mean(name, _SHAPES)}"
+        )
+    shape, place = _SHAPES[base], folder / base
+    tests = _files(place, shape.tests)
+    if not tests:
+        raise BadData(f"task '{name}' needs {' or '.join(shape.tests)} in {place}, and none is there.")
+    shots = _files(place, shape.shots)
+    if base == "bbh":
+        made = [_task(f"bbh_{path.stem}", shape, _rows(path, shape), []) for path in tests]
+    elif base == "mmlu":
+        made = list(_subjects(tests, shots, shape))
+    else:
+        made = [_task(name, shape, _join(tests, shape), _join(shots, shape))]
+    wanted = [task for task in made if name in (base, task.name)]
+    if not wanted:
+        raise Usage(f"task '{name}' is not among those of {place}. {did_you_mean(name, [task.name for task in made])}")
+    return wanted
+
+
+def _subjects(tests: list[Path], shots: list[Path], shape: _Shape) -> Iterator[LocalTask]:
+    by_subject: dict[str, tuple[list[Row], list[Row]]] = {}
+    for side, files in enumerate((tests, shots)):
+        for path in files:
+            for line, row in _lines(path):
+                subject = str(row.get("subject", "all"))
+                by_subject.setdefault(subject, ([], []))[side].append(_converted(row, shape, path, line))
+    for subject, (asked, shown) in sorted(by_subject.items()):
+        about = f"The following are multiple choice questions (with answers) about {subject.replace('_', ' ')}.\n\n"
+        yield _task(f"mmlu_{subject}", shape, asked, shown, description=about)
+
+
+def _task(name: str, shape: _Shape, tests: list[Row], shots: list[Row], **more: Any) -> LocalTask:
+    chance = None
+    if shape.form in ("choices", "blank") and tests and shape.metrics[0] == "acc":
+        chance = sum(1 / len(row.get("choices") or row["contexts"]) for row in tests) / len(tests)
+    count = shape.more.get("default_shots", 0)
+    if not shots and count:  # the first rows stand as examples, and are not asked
+        shots, tests = tests[:count], tests[count:]
+    return LocalTask(name, shape.form, tests, shots, shape.metrics, chance=chance, **{**shape.more, **more})
+
+
+def _own_task(path: Path) -> LocalTask:
+    first = next(_lines(path), None)
+    keys = frozenset(first[1]) if first else frozenset()
+    for needed, shape in _OWN:
+        if needed <= keys:
+            return _task(path.stem, shape, _rows(path, shape), [])
+    wanted = " or ".join("{" + ", ".join(sorted(needed)) + "}" for needed, _ in _OWN)
+    raise BadData(f"{path}: rows of an own task need {wanted}; the first has {', '.join(sorted(keys)) or 'nothing'}.")
+
+
+def _files(place: Path, globs: tuple[str, ...]) -> list[Path]:
+    return sorted({path for pattern in globs for path in place.glob(pattern)})
+
+
+def _join(files: list[Path], shape: _Shape) -> list[Row]:
+    return [row for path in files for row in _rows(path, shape)]
+
+
+def _rows(path: Path, shape: _Shape) -> list[Row]:
+    return [_converted(row, shape, path, line) for line, row in _lines(path)]
+
+
+def _converted(row: Row, shape: _Shape, path: Path, line: int) -> Row:
+    try:
+        return shape.convert(row)
+    except (KeyError, ValueError, AttributeError, TypeError) as error:
+        raise BadData(f"{path}, line {line}: {error.args[0] if error.args else error}.") from error
+
+
+def _lines(path: Path) -> Iterator[tuple[int, Row]]:
+    if path.suffix == ".json":
+        yield from enumerate(json.loads(path.read_text(encoding="utf-8-sig")), start=1)
+        return
+    with path.open(encoding="utf-8-sig") as file:
+        for number, line in enumerate(file, start=1):
+            if line.strip():
+                try:
+                    row = json.loads(line)
+                except json.JSONDecodeError as error:
+                    raise BadData(f"{path}, line {number}: no JSON object ({error.msg}).") from error
+                yield number, row

@@ -1,0 +1,253 @@
+"""How good written answers are: ROUGE, BLEU, chrF, exact match, token F1. Each keeps what is needed per row to be resampled.
+
+ROUGE is rouge-score's and BLEU and chrF are sacreBLEU's, with their signatures: other packages' numbers differ. Token F1 and exact match
+are SQuAD's (Rajpurkar 2016, https://arxiv.org/abs/1606.05250), so they know English articles and punctuation.
+"""
+
+import collections
+import re
+import string
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cache
+from typing import Any, Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from hone.core.errors import Usage, did_you_mean
+from hone.measure.intervals import Interval, shifted_interval
+from hone.measure.resample import require_rows, resampled_counts
+
+__all__ = [
+    "TEXT_METRICS",
+    "TextScore",
+    "first_sentences",
+    "normalise_answer",
+    "paired_text_interval",
+    "score_texts",
+    "text_interval",
+]
+
+FloatArray = npt.NDArray[np.float64]
+_ROUGE = ("rouge1", "rouge2", "rougeL", "rougeLsum")
+_PARTS = ("precision", "recall", "f1")
+TEXT_METRICS = (
+    *_ROUGE,
+    *(f"{name}_{part}" for name in _ROUGE for part in _PARTS[:2]),
+    "bleu",
+    "chrf",
+    "exact_match",
+    "token_f1",
+)
+"""A bare rouge name is its F1."""
+
+
+class TextScore(Protocol):
+    """A metric of some answers, in 0 to 1."""
+
+    @property
+    def name(self) -> str:
+        """Of TEXT_METRICS."""
+        ...
+
+    @property
+    def signature(self) -> str:
+        """Package, version and settings, so that the number can be had again."""
+        ...
+
+    @property
+    def per_row(self) -> FloatArray:
+        """The metric of each row alone, [n]; BLEU and chrF are no means of these."""
+        ...
+
+    def values(self, counts: FloatArray) -> FloatArray:
+        """The metric when row i stands there counts[b, i] times, [B] from [B, n]."""
+        ...
+
+    @property
+    def value(self) -> float:
+        """The metric of the rows as they are."""
+        ...
+
+
+@dataclass(frozen=True)
+class _Mean:
+    name: str
+    signature: str
+    per_row: FloatArray
+
+    def values(self, counts: FloatArray) -> FloatArray:
+        return np.asarray(counts @ self.per_row / counts.sum(axis=1))
+
+    @property
+    def value(self) -> float:
+        return float(self.per_row.mean())
+
+
+@dataclass(frozen=True)
+class _Corpus:
+    """A metric of sums over rows."""
+
+    name: str
+    signature: str
+    per_row: FloatArray
+    statistics: FloatArray
+    """[n, S]."""
+    combined: Any
+    """From sums [S] to the metric."""
+
+    def values(self, counts: FloatArray) -> FloatArray:
+        return np.array([self.combined(sums) for sums in counts @ self.statistics])
+
+    @property
+    def value(self) -> float:
+        return float(self.combined(self.statistics.sum(axis=0)))
+
+
+def score_texts(predictions: Sequence[str], references: Sequence[Sequence[str]], names: Sequence[str]) -> dict[str, TextScore]:
+    """Metrics of answers; with several right answers per row the best of them counts (BLEU and chrF: as sacreBLEU does).
+
+    Args:
+        references: at least one per prediction. names: of TEXT_METRICS.
+    Raises:
+        Usage: a name is not known. NotEnough: there are no rows.
+    """
+    unknown = [name for name in names if name not in TEXT_METRICS]
+    if unknown:
+        raise Usage("\n".join(f"metric '{name}' is not known. {did_you_mean(name, TEXT_METRICS)}" for name in unknown))
+    require_rows(len(predictions), "A text metric", least=1)
+    assert len(predictions) == len(references) and all(references), "every prediction needs a reference"
+    scores: dict[str, TextScore] = {}
+    rouge = sorted({name.split("_")[0] for name in names if name.startswith("rouge")})
+    if rouge:
+        scores |= _rouge(predictions, references, rouge)
+    for name in names:
+        if name in ("bleu", "chrf"):
+            scores[name] = _sacrebleu(name, predictions, references)
+        elif name in ("exact_match", "token_f1"):
+            own = _exact if name == "exact_match" else _token_f1
+            rows = [max(own(answer, right) for right in known) for answer, known in zip(predictions, references, strict=True)]
+            scores[name] = _Mean(name, "SQuAD 1.1 normalisation", np.array(rows))
+    return {name: scores[name] for name in names}
+
+
+def text_interval(score: TextScore, *, level: float = 0.95, draws: int = 1000, seed: int) -> Interval:
+    """How far the metric could move with other rows: bootstrap, centred on the metric.
+
+    Raises:
+        NotEnough: fewer than 2 rows.
+    """
+    require_rows(len(score.per_row), "An interval")
+    found = _draws([score], draws, seed)[0]
+    return shifted_interval(found, score.value, level=level, bounds=(0.0, 1.0))
+
+
+def paired_text_interval(a: TextScore, b: TextScore, *, level: float = 0.95, draws: int = 1000, seed: int) -> Interval:
+    """Of a - b on the same rows, resampled together.
+
+    Raises:
+        NotEnough: fewer than 2 rows.
+    """
+    assert len(a.per_row) == len(b.per_row), "pairs need the same rows"
+    require_rows(len(a.per_row), "A paired interval")
+    first, second = _draws([a, b], draws, seed)
+    return shifted_interval(first - second, a.value - b.value, level=level, bounds=(-1.0, 1.0))
+
+
+def _draws(scores: Sequence[TextScore], draws: int, seed: int) -> list[FloatArray]:
+    rows = len(scores[0].per_row)
+    rng = np.random.default_rng(seed)
+    found: list[list[FloatArray]] = [[] for _ in scores]
+    for counts in resampled_counts(np.ones(rows), size=rows, draws=draws, rng=rng):
+        for kept, score in zip(found, scores, strict=True):
+            kept.append(score.values(counts))
+    return [np.concatenate(kept) for kept in found]
+
+
+def first_sentences(text: str, count: int = 3) -> str:
+    """The first sentences of a text, or lines where it has none: the baseline that every summary has to beat."""
+    parts = [part for part in re.split(r"(?<=[.!?])\s+|\n+", text.strip()) if part]
+    return " ".join(parts[:count])
+
+
+def normalise_answer(text: str) -> str:
+    """SQuAD's: lower case, no punctuation, no English articles, single spaces."""
+    bare = "".join(letter for letter in text.lower() if letter not in string.punctuation)
+    return " ".join(re.sub(r"\b(a|an|the)\b", " ", bare).split())
+
+
+def _exact(answer: str, right: str) -> float:
+    return float(normalise_answer(answer) == normalise_answer(right))
+
+
+def _token_f1(answer: str, right: str) -> float:
+    mine, theirs = normalise_answer(answer).split(), normalise_answer(right).split()
+    if not mine or not theirs:
+        return float(mine == theirs)
+    shared = sum((collections.Counter(mine) & collections.Counter(theirs)).values())
+    return 2 * shared / (len(mine) + len(theirs))
+
+
+def _rouge(predictions: Sequence[str], references: Sequence[Sequence[str]], kinds: Sequence[str]) -> dict[str, TextScore]:
+    """Precision, recall and F1 of each kind; of several references the one with the best F1."""
+    from importlib.metadata import version
+
+    from rouge_score.rouge_scorer import RougeScorer
+
+    is_latin = _is_mostly_latin([text for known in references for text in known])
+    scorer = RougeScorer(list(kinds), use_stemmer=is_latin, tokenizer=None if is_latin else _Letters())
+    rows = [
+        [scorer.score(right, answer) for right in known]  # several references: the best by F1, kind by kind
+        for answer, known in zip(predictions, references, strict=True)
+    ]
+    signature = (
+        f"rouge_score {version('rouge_score')}, {'Porter stemmer' if is_latin else 'every letter of any script, no stemmer'}"
+    )
+    found: dict[str, TextScore] = {}
+    for kind in kinds:
+        best = [max((scores[kind] for scores in row), key=lambda score: score.fmeasure) for row in rows]
+        for part, values in (
+            ("precision", [score.precision for score in best]),
+            ("recall", [score.recall for score in best]),
+            ("f1", [score.fmeasure for score in best]),
+        ):
+            name = kind if part == "f1" else f"{kind}_{part}"
+            found[name] = _Mean(name, signature, np.array(values))
+    return found
+
+
+def _is_mostly_latin(texts: Sequence[str]) -> bool:
+    """Whether most letters are ones that rouge-score's own tokenizer keeps (a to z); it deletes all others."""
+    letters = [letter for text in texts[:1000] for letter in text.lower() if letter.isalpha()]
+    return sum(letter.isascii() for letter in letters) >= 0.5 * len(letters)
+
+
+class _Letters:
+    """A tokenizer for scripts without spaces too: runs of letters and digits, each ideograph by itself."""
+
+    def tokenize(self, text: str) -> list[str]:
+        return re.findall(r"[\u3040-\u30ff\u3400-\u9fff]|[^\W_\u3040-\u30ff\u3400-\u9fff]+", text.lower())
+
+
+@cache
+def _sacrebleu_metric(name: str) -> Any:
+    from sacrebleu.metrics.bleu import BLEU
+    from sacrebleu.metrics.chrf import CHRF
+
+    return {"bleu": BLEU, "chrf": CHRF}[name]()
+
+
+def _sacrebleu(name: str, predictions: Sequence[str], references: Sequence[Sequence[str]]) -> TextScore:
+    """Corpus BLEU or chrF. sacreBLEU wants as many references for each row; missing ones repeat a row's last."""
+    metric = _sacrebleu_metric(name)
+    most = max(map(len, references))
+    streams = [[known[min(at, len(known) - 1)] for known in references] for at in range(most)]
+    statistics = np.array(metric._extract_corpus_statistics(list(predictions), streams), dtype=np.float64)
+
+    def combined(sums: FloatArray) -> float:
+        return float(metric._compute_score_from_stats([int(number) for number in sums]).score) / 100
+
+    metric.corpus_score(list(predictions[:1]), [stream[:1] for stream in streams])  # fills in the number of references
+    per_row = np.array([combined(row) for row in statistics])
+    return _Corpus(name, str(metric.get_signature()), per_row, statistics, combined)

@@ -1,0 +1,97 @@
+"""Text metrics against their reference packages, and that resampling them means what it says."""
+
+import numpy as np
+import pytest
+import sacrebleu
+from rouge_score.rouge_scorer import RougeScorer
+
+from hone.core.errors import NotEnough, Usage
+from hone.measure import TEXT_METRICS, first_sentences, normalise_answer, paired_text_interval, score_texts, text_interval
+
+ANSWERS = ["The cat sat on the mat.", "a dog barked loudly", "", "They agree to meet on Monday at noon."]
+RIGHT = [
+    ["A cat was sitting on the mat."],
+    ["The dog barked.", "a dog barked loudly"],
+    ["nothing"],
+    ["They will meet on Monday."],
+]
+
+
+def test_rouge_is_that_of_rouge_score():
+    kinds = ["rouge1", "rouge2", "rougeL", "rougeLsum"]
+    names = [name for name in TEXT_METRICS if name.startswith("rouge")]
+    scorer = RougeScorer(kinds, use_stemmer=True)
+    found = score_texts(ANSWERS, RIGHT, names)
+    for row, (answer, known) in enumerate(zip(ANSWERS, RIGHT, strict=True)):
+        for kind in kinds:
+            best = max((scorer.score(right, answer)[kind] for right in known), key=lambda score: score.fmeasure)
+            assert found[kind].per_row[row] == best.fmeasure
+            assert found[f"{kind}_precision"].per_row[row] == best.precision
+            assert found[f"{kind}_recall"].per_row[row] == best.recall
+    assert found["rouge1"].value == pytest.approx(found["rouge1"].per_row.mean())
+    assert "rouge_score" in found["rouge1"].signature
+
+
+@pytest.mark.parametrize("name", ["bleu", "chrf"])
+def test_bleu_and_chrf_are_those_of_sacrebleu(name):
+    answers, right = [*ANSWERS, "the parcel came late on Tuesday"], [*RIGHT, ["the parcel came late on Tuesday"]]
+    found = score_texts(answers, right, [name])[name]
+    streams = [[known[0] for known in right], [known[-1] for known in right]]
+    theirs = {"bleu": sacrebleu.corpus_bleu, "chrf": sacrebleu.corpus_chrf}[name](answers, streams)
+    assert found.value == pytest.approx(theirs.score / 100)
+    assert "version:" in found.signature and 0 < found.value < 1
+    assert found.per_row[-1] == pytest.approx(1.0)
+    counts = np.array([[1, 1, 1, 1, 1], [0, 0, 0, 0, 3]], dtype=float)
+    assert found.values(counts).tolist() == pytest.approx([found.value, 1.0])
+
+
+def test_squad_metrics():
+    found = score_texts(
+        ["The Eiffel Tower!", "in 1889", "", "tower"], [["eiffel tower"], ["1889"], [""], ["bridge"]], ["exact_match", "token_f1"]
+    )
+    assert found["exact_match"].per_row.tolist() == [1, 0, 1, 0]
+    assert found["token_f1"].per_row.tolist() == pytest.approx([1, 2 / 3, 1, 0])
+    assert normalise_answer("  An  apple, a day.") == "apple day"
+
+
+def test_other_scripts_are_not_scored_zero():
+    answers, right = ["Посылка пришла поздно", "我的包裹没有到"], [["Посылка не пришла"], ["包裹没有到"]]
+    found = score_texts(answers, right, ["rouge1"])["rouge1"]
+    assert found.per_row.min() > 0.5
+    assert "any script" in found.signature
+
+
+def test_intervals_cover_and_pairs_are_narrower():
+    """Two systems that differ by little on rows that differ by much: resampled together the difference is seen, apart it is not."""
+    rng = np.random.default_rng(0)
+    words = [f"w{index}" for index in range(50)]
+    right = [[" ".join(rng.choice(words, 20))] for _ in range(120)]
+    worse, better = [], []
+    for (known,) in right:
+        share = rng.random()
+        answer = [word if rng.random() < share else "x" for word in known.split()]
+        worse.append(" ".join(answer))
+        mended = [word if own == "x" and rng.random() < 0.15 else own for word, own in zip(known.split(), answer, strict=True)]
+        better.append(" ".join(mended))
+    for name in ("rouge1", "bleu"):
+        a, b = (score_texts(answers, right, [name])[name] for answers in (better, worse))
+        alone, difference = text_interval(a, seed=0), paired_text_interval(a, b, seed=0)
+        assert alone.low < a.value < alone.high
+        assert difference.mid == pytest.approx(a.value - b.value) and difference.excludes_zero
+        assert difference.width < alone.width
+        assert paired_text_interval(a, a, seed=0).width == 0
+
+
+def test_unknown_names_and_no_rows():
+    with pytest.raises(Usage, match="rouge1"):
+        score_texts(["a"], [["a"]], ["rogue1"])
+    with pytest.raises(NotEnough):
+        score_texts([], [], ["bleu"])
+    with pytest.raises(NotEnough):
+        text_interval(score_texts(["a"], [["a"]], ["rouge1"])["rouge1"], seed=0)
+
+
+def test_the_first_sentences_are_the_baseline():
+    assert first_sentences("One. Two! Three? Four.") == "One. Two! Three?"
+    assert first_sentences("#A#: hello\n#B#: hi there\nmore", 2) == "#A#: hello #B#: hi there"
+    assert first_sentences("no end") == "no end"
