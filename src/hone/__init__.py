@@ -24,8 +24,6 @@ os.environ.setdefault("GOMP_SPINCOUNT", "1000")
 # oneDNN keeps the code it writes for each shape of product, 1,024 of them; batches of many lengths filled 240 MB with it, and a training
 # that kept 16 was no slower (docs/log.md).
 os.environ.setdefault("ONEDNN_PRIMITIVE_CACHE_CAPACITY", "32")
-# Large tensors in pages of 2 MB where the kernel gives them on request: making one of 256 MB took a fifth of the time (docs/log.md).
-os.environ.setdefault("THP_MEM_ALLOC_ENABLE", "1")
 
 
 def compare(data: str, **settings: Any) -> "Compared":

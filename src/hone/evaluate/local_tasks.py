@@ -66,6 +66,15 @@ def _mmlu(row: Row) -> Row:
     return {"query": "\n".join(lines), "choices": list("ABCD"), "gold": "ABCD".index(answer)}
 
 
+def _arc(row: Row) -> Row:
+    if "query" in row:
+        query, choices, gold = _sure(row, "query", "choices", "gold")
+        return {"query": f"{query}\nAnswer:", "choices": choices, "gold": int(gold)}
+    question, answer = _sure(row, "question", "answer")
+    choices = [row[letter] for letter in "ABCDE" if row.get(letter)]
+    return {"query": f"Question: {question}\nAnswer:", "choices": choices, "gold": "ABCDE".index(answer)}
+
+
 def _openbookqa(row: Row) -> Row:
     stem, listed, answer = _sure(row, "Question Stem", "Choices", "Answer Key" if "Answer Key" in row else "Correct Answer")
     choices = [choice.strip() for choice in re.split(r"\([A-E]\)", listed)[1:]]
@@ -82,14 +91,16 @@ def _winogrande(row: Row) -> Row:
 
 
 def _labelled(query: str, choices: list[str], labels: tuple[str, ...], label: str = "label") -> Callable[[Row], Row]:
-    """A question with fixed answers; `labels`: how the file writes them, in the order of the answers."""
+    """A question with fixed answers; `labels`: how the file writes them, in the order of the answers, or else by number."""
 
     def convert(row: Row) -> Row:
         (value,) = _sure(row, label)
-        if str(value) not in labels:
+        written = str(value).lower()
+        known = {**{str(index): index for index in range(len(labels))}, **{name: index for index, name in enumerate(labels)}}
+        if written not in known:
             raise KeyError(f"{label} is {value!r}, not one of {', '.join(labels)}")
         asked = re.sub(r"\{([^}]+)\}", lambda found: str(_sure(row, found[1])[0]), query)
-        return {"query": asked, "choices": choices, "gold": labels.index(str(value))}
+        return {"query": asked, "choices": choices, "gold": known[written]}
 
     return convert
 
@@ -120,12 +131,8 @@ _SHAPES: dict[str, _Shape] = {
         metrics=("exact_match",),
         more={"stop": ("</s>", "Q", "\n\n"), "default_shots": 3},
     ),
-    "arc_easy": _Shape(
-        "choices", ("test.jsonl",), lambda row: _arc(_plain("query")(row)), ("train.jsonl",), metrics=("acc", "acc_norm")
-    ),
-    "arc_challenge": _Shape(
-        "choices", ("test.jsonl",), lambda row: _arc(_plain("query")(row)), ("train.jsonl",), metrics=("acc", "acc_norm")
-    ),
+    "arc_easy": _Shape("choices", ("test.jsonl",), _arc, ("train.jsonl",), metrics=("acc", "acc_norm")),
+    "arc_challenge": _Shape("choices", ("test.jsonl",), _arc, ("train.jsonl",), metrics=("acc", "acc_norm")),
     "hellaswag": _Shape("choices", ("val*.jsonl",), _plain("ctx", choices="endings", gold="label"), metrics=("acc", "acc_norm")),
     "openbookqa": _Shape("choices", ("test.jsonl",), _openbookqa, ("train.jsonl",), metrics=("acc", "acc_norm")),
     "winogrande": _Shape("blank", ("test.jsonl", "val*.jsonl"), _winogrande),
@@ -167,7 +174,7 @@ _SHAPES: dict[str, _Shape] = {
     "superglue_boolq": _Shape(
         "choices",
         ("val*.jsonl",),
-        _labelled("{passage}\nQuestion: {question}?\nAnswer:", _NO_YES, ("False", "True")),
+        _labelled("{passage}\nQuestion: {question}?\nAnswer:", _NO_YES, ("false", "true")),
         ("train.jsonl",),
     ),
     "superglue_cb": _Shape(
@@ -217,10 +224,6 @@ _OWN: tuple[tuple[frozenset[str], _Shape], ...] = (
     (frozenset({"query", "choices", "gold"}), _Shape("choices", (), _plain("query"), metrics=("acc", "acc_norm"))),
     (frozenset({"prompt", "completion"}), _Shape("text", (), _written("{prompt}", "completion"), metrics=("exact_match",))),
 )
-
-
-def _arc(row: Row) -> Row:
-    return {**row, "query": f"{row['query']}\nAnswer:"}
 
 
 def find_local_tasks(folder: Path, names: tuple[str, ...]) -> list[LocalTask]:

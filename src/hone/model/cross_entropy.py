@@ -22,6 +22,9 @@ class WordTable:
     def __init__(self) -> None:
         self._copy: torch.Tensor | None = None
         self._copied: tuple[int, int] | None = None
+        self.adds_in_place = False
+        """Whether gradients are added to the weight's `.grad` itself, in memory that is kept, past autograd's own accumulation: for a loop that
+        trains alone. Else the output layer hands its gradient to the embedding, and autograd sees one."""
         self._gradient: torch.Tensor | None = None
         self._lookups = 0
 
@@ -40,6 +43,14 @@ class WordTable:
     def share(self, embedding: nn.Embedding) -> None:
         """Let the embedding, whose weight is this matrix, add its gradient to that of the output layer instead of making a second one."""
         embedding.forward = types.MethodType(_looked_up(self), embedding)  # type: ignore[method-assign]
+
+    def gradient_of(self, weight: torch.Tensor) -> torch.Tensor:
+        """The weight's own `.grad`, made in the same memory each time."""
+        if weight.grad is None:
+            if self._gradient is None:
+                self._gradient = torch.zeros_like(weight)
+            weight.grad = self._gradient.zero_()
+        return weight.grad
 
     def looked_up(self) -> None:
         """An embedding has read the matrix, and will be asked for its gradient."""
@@ -117,24 +128,29 @@ class _LinearCrossEntropy(torch.autograd.Function):
             if by_weight is not None:
                 _add_products(by_weight, small, narrow[part])
         kept = narrow if excess_of is not None else None
-        ctx.save_for_backward(by_hidden, by_weight, by_bias, excess_of, kept)
+        ctx.save_for_backward(by_hidden, by_weight, by_bias, excess_of, kept, weight)
         ctx.kinds = hidden.dtype, weight.dtype, None if bias is None else bias.dtype
-        ctx.shape, ctx.table, ctx.hands_over = weight.shape, table, table.hands_over() and wants_weight
+        ctx.table, ctx.hands_over = table, table.hands_over() and wants_weight
         return total
 
     @staticmethod
     def backward(ctx: Any, *above: torch.Tensor) -> Any:
         scale = above[0]
-        by_hidden, by_weight, by_bias, excess, narrow = ctx.saved_tensors
+        by_hidden, by_weight, by_bias, excess, narrow, weight = ctx.saved_tensors
+        for_hidden, for_weight, for_bias = ctx.kinds
+        in_place = ctx.table.adds_in_place and ctx.needs_input_grad[1]
         if excess is not None:
-            by_weight = torch.zeros(ctx.shape, dtype=torch.float32, device=excess.device)
+            by_weight = ctx.table.gradient_of(weight) if in_place else torch.zeros_like(weight, dtype=torch.float32)
             _add_products(by_weight, excess, narrow * scale.to(narrow.dtype))
         elif by_weight is not None:
-            by_weight = by_weight * scale
-        for_hidden, for_weight, for_bias = ctx.kinds
-        if by_weight is not None and by_weight.dtype != for_weight:
+            by_weight = by_weight.mul_(scale)
+            if in_place:
+                ctx.table.gradient_of(weight).add_(by_weight)
+        if in_place:
+            by_weight = None
+        elif by_weight is not None and by_weight.dtype != for_weight:
             by_weight = by_weight.to(for_weight)
-        if ctx.hands_over:
+        if ctx.hands_over and not in_place:
             ctx.table.leave(by_weight)
             by_weight = None
         by_hidden = None if by_hidden is None else (by_hidden * scale.to(by_hidden.dtype)).to(for_hidden)
@@ -162,19 +178,22 @@ class _Lookup(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, ids: torch.Tensor, weight: torch.Tensor, padding: int | None, table: WordTable) -> torch.Tensor:
-        ctx.save_for_backward(ids)
-        ctx.padding, ctx.table, ctx.shape, ctx.dtype = padding, table, weight.shape, weight.dtype
+        ctx.save_for_backward(ids, weight)
+        ctx.padding, ctx.table = padding, table
         return nn.functional.embedding(ids, weight)
 
     @staticmethod
     def backward(ctx: Any, *above: torch.Tensor) -> Any:
-        (ids,) = ctx.saved_tensors
-        rows = above[0].flatten(0, -2).to(ctx.dtype)
+        ids, weight = ctx.saved_tensors
+        rows = above[0].flatten(0, -2).to(weight.dtype)
         if ctx.padding is not None:
             rows = rows.masked_fill(ids.flatten()[:, None] == ctx.padding, 0)
+        if ctx.table.adds_in_place:
+            ctx.table.gradient_of(weight).index_add_(0, ids.flatten(), rows)
+            return None, None, None, None
         gradient = ctx.table.take()
         if gradient is None:
-            gradient = torch.zeros(ctx.shape, dtype=ctx.dtype, device=rows.device)
+            gradient = torch.zeros_like(weight)
         return None, gradient.index_add_(0, ids.flatten(), rows), None, None
 
 

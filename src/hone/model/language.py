@@ -68,6 +68,10 @@ class _WithVocabulary(Network):
         """The layer from hidden states to logits."""
         return self._output.layer  # type: ignore[no-any-return]
 
+    def train_alone(self, *, alone: bool) -> None:
+        """Whether one process trains, so that the gradient of the words' table may be kept in one place."""
+        self._table.adds_in_place = alone and self._can_fuse
+
     def _is_plain(self) -> bool:
         """Whether the logits are the output layer's answer, with no cap, scale or bias after it."""
         was_training = self.training

@@ -119,6 +119,9 @@ class Network(nn.Module):
             if type(module) is nn.Linear and not module.weight.requires_grad and id(module.weight) not in tables:
                 module.weight.data = module.weight.data.to(torch.bfloat16)
 
+    def train_alone(self, *, alone: bool) -> None:
+        """Told by the loop whether one process trains: then gradients need not pass through autograd's hooks."""
+
     def forget_layout(self) -> None:
         """After a forward pass: what else calls the network is not packed. Gradient checkpointing still needs the layout."""
         if not (self.recomputes and torch.is_grad_enabled()):

@@ -109,6 +109,8 @@ class _Run:
         if regulariser is not None:
             regulariser.start(net, objective, encoded)
         _ease(net, plan)
+        if isinstance(net, Network):
+            net.train_alone(alone=isinstance(processes, Alone))
         self.optimiser = make_optimiser(net, plan)
         self.rng = random.Random(plan.seed)
         self.feeder = _Feeder(encoded, mixture, plan.batch_rows, self.rng)
@@ -199,9 +201,11 @@ class _Run:
             )
         self._watch(total / count, indices)
         parameters = [parameter for parameter in self.net.parameters() if parameter.grad is not None]
-        self.processes.divide(parameters, count)
-        pull = self.regulariser.on_step(self.net) if self.regulariser else 0.0
-        norm = float(self.processes.clip(parameters, plan.clip))
+        pull, terms = 0.0, count
+        if self.regulariser:
+            self.processes.divide(parameters, count)
+            pull, terms = self.regulariser.on_step(self.net), 1
+        norm = self.processes.clip(parameters, plan.clip, terms=terms)
         self.optimiser.step()
         self.optimiser.zero_grad(set_to_none=True)
         progress.examples += len(indices)

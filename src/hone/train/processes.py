@@ -47,8 +47,8 @@ class Processes(Protocol):
         """Make the gradients those of the mean over the whole batch."""
         ...
 
-    def clip(self, parameters: Sequence[nn.Parameter], largest: float) -> float:
-        """Clip the gradients' norm; the norm before."""
+    def clip(self, parameters: Sequence[nn.Parameter], largest: float, *, terms: int) -> float:
+        """Divide the gradients by `terms` as `divide` does, unless that is 1, then clip their norm; the norm before."""
         ...
 
 
@@ -83,12 +83,14 @@ class Alone:
         """By the number of terms."""
         torch._foreach_div_([parameter.grad for parameter in parameters if parameter.grad is not None], count)
 
-    def clip(self, parameters: Sequence[nn.Parameter], largest: float) -> float:
-        """torch's own; gradients below the limit are not written again."""
-        norm = torch.nn.utils.get_total_norm([parameter.grad for parameter in parameters if parameter.grad is not None])
-        if float(norm) > largest:
-            torch.nn.utils.clip_grads_with_norm_(parameters, largest, norm)
-        return float(norm)
+    def clip(self, parameters: Sequence[nn.Parameter], largest: float, *, terms: int) -> float:
+        """Both in one pass over the gradients, or none where nothing changes."""
+        gradients = [parameter.grad for parameter in parameters if parameter.grad is not None]
+        norm = float(torch.nn.utils.get_total_norm(gradients)) / terms
+        factor = min(1.0, largest / (norm + 1e-6)) / terms
+        if factor != 1.0:
+            torch._foreach_mul_(gradients, factor)
+        return norm
 
 
 class Together:
@@ -131,8 +133,10 @@ class Together:
             assert parameter.grad is not None
             parameter.grad.mul_(self._world / count)
 
-    def clip(self, parameters: Sequence[nn.Parameter], largest: float) -> float:
+    def clip(self, parameters: Sequence[nn.Parameter], largest: float, *, terms: int) -> float:
         """accelerate's, which knows sharded gradients."""
+        if terms != 1:
+            self.divide(parameters, terms)
         return float(self._accelerator.clip_grad_norm_(parameters, largest))
 
 
