@@ -21,7 +21,7 @@ DOORS = {
     "transformers": ("model",),
     "peft": ("train/trainable",),
     "datasets": ("task/hub.py", "evaluate/harness.py"),
-    "lm_eval": ("evaluate/harness.py",),
+    "lm_eval": ("evaluate/harness.py", "evaluate/benchmarks.py"),  # the second only asks whether it is installed
     "rouge_score": ("measure/texts.py",),
     "sacrebleu": ("measure/texts.py",),
     "rich": ("core/console.py",),

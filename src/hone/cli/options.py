@@ -41,7 +41,7 @@ def given(**options: Any) -> dict[str, Any]:
     named = {name: value for name, value in options.items() if value is not None}
     if described:
         named["descriptions"] = described
-    for name in ("text", "strategies", "track"):
+    for name in ("text", "strategies", "track", "tasks"):
         if name in named:
             named[name] = tuple(part.strip() for part in named[name].split(",") if part.strip())
     return named

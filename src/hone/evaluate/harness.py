@@ -5,7 +5,6 @@ Requests are tokenised as its own transformers backend does it, so scores are eq
 
 import contextlib
 import logging
-import os
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -93,7 +92,12 @@ class EngineLM(TemplateLM):  # type: ignore[misc]
         for context, _ in pairs:
             if context:
                 before, whole = next(contexts), next(wholes)
-                tokens.append((None, before, whole[len(before) :] if self.backend == "causal" else whole))
+                if self.backend == "causal":
+                    cut = min(
+                        len(before), len(whole) - 1
+                    )  # a tokenizer may join the last word and the first: one token is scored at least
+                    before, whole = whole[:cut] if cut < len(before) else before, whole[cut:]
+                tokens.append((None, before, whole))
                 continue
             written = next(alone)
             starts = written[0] == self.prefix_token_id
@@ -253,14 +257,17 @@ def _macro_f1(items: Sequence[tuple[int, int]]) -> float:
 @contextlib.contextmanager
 def _quiet() -> Iterator[None]:
     """The harness logs and shows bars of its own."""
-    before, level = os.environ.get("TQDM_DISABLE"), logging.root.manager.disable
-    os.environ["TQDM_DISABLE"] = "1"
+    from tqdm import tqdm
+
+    level, started = logging.root.manager.disable, tqdm.__init__
     logging.disable(logging.WARNING)
+
+    def silent(self: Any, *arguments: Any, **named: Any) -> None:
+        started(self, *arguments, **{**named, "disable": True})
+
+    tqdm.__init__ = silent
     try:
         yield
     finally:
         logging.disable(level)
-        if before is None:
-            del os.environ["TQDM_DISABLE"]
-        else:
-            os.environ["TQDM_DISABLE"] = before
+        tqdm.__init__ = started

@@ -60,6 +60,10 @@ def _sure(row: Row, *names: str) -> list[Any]:
     return [row[name] for name in names]
 
 
+def _filled(template: str, row: Row) -> str:
+    return re.sub(r"\{([^}]+)\}", lambda found: str(_sure(row, found[1])[0]), template)
+
+
 def _mmlu(row: Row) -> Row:
     question, *choices, answer = _sure(row, "question", "A", "B", "C", "D", "answer")
     lines = [question.strip(), *(f"{letter}. {choice}" for letter, choice in zip("ABCD", choices, strict=True)), "Answer:"]
@@ -99,8 +103,7 @@ def _labelled(query: str, choices: list[str], labels: tuple[str, ...], label: st
         known = {**{str(index): index for index in range(len(labels))}, **{name: index for index, name in enumerate(labels)}}
         if written not in known:
             raise KeyError(f"{label} is {value!r}, not one of {', '.join(labels)}")
-        asked = re.sub(r"\{([^}]+)\}", lambda found: str(_sure(row, found[1])[0]), query)
-        return {"query": asked, "choices": choices, "gold": known[written]}
+        return {"query": _filled(query, row), "choices": choices, "gold": known[written]}
 
     return convert
 
@@ -115,8 +118,7 @@ def _plain(query: str, *, choices: str = "choices", gold: str = "gold") -> Calla
 
 def _written(query: str, answer: str) -> Callable[[Row], Row]:
     def convert(row: Row) -> Row:
-        (right,) = _sure(row, answer)
-        return {"query": re.sub(r"\{([^}]+)\}", lambda found: str(_sure(row, found[1])[0]), query), "answer": str(right)}
+        return {"query": _filled(query, row), "answer": _filled(answer, row)}
 
     return convert
 
@@ -127,7 +129,7 @@ _SHAPES: dict[str, _Shape] = {
     "bbh": _Shape(
         "text",
         ("*.jsonl",),
-        _written("Q: {input}\nA:", "target"),
+        _written("Q: {input}\nA:", "{target}"),
         metrics=("exact_match",),
         more={"stop": ("</s>", "Q", "\n\n"), "default_shots": 3},
     ),
@@ -188,7 +190,7 @@ _SHAPES: dict[str, _Shape] = {
         ("train.jsonl",),
         metrics=("acc", "macro_f1"),
     ),
-    "lambada": _Shape("likelihood", ("test.jsonl",), _written("{context}", "continuation"), metrics=("perplexity", "acc")),
+    "lambada": _Shape("likelihood", ("test.jsonl",), _written("{context}", " {continuation}"), metrics=("perplexity", "acc")),
     "blimp": _Shape(
         "choices",
         ("*.jsonl",),
@@ -198,7 +200,7 @@ _SHAPES: dict[str, _Shape] = {
     "gsm8k": _Shape(
         "text",
         ("test.jsonl",),
-        _written("Question: {question}\nAnswer:", "answer"),
+        _written("Question: {question}\nAnswer:", "{answer}"),
         ("train.jsonl",),
         metrics=("exact_match",),
         more={
@@ -222,7 +224,7 @@ LOCAL_TASKS = tuple(_SHAPES)
 
 _OWN: tuple[tuple[frozenset[str], _Shape], ...] = (
     (frozenset({"query", "choices", "gold"}), _Shape("choices", (), _plain("query"), metrics=("acc", "acc_norm"))),
-    (frozenset({"prompt", "completion"}), _Shape("text", (), _written("{prompt}", "completion"), metrics=("exact_match",))),
+    (frozenset({"prompt", "completion"}), _Shape("text", (), _written("{prompt}", "{completion}"), metrics=("exact_match",))),
 )
 
 
@@ -280,6 +282,8 @@ def _subjects(tests: list[Path], shots: list[Path], shape: _Shape) -> Iterator[L
                 subject = str(row.get("subject", "all"))
                 by_subject.setdefault(subject, ([], []))[side].append(_converted(row, shape, path, line))
     for subject, (asked, shown) in sorted(by_subject.items()):
+        if not asked:
+            continue
         about = f"The following are multiple choice questions (with answers) about {subject.replace('_', ' ')}.\n\n"
         yield _task(f"mmlu_{subject}", shape, asked, shown, description=about)
 
