@@ -70,6 +70,34 @@ def test_beams_are_those_of_transformers(kind, penalty, folder):
         assert [[token for token in answer.ids if token != 0] for answer in answers] == wanted
 
 
+@pytest.mark.parametrize("method", ["prompt", "prefix", "lora"])
+@pytest.mark.parametrize("kind", ["llama", "t5", "bart"])
+def test_what_was_trained_is_remembered_too(kind, method, folder):
+    """Virtual tokens, trained keys and adapters: the same texts and likelihoods whether keys are remembered or each row is read anew."""
+    from hone.model.score import Scorer
+    from hone.train import make_trainable
+
+    head = "seq2seq" if kind in ENCODER_DECODERS else "causal"
+    torch.manual_seed(0)
+    net = make_trainable(method).prepare(load_language_model(locate_model(str(folder(kind))), head, pad_id=0))
+    for parameter in net.parameters():
+        if parameter.requires_grad:
+            torch.nn.init.normal_(parameter)
+    plain = Generator(net, tiny_tokenizer(), precision="fp32").generate(prompts(), Sampling(max_new_tokens=1))
+    results = []
+    for shares in (True, False):
+        answers = Generator(net, tiny_tokenizer(), precision="fp32", shares=shares).generate(
+            prompts(), Sampling(max_new_tokens=8)
+        )
+        results.append([answer.ids for (answer,) in answers])
+        scored = Scorer(net, precision="fp32", shares=shares).score(prompts(), [[9, 11, 7]] * 6)
+        results.append([round(one.log_likelihood, 3) for one in scored])
+    assert results[0] == results[2] and results[1] == pytest.approx(results[3], abs=2e-3)
+    assert [answer.ids for (answer,) in plain] == [ids[:1] for ids in results[0]]
+    untouched = loaded(folder(kind), kind).generate(prompts(), Sampling(max_new_tokens=8))
+    assert results[0] != [answer.ids for (answer,) in untouched]
+
+
 def test_repetition_penalty_is_that_of_transformers(folder):
     found = loaded(folder("llama"), "llama").generate(prompts(), Sampling(max_new_tokens=12, repetition_penalty=1.7))
     for prompt, (answer,) in zip(prompts(), found, strict=True):

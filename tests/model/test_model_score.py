@@ -94,6 +94,16 @@ def test_sharing_order_and_batch_size_change_nothing(kind, folder, monkeypatch):
         assert values == pytest.approx(expected, abs=1e-4)
 
 
+def test_one_text_that_begins_another(folder):
+    """No token has two that follow it, yet the texts do not stand one after the other."""
+    long = words(1, 12)
+    asked = [(long[:4], long[4:7]), (long[:4], long[4:])]
+    scorer = loaded(folder("llama"), "llama")
+    together = scorer.score(*zip(*asked, strict=True))
+    alone = [scorer.score([prompt], [continuation])[0] for prompt, continuation in asked]
+    assert [one.log_likelihood for one in together] == pytest.approx([one.log_likelihood for one in alone], abs=1e-5)
+
+
 @pytest.mark.parametrize("kind", ["llama", "t5"])
 def test_bf16_is_near_and_sums_in_fp32(kind, folder):
     asked = requests()

@@ -99,6 +99,31 @@ def test_rows_and_model_decide_the_objective_and_the_loss_falls(kind, rows_kind,
     assert not (tmp_path / "run" / "work").exists()
 
 
+@pytest.mark.parametrize("method", ["full", "lora"])
+@pytest.mark.parametrize(("kind", "rows_kind"), [("llama", "completion"), ("t5", "completion"), ("llama", "chat")])
+def test_answers_are_written_before_and_after(kind, rows_kind, method, rows, model, tmp_path):
+    """Greedy answers to validation rows, scored; what is told is what stands in the file, and the last network wrote it."""
+    rate = {"full": 3e-3, "lora": 1e-2}[method]
+    asked = settings(rows(rows_kind), model(kind), tmp_path / "run", method=method, steps=60, learning_rate=rate)
+    done = tune_rows(asked)
+    lines = [json.loads(line) for line in (tmp_path / "run" / "answers.jsonl").read_text().splitlines()]
+    scores = {score.metric: score for score in done.answers}
+    assert scores.keys() == {"exact_match", "token_f1"}
+    assert len(lines) == scores["exact_match"].n == done.rows.validation
+    assert {line["right"] for line in lines} <= {"please refund", "it is late"}
+    for name in ("base", "tuned"):
+        found = sum(line[name] == line["right"] for line in lines) / len(lines)
+        assert getattr(scores["exact_match"], {"tuned": "value"}.get(name, name)) == pytest.approx(found)
+    assert scores["token_f1"].value > scores["token_f1"].base
+    assert "exact_match" in (tmp_path / "run" / "README.md").read_text()
+
+
+def test_no_answers_where_none_are_asked_for_or_none_are_words(rows, model, tmp_path):
+    assert tune_rows(settings(rows("completion"), model("llama"), tmp_path / "a", answers=0)).answers == ()
+    assert tune_rows(settings(rows("plain"), model("llama"), tmp_path / "b")).answers == ()
+    assert not (tmp_path / "a" / "answers.jsonl").exists()
+
+
 @pytest.mark.filterwarnings("ignore:`is_gradient_checkpointing`:FutureWarning")  # peft asks transformers by its old name
 @pytest.mark.parametrize("method", ["lora", "ia3"])
 @pytest.mark.parametrize("kind", ["llama", "t5", "gpt2"])

@@ -57,6 +57,7 @@ def _options(function: Any) -> Any:
             click.option("--learning-rate", "--lr", type=float, help="Peak.  [default: by method and size]"),
             click.option("--schedule", type=click.Choice(["linear", "cosine", "constant", "wsd"]), help="[default: linear]"),
             click.option("--metric", type=click.Choice(["loss", "accuracy"]), help="Picks the best checkpoint.  [default: loss]"),
+            click.option("--answers", type=int, help="Validation rows answered before and after, for ROUGE.  [default: 32]"),
             click.option("--gradient-checkpointing", is_flag=True, default=None, help="Less memory, more time."),
             click.option("--compile", is_flag=True, default=None, help="Use torch.compile."),
             click.option("--precision", type=click.Choice(["auto", "bf16", "fp32"]), help="[default: auto]"),

@@ -9,13 +9,14 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from datasets import Dataset
-from lm_eval import simple_evaluate
+from datasets.exceptions import DatasetNotFoundError
+from lm_eval import evaluator, simple_evaluate
 from lm_eval.api.model import TemplateLM
 from lm_eval.tasks import TaskManager
 from lm_eval.utils import get_rolling_token_windows, make_disjoint_window
 
 from hone.core.console import note, progress
-from hone.core.errors import Usage
+from hone.core.errors import Failed, Usage
 from hone.evaluate.local_tasks import LocalTask
 from hone.model import Generator, Sampling, Scorer, Seq2SeqModel
 
@@ -179,7 +180,7 @@ def run_harness(
     """The harness's own result for some of its tasks, by name, and for tasks from local files.
 
     Raises:
-        Usage: the harness knows no task of a name.
+        Usage: the harness knows no task of a name. Failed: a task's questions cannot be fetched.
     """
     named = [task for task in tasks if isinstance(task, str)]
     with _quiet():
@@ -189,16 +190,21 @@ def run_harness(
         unknown = [name for name in named if name not in manager.all_tasks]
         if unknown:
             raise Usage(f"lm-evaluation-harness knows no task {', '.join(map(repr, unknown))}. `lm-eval ls tasks` lists them.")
-        found: dict[str, Any] = simple_evaluate(
-            model=model,
-            tasks=[task if isinstance(task, str) else _config(task, shots) for task in tasks],
-            num_fewshot=shots,
-            limit=limit,
-            task_manager=manager,
-            bootstrap_iters=0,
-            apply_chat_template=chat,
-            log_samples=True,
-        )
+        try:
+            found: dict[str, Any] = simple_evaluate(
+                model=model,
+                tasks=[task if isinstance(task, str) else _config(task, shots) for task in tasks],
+                num_fewshot=shots,
+                limit=limit,
+                task_manager=manager,
+                bootstrap_iters=0,
+                apply_chat_template=chat,
+                log_samples=True,
+            )
+        except (ConnectionError, DatasetNotFoundError) as error:
+            raise Failed(
+                f"The questions could not be fetched: {error}. Without a network, name a folder that holds the benchmark's files: --data DIR."
+            ) from error
     return found
 
 
@@ -259,8 +265,9 @@ def _quiet() -> Iterator[None]:
     """The harness logs and shows bars of its own."""
     from tqdm import tqdm
 
-    level, started = logging.root.manager.disable, tqdm.__init__
+    level, started, commit = logging.root.manager.disable, tqdm.__init__, evaluator.get_git_commit_hash
     logging.disable(logging.WARNING)
+    evaluator.get_git_commit_hash = lambda: None  # it asks git about the folder it is started in, and git complains
 
     def silent(self: Any, *arguments: Any, **named: Any) -> None:
         started(self, *arguments, **{**named, "disable": True})
@@ -271,3 +278,4 @@ def _quiet() -> Iterator[None]:
     finally:
         logging.disable(level)
         tqdm.__init__ = started
+        evaluator.get_git_commit_hash = commit

@@ -73,14 +73,28 @@ class _Row:
 
 
 class Generator:
-    """Writes with one network, which no longer trains."""
+    """Writes with one network."""
 
-    def __init__(self, net: TextModel, tokenizer: Any, *, precision: Literal["bf16", "fp32"], shares: bool | None = None) -> None:
-        """`shares`: whether keys are remembered; None: wherever the architecture, tried with real numbers, allows it."""
+    def __init__(
+        self,
+        net: TextModel,
+        tokenizer: Any,
+        *,
+        precision: Literal["bf16", "fp32"],
+        shares: bool | None = None,
+        takes_over: bool = True,
+    ) -> None:
+        """
+        Args:
+            shares: whether keys are remembered; None: wherever the architecture, tried with real numbers, allows it.
+            takes_over: the network no longer trains, and lies in bf16 where it computes so; else its parameters stay as they are.
+        """
         self.net, self.tokenizer, self.precision = net, tokenizer, precision
-        net.eval().requires_grad_(False)
-        if precision == "bf16":
-            net.narrow_frozen()
+        net.eval()
+        if takes_over:
+            net.requires_grad_(False)
+            if precision == "bf16":
+                net.narrow_frozen()
         self.shares = net.packs if shares is None else shares and net.packs
         configured = getattr(net.base.generation_config, "eos_token_id", None)
         ends = configured if isinstance(configured, list) else [configured]

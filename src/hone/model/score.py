@@ -146,7 +146,7 @@ class Scorer:
                     bar.advance(sum(len(requests[distinct[sequence]]) for sequence in step.sequences))
 
     def _read(self, net: LanguageModel, memory: Memory, step: Read, wanted: _Wanted) -> None:
-        if step.branches or memory.shared:
+        if step.shares or memory.shared:
             memory.read_tree(step.tree)
             layout = Layout((len(step.ids),))
         else:

@@ -43,10 +43,9 @@ class Read:
     paths: tuple[tuple[int, ...], ...]
 
     @property
-    def branches(self) -> bool:
-        """Whether a token has two that follow it: then the sequences do not simply stand one after the other."""
-        inner = [parent for parent in self.tree.parents if parent >= 0]
-        return len(inner) > len(set(inner))
+    def shares(self) -> bool:
+        """Whether a token belongs to several sequences: then they do not simply stand one after the other."""
+        return sum(map(len, self.paths)) > len(self.ids)
 
 
 def shared_reading(sequences: Sequence[Sequence[int]], *, budget: int) -> Iterator[Push | Crop | Read]:

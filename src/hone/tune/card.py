@@ -4,7 +4,7 @@ import json
 
 from hone.measure import human_bytes, human_count, human_seconds
 from hone.model import ModelFolder
-from hone.tune.records import TuneRecord
+from hone.tune.records import AnswerScore, TuneRecord
 
 __all__ = ["write_card"]
 
@@ -33,6 +33,15 @@ def write_card(done: TuneRecord, base: ModelFolder) -> str:
             f"On {done.rows.validation:,} rows that took no part in training, but on which the best checkpoint was chosen: loss {done.base_loss:.4f} "
             f"before training and {done.loss:.4f} after, mean over trained terms.{right}"
         )
+    if done.answers:
+        found += (
+            "\n\n| answers to validation rows | before | after | 95% interval | first three sentences |\n|---|--:|--:|---|--:|\n"
+        )
+        found += "\n".join(
+            f"| {score.metric} | {score.base:.3f} | {score.value:.3f} | {_range(score)} | {score.first_sentences:.3f} |"
+            for score in done.answers
+        )
+        found += f"\n\n{done.answers[0].n} rows, greedy; {'; '.join(dict.fromkeys(score.signature for score in done.answers))}."
     template = (
         ""
         if done.template is None
@@ -61,3 +70,7 @@ pipeline_tag: {_PIPELINES[done.objective]}
 
 What the base model forgot was not measured. Rows unlike those it was trained on were not measured.
 """
+
+
+def _range(score: AnswerScore) -> str:
+    return "" if score.low is None else f"{score.low:.3f} to {score.high:.3f}"

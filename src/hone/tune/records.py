@@ -4,7 +4,7 @@ from hone.core.record import Record
 from hone.train import TrainRecord
 from hone.tune.settings import TuneSettings
 
-__all__ = ["Expected", "RowCounts", "TuneRecord"]
+__all__ = ["AnswerScore", "Expected", "RowCounts", "TuneRecord"]
 
 
 class RowCounts(Record):
@@ -33,6 +33,27 @@ class Expected(Record):
     peak_bytes: int
 
 
+class AnswerScore(Record):
+    """How good the written answers to validation rows are, in one metric."""
+
+    metric: str
+    signature: str
+    """Package, version and settings of the metric."""
+    n: int
+    base: float
+    """Before the first step."""
+    value: float
+    """Of what was kept."""
+    low: float | None
+    high: float | None
+    """95% interval of `value` over the rows; None for a single row."""
+    gain_low: float | None
+    gain_high: float | None
+    """95% interval of value - base on the same rows."""
+    first_sentences: float
+    """Of copying the first three sentences of what the model reads."""
+
+
 class TuneRecord(Record):
     """One training run."""
 
@@ -57,6 +78,8 @@ class TuneRecord(Record):
     """Validation loss of what was kept, mean over trained terms."""
     accuracy: float | None
     """Share of the validation rows' trained terms that are answered rightly."""
+    answers: tuple[AnswerScore, ...]
+    """For completions: how good the answers are that the model writes; empty where none were asked for."""
     held_bytes: int
     """What the regulariser kept in memory."""
     versions: dict[str, str]

@@ -11,7 +11,7 @@ from hone.core.configuration import write_settings
 from hone.core.console import note, progress, set_quiet
 from hone.core.device import peak_memory, release_memory
 from hone.core.errors import Usage
-from hone.core.store import claim_folder, digest_text, write_atomic
+from hone.core.store import claim_folder, digest_text, write_atomic, write_lines
 from hone.measure import human_bytes, human_count, human_seconds
 from hone.model import ModelFolder, Network, TextReader, load_reader, locate_model
 from hone.train import (
@@ -29,11 +29,12 @@ from hone.train import (
     replay,
     trained_parameters,
 )
+from hone.tune.answers import Asked, asked_rows, score_answers, write_answers
 from hone.tune.card import write_card
 from hone.tune.choose import Chosen, choose, default_rate, default_tokens, load_network
 from hone.tune.evaluate import Measured, measure_loss
 from hone.tune.prepare import Rows, encode_rows, read_rows
-from hone.tune.records import Expected, TuneRecord
+from hone.tune.records import AnswerScore, Expected, TuneRecord
 from hone.tune.settings import TUNE, TuneSettings
 from hone.tune.track import open_trackers
 
@@ -78,6 +79,8 @@ def tune_rows(settings: TuneSettings) -> TuneRecord:
     expected = _rehearse(ready)
     note(_told_plan(ready, expected))
     base = _measure(ready)
+    asked = _asked(ready) if processes.is_first else []
+    before = write_answers(ready.net, asked, ready.reader, title="Answers of the base") if asked else []
     regulariser = make_regulariser(settings.hold, settings.hold_strength)
     with (
         peak_memory(ready.reader.device) as peak,
@@ -100,6 +103,13 @@ def tune_rows(settings: TuneSettings) -> TuneRecord:
     done = _record(ready, record, expected, base, _measure(ready), peak.bytes)
     if regulariser:
         done = done.model_copy(update={"held_bytes": regulariser.bytes})
+    if asked:
+        after = write_answers(ready.net, asked, ready.reader, title="Answers after training")
+        done = done.model_copy(update={"answers": score_answers(asked, before, after, seed=settings.seed)})
+        told = zip(asked, before, after, strict=True)
+        write_lines(
+            out / "answers.jsonl", ({"read": row.text, "right": row.right, "base": old, "tuned": new} for row, old, new in told)
+        )
     if processes.is_first:
         _write(done, ready)
     note(_told_end(done, base, out))
@@ -129,6 +139,13 @@ def _measure(ready: _Ready) -> Measured | None:
     return measure_loss(ready.net, ready.objective, ready.rows.validation, ready.reader) if ready.plan.evaluations else None
 
 
+def _asked(ready: _Ready) -> list[Asked]:
+    """Validation rows to be answered in words; none where rows are not completions."""
+    if ready.objective.name != "completion":
+        return []
+    return asked_rows(ready.rows.validation, ready.reader, most=ready.settings.answers)
+
+
 def _record(
     ready: _Ready, record: TrainRecord, expected: Expected, base: Measured | None, found: Measured | None, peak: int | None
 ) -> TuneRecord:
@@ -149,6 +166,7 @@ def _record(
         base_loss=base.loss if base else None,
         loss=found.loss if found else None,
         accuracy=found.accuracy if found else None,
+        answers=(),
         held_bytes=0,
         versions={name: version(name) for name in ("hone-lm", "torch", "transformers", "peft")},
     )
@@ -305,5 +323,12 @@ def _told_end(done: TuneRecord, base: Measured | None, out: Path) -> str:
     if base is not None and done.loss is not None:
         right = "" if done.accuracy is None else f", {done.accuracy:.1%} of the terms right"
         lines.append(f"Validation loss {base.loss:.4f} before, {done.loss:.4f} after{right}.")
+    if done.answers:
+        lines.append(f"Answers to {done.answers[0].n} validation rows: {'; '.join(map(_told_answer, done.answers))}.")
     lines.append(f"Written to {out}.")
     return "\n".join(lines)
+
+
+def _told_answer(score: AnswerScore) -> str:
+    gain = "" if score.gain_low is None else f" (gain {score.gain_low:+.3f} to {score.gain_high:+.3f})"
+    return f"{score.metric} {score.base:.3f} before, {score.value:.3f} after{gain}, first sentences {score.first_sentences:.3f}"

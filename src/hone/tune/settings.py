@@ -94,6 +94,8 @@ class TuneSettings(Record):
     """Largest norm of the gradient."""
     metric: Literal["loss", "accuracy"] = "loss"
     """By which the best checkpoint is chosen: the validation loss, or the share of trained terms that are answered rightly."""
+    answers: int = Field(default=32, ge=0)
+    """Validation rows that the model answers in words before and after the training, for ROUGE and its like; completions only."""
     evaluations: int = Field(default=6, ge=0)
     """Times the validation rows are scored."""
     patience: int = Field(default=3, ge=1)

@@ -1,0 +1,90 @@
+"""What a model writes for validation rows, before training and after, held against the right answers and against the plainest baseline."""
+
+import statistics
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+from hone.core.console import progress
+from hone.core.seeds import derive_seed
+from hone.measure import first_sentences, paired_text_interval, score_texts, text_interval
+from hone.model import Generator, LanguageModel, Network, Sampling, Seq2SeqModel, TextReader
+from hone.tune.records import AnswerScore
+
+__all__ = ["Asked", "asked_rows", "score_answers", "write_answers"]
+
+_LONGEST = 256  # tokens of an answer
+_SHORT = 3  # words up to which answers are right or wrong rather than like or unlike
+_SUMMARY = ("rougeL", "rouge1", "rouge2", "bleu", "chrf")
+_EXACT = ("exact_match", "token_f1")
+
+
+class Asked(NamedTuple):
+    """A validation row as the model reads it, and what it should write."""
+
+    ids: list[int]
+    text: str
+    """What it reads, as text."""
+    right: str
+
+
+def asked_rows(items: Sequence[Any], reader: TextReader, *, most: int) -> list[Asked]:
+    """The first rows, from what the objective made of them: so prompts are rendered as in training. Of a dialogue the last answer is asked."""
+    asked = []
+    for item in items[:most]:
+        if hasattr(item, "source"):
+            ids, right = item.source, item.target
+        else:
+            first = len(item.places) - 1
+            while first and item.places[first - 1] == item.places[first] - 1:
+                first -= 1
+            ids, right = item.ids[: item.places[first] + 1], item.labels[first:]
+        asked.append(Asked(list(ids), _text(reader, ids), _text(reader, right)))
+    return asked
+
+
+def write_answers(net: Network, asked: Sequence[Asked], reader: TextReader, *, title: str) -> list[str]:
+    """Greedy answers, somewhat longer than the right ones at most; the network stays as it is."""
+    assert isinstance(net, LanguageModel | Seq2SeqModel)
+    longest = max(len(ids) for ids in reader.tokenizer([row.right for row in asked])["input_ids"])
+    was_training = net.training
+    generator = Generator(net, reader.tokenizer, precision=reader.precision, takes_over=False)
+    with progress(title, len(asked)) as bar:
+        found = generator.generate(
+            [row.ids for row in asked], Sampling(max_new_tokens=min(_LONGEST, 8 + longest * 3 // 2)), bar=bar
+        )
+    net.train(was_training)
+    return [answers[0].text.strip() for answers in found]
+
+
+def score_answers(asked: Sequence[Asked], before: Sequence[str], after: Sequence[str], *, seed: int) -> tuple[AnswerScore, ...]:
+    """ROUGE, BLEU and chrF for answers of some length, exact match and token F1 for short ones."""
+    right = [[row.right] for row in asked]
+    names = _EXACT if statistics.median(len(row.right.split()) for row in asked) <= _SHORT else _SUMMARY
+    old, new, plain = (
+        score_texts(texts, right, names) for texts in (before, after, [first_sentences(row.text) for row in asked])
+    )
+    draw = derive_seed(seed, "answers")
+    made = []
+    for name in names:
+        interval = text_interval(new[name], seed=draw) if len(asked) > 1 else None
+        gain = paired_text_interval(new[name], old[name], seed=draw) if len(asked) > 1 else None
+        made.append(
+            AnswerScore(
+                metric=name,
+                signature=new[name].signature,
+                n=len(asked),
+                base=old[name].value,
+                first_sentences=plain[name].value,
+                value=new[name].value,
+                low=None if interval is None else interval.low,
+                high=None if interval is None else interval.high,
+                gain_low=None if gain is None else gain.low,
+                gain_high=None if gain is None else gain.high,
+            )
+        )
+    return tuple(made)
+
+
+def _text(reader: TextReader, ids: Sequence[int]) -> str:
+    text: str = reader.tokenizer.decode(ids, skip_special_tokens=True)
+    return text.strip()
