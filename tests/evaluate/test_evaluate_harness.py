@@ -8,7 +8,8 @@ import pytest
 
 from hone.cli.main import run
 from hone.core.errors import BadData, BadModel, Usage
-from hone.evaluate.benchmarks import EvalSettings, read_evaluations, run_benchmarks
+from hone.evaluate.benchmark_records import EvalSettings
+from hone.evaluate.benchmarks import load_answering, read_evaluations, run_benchmarks
 from hone.evaluate.local_tasks import find_local_tasks
 from hone.evaluate.scoreboard import leaderboard, score_table
 from tiny import SENTENCES, save_encoder
@@ -109,17 +110,18 @@ def test_scores_are_those_of_the_harness_own_backend(kind, models, data, monkeyp
     from lm_eval.models.huggingface import HFLM
     from lm_eval.tasks import TaskManager
 
-    from hone.evaluate import benchmarks, harness
+    from hone.evaluate import harness
+    from hone.model import Generator, Scorer
 
     monkeypatch.setattr(harness, "_WRITTEN", 8)
     monkeypatch.setattr(HFLM, "max_gen_toks", 8)
     names = tuple(name for name in TASKS if kind == "llama" or name not in ("gsm8k", "bbh"))
     settings = EvalSettings(model=str(models[kind]), tasks=names, precision="fp32", shots=2)
     tasks = find_local_tasks(data, names)
-    _, net, reader = benchmarks._load(settings)
+    _, net, reader = load_answering(settings)
     ours_lm = harness.EngineLM(
-        benchmarks.Scorer(net, precision="fp32"),
-        benchmarks.Generator(net, reader.tokenizer, precision="fp32"),
+        Scorer(net, precision="fp32"),
+        Generator(net, reader.tokenizer, precision="fp32"),
         reader.tokenizer,
         length=reader.context_length,
     )

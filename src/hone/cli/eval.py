@@ -47,7 +47,8 @@ def command(leaderboard: Path | None, as_json: bool, quiet: bool, **options: Any
     named = given(**options)
     if leaderboard is None and not {"model", "tasks"} <= named.keys():
         raise Usage("Name a model and its tasks: hone eval MODEL --tasks hellaswag,arc_easy, or --leaderboard DIR.")
-    from hone.evaluate.benchmarks import EVAL, read_evaluations, run_benchmarks
+    from hone.evaluate.benchmark_records import EVAL
+    from hone.evaluate.benchmarks import read_evaluations, run_benchmarks
     from hone.evaluate.scoreboard import leaderboard as show
     from hone.evaluate.scoreboard import score_table
 

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Literal
 
 from hone.core.console import render_table
-from hone.evaluate.benchmarks import BenchmarkScore, Evaluation
+from hone.evaluate.benchmark_records import BenchmarkScore, Evaluation
 from hone.measure import human_seconds
 
 __all__ = ["leaderboard", "score_table"]

@@ -56,7 +56,7 @@ class Generated:
     ids: tuple[int, ...]
     """Tokens written, the end-of-sequence token left out."""
     log_likelihood: float
-    """Of these tokens and of the end, where it was written: the model's own, before temperature and penalties."""
+    """Of these tokens and of the end, where it was written: the model's own, before temperature and penalties; beams are scored after them."""
     finish: Literal["end", "stop", "length"]
 
 

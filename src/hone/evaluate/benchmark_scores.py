@@ -1,0 +1,170 @@
+"""From the harness's answers to scores with intervals, marks of floor and ceiling, and official averages. The values are the harness's own."""
+
+import math
+from collections.abc import Callable, Sequence
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hone.evaluate.benchmark_records import BenchmarkScore, GroupScore
+from hone.measure import Interval, mean_interval, wilson_interval
+from hone.measure.intervals import is_constant, shifted_interval
+from hone.measure.resample import resampled_counts
+
+__all__ = ["group_scores", "task_scores"]
+
+_CEILING = 0.99
+_POOLED = ("mmlu", "bbh")  # benchmarks of many parts, whose questions are one pool
+_OFFICIAL: dict[str, dict[str, tuple[tuple[str, ...], tuple[str, ...]]]] = {
+    # Benchmark: task: its names here, and the metrics whose mean is its score. Wang 2018 (1804.07461), Wang 2019 (1905.00537).
+    "GLUE": {
+        "cola": (("cola", "glue_cola"), ("mcc",)),
+        "sst2": (("sst2", "glue_sst2"), ("acc",)),
+        "mrpc": (("mrpc", "glue_mrpc"), ("acc", "f1")),
+        "stsb": (("stsb", "glue_stsb"), ("pearson", "spearman")),
+        "qqp": (("qqp", "glue_qqp"), ("acc", "f1")),
+        "mnli": (("mnli", "glue_mnli"), ("acc",)),
+        "qnli": (("qnli", "glue_qnli"), ("acc",)),
+        "rte": (("rte", "glue_rte"), ("acc",)),
+        "wnli": (("wnli", "glue_wnli"), ("acc",)),
+    },
+    "SuperGLUE": {
+        "boolq": (("boolq", "superglue_boolq"), ("acc",)),
+        "cb": (("cb", "superglue_cb"), ("acc", "f1")),
+        "copa": (("copa", "superglue_copa"), ("acc",)),
+        "multirc": (("multirc", "superglue_multirc"), ("acc",)),
+        "record": (("record", "superglue_record"), ("f1", "em")),
+        "rte": (("sglue_rte", "superglue_rte"), ("acc",)),
+        "wic": (("wic", "superglue_wic"), ("acc",)),
+        "wsc": (("wsc", "superglue_wsc"), ("acc",)),
+    },
+}
+
+
+def task_scores(name: str, found: dict[str, Any], chances: dict[str, float | None]) -> list[BenchmarkScore]:
+    """The metrics of a task: values are the harness's, intervals from its answers."""
+    made = []
+    samples, task_config = found["samples"][name], found["configs"][name]
+    is_choice = task_config["output_type"] == "multiple_choice"
+    for key, value in found["results"][name].items():
+        metric, comma, variant = key.partition(",")
+        if not comma or metric.endswith("_stderr") or not isinstance(value, int | float | np.number):
+            continue
+        mine = [sample[metric] for sample in samples if sample["filter"] == variant and metric in sample]
+        interval = _interval(metric, mine, float(value))
+        chance = None
+        if metric in ("acc", "acc_norm") and is_choice:
+            chance = chances.get(name) or float(np.mean([1 / max(1, len(sample["arguments"])) for sample in samples]))
+        made.append(
+            BenchmarkScore(
+                task=name,
+                metric=metric if variant == "none" else f"{metric} ({variant})",
+                value=float(value),
+                low=None if interval is None else interval.low,
+                high=None if interval is None else interval.high,
+                n=len(mine) or len(samples),
+                shots=int(found["n-shot"].get(name) or 0),
+                chance=chance,
+                uninformative=_uninformative(interval, chance),
+            )
+        )
+    return made
+
+
+def _uninformative(interval: Interval | None, chance: float | None) -> Literal["floor", "ceiling"] | None:
+    if interval is None or chance is None:
+        return None
+    if interval.low <= chance:
+        return "floor"
+    return "ceiling" if interval.high >= _CEILING else None
+
+
+def _interval(metric: str, answers: Sequence[Any], value: float) -> Interval | None:
+    """95% over the questions; None for metrics of which the answers do not say enough."""
+    if len(answers) < 2:
+        return None
+    if all(isinstance(one, int | float | np.number) for one in answers):
+        numbers = np.array(answers, dtype=np.float64)
+        if set(numbers.tolist()) <= {0.0, 1.0}:
+            return wilson_interval(int(numbers.sum()), len(numbers))
+        if metric == "perplexity":
+            log = mean_interval(-numbers)
+            return Interval(low=math.exp(log.low), mid=value, high=math.exp(log.high))
+        return mean_interval(numbers)
+    ways: dict[str, Callable[[NDArray[np.float64]], NDArray[np.float64]]] = {"mcc": _mcc, "f1": _f1}
+    if metric not in ways:
+        return None
+    pairs = np.array([[int(right), int(predicted)] for right, predicted in answers])
+    classes = int(pairs.max()) + 1
+    table = np.zeros((classes, classes))
+    np.add.at(table, (pairs[:, 0], pairs[:, 1]), 1)
+    way = ways[metric] if metric == "mcc" or classes <= 2 else _macro_f1
+    draws = resampled_counts(table.ravel(), size=len(pairs), draws=2000, rng=np.random.default_rng(0))
+    drawn = np.concatenate([way(counts.reshape(-1, classes, classes)) for counts in draws])
+    if is_constant(drawn):  # one class only was ever answered: a width of 0 would read as certainty
+        return None
+    return shifted_interval(drawn, value, level=0.95, bounds=(-1.0 if metric == "mcc" else 0.0, 1.0))
+
+
+def _mcc(tables: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Matthews' correlation of tables [B, true, predicted]; 0 where a side has one class only."""
+    n, right = tables.sum(axis=(1, 2)), np.trace(tables, axis1=1, axis2=2)
+    true, predicted = tables.sum(axis=2), tables.sum(axis=1)
+    top = right * n - (true * predicted).sum(axis=1)
+    bottom = np.sqrt((n**2 - (predicted**2).sum(axis=1)) * (n**2 - (true**2).sum(axis=1)))
+    found: NDArray[np.float64] = np.divide(top, bottom, out=np.zeros_like(top), where=bottom > 0)
+    return found
+
+
+def _f1_per_class(tables: NDArray[np.float64]) -> NDArray[np.float64]:
+    hits = np.diagonal(tables, axis1=1, axis2=2)
+    bottom = tables.sum(axis=1) + tables.sum(axis=2)
+    found: NDArray[np.float64] = np.divide(2 * hits, bottom, out=np.zeros_like(hits, dtype=np.float64), where=bottom > 0)
+    return found
+
+
+def _f1(tables: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Of the class 1."""
+    return _f1_per_class(tables)[:, -1]
+
+
+def _macro_f1(tables: NDArray[np.float64]) -> NDArray[np.float64]:
+    return np.asarray(_f1_per_class(tables).mean(axis=1))
+
+
+def group_scores(scores: Sequence[BenchmarkScore]) -> list[GroupScore]:
+    """Pools of questions, and the official averages of GLUE and SuperGLUE as far as their tasks were run."""
+    made = []
+    for pool in _POOLED:
+        mine = [score for score in scores if score.task.startswith(f"{pool}_") and score.metric in ("acc", "exact_match")]
+        if len(mine) > 1:
+            total = sum(score.n for score in mine)
+            right = sum(score.value * score.n for score in mine)
+            interval = wilson_interval(round(right), total)
+            made.append(
+                GroupScore(
+                    name=pool,
+                    value=right / total,
+                    low=interval.low,
+                    high=interval.high,
+                    tasks=tuple(score.task for score in mine),
+                    missing=(),
+                )
+            )
+    for name, parts in _OFFICIAL.items():
+        values, run, missing = [], [], []
+        for part, (names, metrics) in parts.items():
+            mine = [score for score in scores if score.task in names and score.metric in metrics]
+            if mine:
+                values.append(sum(score.value for score in mine) / len(mine))
+                run.append(mine[0].task)
+            else:
+                missing.append(part)
+        if len(values) > 1:
+            made.append(
+                GroupScore(
+                    name=name, value=sum(values) / len(values), low=None, high=None, tasks=tuple(run), missing=tuple(missing)
+                )
+            )
+    return made
