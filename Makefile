@@ -34,9 +34,10 @@ format: .venv/.installed ## Format and mend what can be mended
 	@$(BIN)/ruff check --fix --quiet src tests benchmarks || true
 	@$(BIN)/ruff format --quiet src tests benchmarks
 
-bench: .venv/.installed  ## Measure against the peers (installs them; needs the data sets; about two hours)
+bench: .venv/.installed  ## Measure against the peers (installs them; needs the data sets; over two hours)
 	@$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[dev,bench]'
 	@$(BIN)/python benchmarks/train.py
+	@$(BIN)/python benchmarks/eval.py
 	@$(BIN)/python benchmarks/compare.py
 
 docs: .venv/.installed   ## Write the generated pages anew: command reference and JSON Schema
