@@ -4,6 +4,8 @@ import statistics
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
+import numpy as np
+
 from hone.core.console import progress
 from hone.core.seeds import derive_seed
 from hone.measure import first_sentences, paired_text_interval, score_texts, text_interval
@@ -66,8 +68,10 @@ def score_answers(asked: Sequence[Asked], before: Sequence[str], after: Sequence
     draw = derive_seed(seed, "answers")
     made = []
     for name in names:
-        interval = text_interval(new[name], seed=draw) if len(asked) > 1 else None
-        gain = paired_text_interval(new[name], old[name], seed=draw) if len(asked) > 1 else None
+        interval = text_interval(new[name], seed=draw) if np.ptp(new[name].per_row) > 0 else None
+        gain = (
+            paired_text_interval(new[name], old[name], seed=draw) if np.ptp(new[name].per_row - old[name].per_row) > 0 else None
+        )
         made.append(
             AnswerScore(
                 metric=name,

@@ -46,10 +46,10 @@ class AnswerScore(Record):
     """Of what was kept."""
     low: float | None
     high: float | None
-    """95% interval of `value` over the rows; None for a single row."""
+    """95% interval of `value` over the rows; None where all score alike, for a width of 0 would read as certainty."""
     gain_low: float | None
     gain_high: float | None
-    """95% interval of value - base on the same rows."""
+    """95% interval of value - base on the same rows; None where all gain alike."""
     first_sentences: float
     """Of copying the first three sentences of what the model reads."""
 

@@ -324,7 +324,8 @@ def _told_end(done: TuneRecord, base: Measured | None, out: Path) -> str:
         right = "" if done.accuracy is None else f", {done.accuracy:.1%} of the terms right"
         lines.append(f"Validation loss {base.loss:.4f} before, {done.loss:.4f} after{right}.")
     if done.answers:
-        lines.append(f"Answers to {done.answers[0].n} validation rows: {'; '.join(map(_told_answer, done.answers))}.")
+        lines.append(f"Answers to {done.answers[0].n} validation rows:")
+        lines += [f"  {_told_answer(score)}" for score in done.answers]
     lines.append(f"Written to {out}.")
     return "\n".join(lines)
 
