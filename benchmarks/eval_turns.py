@@ -20,6 +20,7 @@ from hone.evaluate.harness import EngineLM, _config, _quiet
 from hone.evaluate.local_tasks import LocalTask, find_local_tasks
 from hone.model import Generator, Sampling, Scorer, load_language_model, load_reader, locate_model, quiet_transformers
 from labelled_rows import dialogsum
+from train_parts import WORDS, make_tokenizer
 
 __all__ = ["make_models", "measure_choices", "measure_generation"]
 
@@ -34,16 +35,9 @@ _SHOTS = {"mmlu": 5, "hellaswag": 10, "hellaswag_random": 10, "seq2seq_choices":
 def make_models(folder: Path, data: Path) -> None:
     """A decoder and an encoder-decoder with random weights, and a tokenizer of DialogSum that adds nothing to a text."""
     import transformers
-    from tokenizers import ByteLevelBPETokenizer
-    from transformers import PreTrainedTokenizerFast
 
-    trained = ByteLevelBPETokenizer()
-    texts = [text for row in dialogsum(data) for text in (row.prompt, row.completion)]
-    trained.train_from_iterator(texts, vocab_size=16_384, min_frequency=1, special_tokens=["<pad>", "</s>"], show_progress=False)
-    tokenizer = PreTrainedTokenizerFast(
-        tokenizer_object=trained._tokenizer, pad_token="<pad>", eos_token="</s>", model_max_length=_LENGTH
-    )
-    special = {"vocab_size": 16_384, "pad_token_id": 0, "eos_token_id": 1}
+    tokenizer = make_tokenizer(data, length=_LENGTH, adds_end=False)
+    special = {"vocab_size": WORDS, "pad_token_id": 0, "eos_token_id": 1}
     llama = {"hidden_size": 512, "num_hidden_layers": 8, "num_attention_heads": 8, "intermediate_size": 1376}
     t5 = {"d_model": 512, "num_layers": 8, "num_decoder_layers": 8, "num_heads": 8, "d_kv": 64, "d_ff": 2048}
     made = {

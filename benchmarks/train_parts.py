@@ -19,11 +19,11 @@ from hone.model import Renderer, TextReader, load_reader, locate_model, quiet_tr
 from hone.train import Classify, Complete, WriteTarget
 from labelled_rows import ag_news, banking77, dialogsum
 
-__all__ = ["LENGTH", "PARTS", "Part", "make_models", "prepared_rows"]
+__all__ = ["LENGTH", "PARTS", "WORDS", "Part", "make_models", "make_tokenizer", "prepared_rows"]
 
 LENGTH = 1024
 """Tokens that a decoder, an encoder and a decoder of an encoder-decoder may read; TRL's default. Longer rows are left out."""
-_WORDS = 16_384
+WORDS = 16_384
 
 
 @dataclass(frozen=True)
@@ -74,7 +74,7 @@ def make_models(folder: Path, data: Path, names: Sequence[str]) -> None:
     }
     t5 = {"d_model": 512, "num_layers": 8, "num_decoder_layers": 8, "num_heads": 8, "d_kv": 64, "d_ff": 2048, "dropout_rate": 0.0}
     made = {
-        "decoder": lambda: transformers.LlamaForCausalLM(transformers.LlamaConfig(**llama, vocab_size=_WORDS)),
+        "decoder": lambda: transformers.LlamaForCausalLM(transformers.LlamaConfig(**llama, vocab_size=WORDS)),
         "large_vocabulary": lambda: transformers.LlamaForCausalLM(transformers.LlamaConfig(**llama, vocab_size=131_072)),
         "seq2seq": lambda: transformers.T5ForConditionalGeneration(
             transformers.T5Config(**t5, vocab_size=32_000, pad_token_id=0, eos_token_id=1, decoder_start_token_id=0)
@@ -85,24 +85,25 @@ def make_models(folder: Path, data: Path, names: Sequence[str]) -> None:
         if name == "encoder":
             _copy_encoder(folder / name)
             continue
-        tokenizer = tokenizer or _make_tokenizer(data)
+        tokenizer = tokenizer or make_tokenizer(data, length=LENGTH, adds_end=True)
         torch.manual_seed(0)
         with quiet_transformers():
             made[name]().save_pretrained(folder / name)
         tokenizer.save_pretrained(folder / name)
 
 
-def _make_tokenizer(data: Path) -> Any:
-    """Byte pairs of DialogSum; models with a larger vocabulary have entries that no text uses."""
+def make_tokenizer(data: Path, *, length: int, adds_end: bool) -> Any:
+    """Byte pairs of DialogSum; models with a larger vocabulary have entries that no text uses. `adds_end`: whether texts end with `</s>`."""
     from tokenizers import ByteLevelBPETokenizer, processors
     from transformers import PreTrainedTokenizerFast
 
     trained = ByteLevelBPETokenizer()
     texts = [text for row in dialogsum(data) for text in (row.prompt, row.completion)]
-    trained.train_from_iterator(texts, vocab_size=_WORDS, min_frequency=1, special_tokens=["<pad>", "</s>"], show_progress=False)
-    trained._tokenizer.post_processor = processors.TemplateProcessing(single="$A </s>", special_tokens=[("</s>", 1)])
+    trained.train_from_iterator(texts, vocab_size=WORDS, min_frequency=1, special_tokens=["<pad>", "</s>"], show_progress=False)
+    if adds_end:
+        trained._tokenizer.post_processor = processors.TemplateProcessing(single="$A </s>", special_tokens=[("</s>", 1)])
     return PreTrainedTokenizerFast(
-        tokenizer_object=trained._tokenizer, pad_token="<pad>", eos_token="</s>", model_max_length=LENGTH
+        tokenizer_object=trained._tokenizer, pad_token="<pad>", eos_token="</s>", model_max_length=length
     )
 
 

@@ -8,22 +8,10 @@ import transformers
 
 from hone.model import generate, load_language_model, locate_model, write
 from hone.model.generate import Generator, Sampling
-from tiny_language import ENCODER_DECODERS, save_language_model, tiny_tokenizer
+from tiny_language import ENCODER_DECODERS, tiny_tokenizer
 
 KINDS = ("llama", "qwen2", "gpt2", "gemma2", "bloom", *ENCODER_DECODERS)
 SIZE = len(tiny_tokenizer())
-
-
-@pytest.fixture(scope="session")
-def folder(tmp_path_factory):
-    made = {}
-
-    def find(kind):
-        if kind not in made:
-            made[kind] = save_language_model(tmp_path_factory.mktemp(kind), kind)
-        return made[kind]
-
-    return find
 
 
 def prompts(*, shared=20):

@@ -8,22 +8,10 @@ import transformers
 
 from hone.model import load_language_model, locate_model, score, tree
 from hone.model.score import Scorer
-from tiny_language import ENCODER_DECODERS, save_language_model, tiny_tokenizer
+from tiny_language import ENCODER_DECODERS, tiny_tokenizer
 
 CAUSAL = ("llama", "qwen2", "gpt2", "gemma2", "bloom")
 SIZE = len(tiny_tokenizer())
-
-
-@pytest.fixture(scope="session")
-def folder(tmp_path_factory):
-    made = {}
-
-    def find(kind):
-        if kind not in made:
-            made[kind] = save_language_model(tmp_path_factory.mktemp(kind), kind)
-        return made[kind]
-
-    return find
 
 
 def words(seed, count):

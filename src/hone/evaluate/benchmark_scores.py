@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hone.evaluate.benchmark_records import BenchmarkScore, GroupScore
-from hone.measure import Interval, mean_interval, wilson_interval
+from hone.measure import Interval, confusion_table, mean_interval, metric_from_confusion, wilson_interval
 from hone.measure.intervals import is_constant, shifted_interval
 from hone.measure.resample import resampled_counts
 
@@ -97,8 +97,7 @@ def _interval(metric: str, answers: Sequence[Any], value: float) -> Interval | N
         return None
     pairs = np.array([[int(right), int(predicted)] for right, predicted in answers])
     classes = int(pairs.max()) + 1
-    table = np.zeros((classes, classes))
-    np.add.at(table, (pairs[:, 0], pairs[:, 1]), 1)
+    table = confusion_table(pairs[:, 0], pairs[:, 1], classes=classes).astype(np.float64)
     way = ways[metric] if metric == "mcc" or classes <= 2 else _macro_f1
     draws = resampled_counts(table.ravel(), size=len(pairs), draws=2000, rng=np.random.default_rng(0))
     drawn = np.concatenate([way(counts.reshape(-1, classes, classes)) for counts in draws])
@@ -117,20 +116,15 @@ def _mcc(tables: NDArray[np.float64]) -> NDArray[np.float64]:
     return found
 
 
-def _f1_per_class(tables: NDArray[np.float64]) -> NDArray[np.float64]:
-    hits = np.diagonal(tables, axis1=1, axis2=2)
-    bottom = tables.sum(axis=1) + tables.sum(axis=2)
-    found: NDArray[np.float64] = np.divide(2 * hits, bottom, out=np.zeros_like(hits, dtype=np.float64), where=bottom > 0)
+def _f1(tables: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Of the class 1; 0 where nothing is, or is called, of it."""
+    hits, bottom = tables[:, -1, -1], tables[:, :, -1].sum(axis=1) + tables[:, -1].sum(axis=1)
+    found: NDArray[np.float64] = np.divide(2 * hits, bottom, out=np.zeros_like(bottom), where=bottom > 0)
     return found
 
 
-def _f1(tables: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Of the class 1."""
-    return _f1_per_class(tables)[:, -1]
-
-
 def _macro_f1(tables: NDArray[np.float64]) -> NDArray[np.float64]:
-    return np.asarray(_f1_per_class(tables).mean(axis=1))
+    return metric_from_confusion(tables, "macro_f1")
 
 
 def group_scores(scores: Sequence[BenchmarkScore]) -> list[GroupScore]:

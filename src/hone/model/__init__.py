@@ -3,7 +3,7 @@
 The only folder that talks to transformers (with `hone.train` where training needs it). Next: `hone.train`.
 """
 
-from hone.model.arithmetic import Precision, autocast, resolve_precision
+from hone.model.arithmetic import Precision, autocast, product_dtype, resolve_precision
 from hone.model.batches import pad, token_batches
 from hone.model.classifier import (
     HeadedNetwork,
@@ -62,6 +62,7 @@ __all__ = [
     "locate_model",
     "pad",
     "pool",
+    "product_dtype",
     "quiet_transformers",
     "read_config",
     "resolve_precision",

@@ -11,7 +11,7 @@ import torch
 
 from hone.core.device import has_fast_bf16
 
-__all__ = ["Precision", "autocast", "resolve_precision"]
+__all__ = ["Precision", "autocast", "product_dtype", "resolve_precision"]
 
 Precision = Literal["auto", "bf16", "fp32"]
 
@@ -28,3 +28,9 @@ def autocast(precision: Literal["bf16", "fp32"], device: torch.device) -> Abstra
     if precision == "fp32":
         return nullcontext()
     return torch.autocast(device.type, dtype=torch.bfloat16)
+
+
+def product_dtype(like: torch.Tensor) -> torch.dtype:
+    """In which arithmetic a matrix product with this tensor runs here: the caller's autocast's, else its own."""
+    kind = like.device.type
+    return torch.get_autocast_dtype(kind) if torch.is_autocast_enabled(kind) else like.dtype

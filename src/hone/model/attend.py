@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import nn
 
-__all__ = ["Pattern", "Stretch", "attend", "hidden", "stack", "unstack"]
+__all__ = ["Pattern", "Stretch", "attend", "by_head", "by_token", "capped", "hidden", "stack", "unstack"]
 
 _CALL = 8_192  # scores per head that take as long as the calls for one more sequence: measured at 10,000, eight heads
 
@@ -49,6 +49,24 @@ def unstack(found: torch.Tensor, lengths: Sequence[int]) -> torch.Tensor:
     if len(set(lengths)) == 1:
         return found.flatten(0, 1)
     return torch.cat([row[:length] for row, length in zip(found, lengths, strict=True)])
+
+
+def by_head(tokens: torch.Tensor, share: int) -> torch.Tensor:
+    """[b, t, K x share, D] to [b x K, share x t, D]."""
+    b, t, heads, width = tokens.shape
+    return tokens.view(b, t, heads // share, share, width).permute(0, 2, 3, 1, 4).reshape(b * heads // share, share * t, width)
+
+
+def by_token(found: torch.Tensor, b: int, share: int) -> torch.Tensor:
+    """[b x K, share x t, D] to [b, t, K x share, D]."""
+    rows, length, width = found.shape
+    split = found.view(b, rows // b, share, length // share, width).permute(0, 3, 1, 2, 4)
+    return split.reshape(b, length // share, rows // b * share, width)
+
+
+def capped(scores: torch.Tensor, softcap: float) -> torch.Tensor:
+    """Scores bent so that none lies beyond the cap, in fp32."""
+    return softcap * torch.tanh(scores.float() / softcap)
 
 
 @dataclass(frozen=True)
@@ -136,29 +154,16 @@ class _Work(NamedTuple):
     share: int
     """Query heads to a key head."""
 
-    def by_head(self, tokens: torch.Tensor, share: int) -> torch.Tensor:
-        """[b, t, K x share, D] to [b x K, share x t, D]."""
-        b, t, heads, width = tokens.shape
-        return (
-            tokens.view(b, t, heads // share, share, width).permute(0, 2, 3, 1, 4).reshape(b * heads // share, share * t, width)
-        )
-
-    def by_token(self, found: torch.Tensor, b: int, share: int) -> torch.Tensor:
-        """[b x K, share x t, D] to [b, t, K x share, D]."""
-        rows, length, width = found.shape
-        split = found.view(b, rows // b, share, length // share, width).permute(0, 3, 1, 2, 4)
-        return split.reshape(b, length // share, rows // b * share, width)
-
     def stacked(
         self, query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, ahead: torch.Tensor | None, part: Stretch
     ) -> Any:
         """Query [b x K, share x t, D], key and value [b x K, s, D] of a stretch."""
-        q = self.by_head(stack(query[part.of_q], part.queries), self.share)
+        q = by_head(stack(query[part.of_q], part.queries), self.share)
         k, v = (stack(one[part.of_k], part.keys) for one in (key, value))  # [b, s, K, D]
         if ahead is not None:
             before = ahead.to(k.dtype).transpose(1, 2)[:, None].expand(-1, len(part.keys), -1, -1, -1)  # [2, b, P, K, D]
             k, v = torch.cat([before[0], k], dim=1), torch.cat([before[1], v], dim=1)
-        return q, self.by_head(k, 1), self.by_head(v, 1)
+        return q, by_head(k, 1), by_head(v, 1)
 
     def added(
         self, part: Stretch, bias: torch.Tensor | None, ahead: torch.Tensor | None, like: torch.Tensor
@@ -206,7 +211,7 @@ class _Attend(torch.autograd.Function):
                 kept = torch.empty_like(shares).bernoulli_(1 - work.pattern.dropout).div_(1 - work.pattern.dropout)
                 saved.append(kept)
                 shares = shares * kept
-            found = work.by_token(torch.bmm(shares, v), len(part.queries), work.share)
+            found = by_token(torch.bmm(shares, v), len(part.queries), work.share)
             answer[part.of_q] = unstack(found, part.queries)
         ctx.save_for_backward(query, key, value, bias, ahead, *saved)
         ctx.work = work
@@ -225,19 +230,19 @@ class _Attend(torch.autograd.Function):
             shares = next(waiting)
             kept = next(waiting) if work.pattern.dropout else None
             q, k, v = work.stacked(query, key, value, ahead, part)
-            g = work.by_head(stack(gradient[part.of_q], part.queries), work.share)
+            g = by_head(stack(gradient[part.of_q], part.queries), work.share)
             for_value = torch.bmm((shares if kept is None else shares * kept).transpose(1, 2), g)
             by_shares = torch.bmm(g, v.transpose(1, 2))
             if kept is not None:
                 by_shares.mul_(kept)
             by_scores = torch._softmax_backward_data(by_shares, shares, -1, shares.dtype)
             b = len(part.queries)
-            found = work.by_token(torch.bmm(by_scores, k).mul_(work.pattern.scale), b, work.share)
+            found = by_token(torch.bmm(by_scores, k).mul_(work.pattern.scale), b, work.share)
             by_query[part.of_q] = unstack(found, part.queries)
             for_key = torch.bmm(by_scores.transpose(1, 2), q).mul_(work.pattern.scale)
             virtual = 0 if ahead is None else ahead.shape[2]
             for index, (found, target) in enumerate(((for_key, by_key), (for_value, by_value))):
-                tokens = work.by_token(found, b, 1)  # [b, P + s, K, D]
+                tokens = by_token(found, b, 1)  # [b, P + s, K, D]
                 target[part.of_k] = unstack(tokens[:, virtual:], part.keys)
                 if by_ahead is not None:
                     by_ahead[index] += tokens[:, :virtual].sum(dim=0, dtype=torch.float32).transpose(0, 1)

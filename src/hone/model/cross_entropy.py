@@ -10,6 +10,8 @@ from typing import Any
 import torch
 from torch import nn
 
+from hone.model.arithmetic import product_dtype
+
 __all__ = ["WordTable", "linear_cross_entropy", "logits_cross_entropy"]
 
 _SLICE = 32 * 2**20  # logits in a slice
@@ -96,8 +98,7 @@ class _LinearCrossEntropy(torch.autograd.Function):
     def forward(
         ctx: Any, hidden: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor | None, labels: torch.Tensor, table: WordTable
     ) -> torch.Tensor:
-        kind = hidden.device.type
-        dtype = torch.get_autocast_dtype(kind) if torch.is_autocast_enabled(kind) else weight.dtype
+        dtype = product_dtype(weight)
         narrow, matrix = hidden.to(dtype), table.narrow(weight, dtype)
         wants_hidden, wants_weight, wants_bias = ctx.needs_input_grad[:3]
         by_hidden = torch.empty_like(narrow) if wants_hidden else None

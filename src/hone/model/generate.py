@@ -92,9 +92,7 @@ class Generator:
         self.net, self.tokenizer, self.precision = net, tokenizer, precision
         net.eval()
         if takes_over:
-            net.requires_grad_(False)
-            if precision == "bf16":
-                net.narrow_frozen()
+            net.stop_training(precision)
         self.shares = net.packs if shares is None else shares and net.packs
         configured = getattr(net.base.generation_config, "eos_token_id", None)
         ends = configured if isinstance(configured, list) else [configured]

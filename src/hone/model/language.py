@@ -12,6 +12,7 @@ import torch
 from torch import nn
 
 from hone.core.errors import BadModel
+from hone.model.arithmetic import product_dtype
 from hone.model.batches import pad
 from hone.model.cross_entropy import WordTable, linear_cross_entropy, logits_cross_entropy
 from hone.model.loading import Held, load_pretrained
@@ -125,17 +126,11 @@ class _WithVocabulary(Network):
             return
         layer: Any = self._output.layer
         hidden = self._at(inputs, at, hands_on=True)
-        matrix = self._table.narrow(layer.weight, _arithmetic(hidden))
+        matrix = self._table.narrow(layer.weight, product_dtype(hidden))
         rows = max(1, _LOGITS // len(matrix))
         for first in range(0, len(at), rows):
             logits = (hidden[first : first + rows].to(matrix.dtype) @ matrix.T).float()
             yield torch.arange(first, first + len(logits)), logits if layer.bias is None else logits + layer.bias.float()
-
-
-def _arithmetic(hidden: torch.Tensor) -> torch.dtype:
-    """In which hidden states are multiplied here."""
-    kind = hidden.device.type
-    return torch.get_autocast_dtype(kind) if torch.is_autocast_enabled(kind) else hidden.dtype
 
 
 def _flat(places: Sequence[int], lengths: Sequence[int], *, packs: bool, device: torch.device) -> torch.Tensor:
@@ -165,19 +160,20 @@ class LanguageModel(_WithVocabulary):
         Returns:
             [N, V], or an fp32 scalar.
         """
-        longer = self.lengthened(rows)
-        read = self.shifted(places, [len(row) for row in rows])
-        inputs = self.feed(longer)
-        at = _flat(read, [len(row) for row in longer], packs=self.packs, device=self.device)
-        return self._answer(inputs, at, labels)
+        return self._answer(*self._asked(rows, places), labels)
 
     def words(self, rows: Rows, places: Sequence[int]) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
         """As `words_at`, at indices into the tokens of all rows, row after row."""
+        inputs, at = self._asked(rows, places)
+        return self.words_at(inputs, at.tolist())
+
+    def _asked(self, rows: Rows, places: Sequence[int]) -> tuple[dict[str, Any], torch.Tensor]:
+        """Arguments of a pass over rows, and the places among their tokens as flat places of the network's own layout."""
         longer = self.lengthened(rows)
         read = self.shifted(places, [len(row) for row in rows])
         inputs = self.feed(longer)
         at = _flat(read, [len(row) for row in longer], packs=self.packs, device=self.device)
-        return self.words_at(inputs, at.tolist())
+        return inputs, at
 
     def remembered(self, ids: Sequence[int], positions: Sequence[int], layout: Layout, memory: Memory) -> dict[str, Any]:
         """Arguments of a packed pass whose tokens also see what the memory holds; `positions` within their sequences."""
@@ -185,6 +181,15 @@ class LanguageModel(_WithVocabulary):
         set_layout(layout, memory)
         places = torch.tensor(positions) + self.start
         return {"input_ids": torch.tensor(ids)[None].to(self.device), "position_ids": places[None].to(self.device)}
+
+    def prefix_passes(
+        self, ids: Sequence[int], start: int, end: int, memory: Memory, *, size: int
+    ) -> Iterator[tuple[range, dict[str, Any]]]:
+        """Passes over ids[start:end], at most `size` tokens each, whose keys the memory adds to its shared prefix: their places, their arguments."""
+        for first in range(start, end, size):
+            places = range(first, min(first + size, end))
+            memory.read_packed((len(places),), keeps="shared")
+            yield places, self.remembered(ids[first : places.stop], places, Layout((len(places),)), memory)
 
 
 class Seq2SeqModel(_WithVocabulary):
@@ -194,7 +199,7 @@ class Seq2SeqModel(_WithVocabulary):
     head: Head = "seq2seq"
 
     def _probe(self) -> dict[str, Any]:
-        return self._inputs([[1, 2, 3]], [[1, 2]])
+        return self._inputs([[1, 2, 3]], [[[1, 2]]])
 
     @property
     def start_id(self) -> int:
@@ -202,16 +207,21 @@ class Seq2SeqModel(_WithVocabulary):
         start = self.base.config.decoder_start_token_id
         return int(self.pad_id if start is None else start)
 
-    def _inputs(self, sources: Rows, targets: Rows) -> dict[str, Any]:
-        shifted = [[self.start_id, *target[:-1]] for target in targets]
+    def _inputs(self, sources: Rows, targets: Sequence[Rows]) -> dict[str, Any]:
+        """`targets[i]` are those of source i, which is read once for all of them."""
+        shifted = [[self.start_id, *target[:-1]] for group in targets for target in group]
         encoder = self.base.get_encoder()
         if self.packs:
-            set_layout(Layout(tuple(len(row) for row in shifted), tuple(len(row) for row in sources)))
+            readers = tuple(sum(map(len, group)) for group in targets)
+            set_layout(Layout(tuple(map(len, shifted)), tuple(map(len, sources)), readers))
             body = encoder(input_ids=pack(sources, self.device)[0])
             return {"encoder_outputs": body, "decoder_input_ids": pack(shifted, self.device)[0]}
         set_layout(None)
         ids, mask = pad(sources, pad_id=self.pad_id, device=self.device)
         body = encoder(input_ids=ids, attention_mask=mask)
+        if len(shifted) > len(sources):
+            owner = torch.tensor([at for at, group in enumerate(targets) for _ in group], device=self.device)
+            body, mask = type(body)(last_hidden_state=body.last_hidden_state[owner]), mask[owner]
         decoder_ids, decoder_mask = pad(shifted, pad_id=self.pad_id, device=self.device)
         return {
             "encoder_outputs": body,
@@ -228,7 +238,7 @@ class Seq2SeqModel(_WithVocabulary):
         Returns:
             [N, V], or an fp32 scalar.
         """
-        inputs = self._inputs(self.lengthened(sources), targets)
+        inputs = self._inputs(self.lengthened(sources), [[target] for target in targets])
         at = _flat(places, [len(row) for row in targets], packs=self.packs, device=self.device)
         return self._answer(inputs, at, labels)
 
@@ -249,27 +259,8 @@ class Seq2SeqModel(_WithVocabulary):
 
     def words(self, sources: Rows, targets: Sequence[Rows]) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
         """As `words_at`, at every token of the targets, each from the tokens before it; `targets[i]` are those of source i."""
-        sources = self.lengthened(sources)
-        shifted = [[self.start_id, *target[:-1]] for group in targets for target in group]
-        lengths = [len(target) for target in shifted]
-        encoder = self.base.get_encoder()
-        if self.packs:
-            readers = tuple(sum(map(len, group)) for group in targets)
-            set_layout(Layout(tuple(lengths), tuple(len(row) for row in sources), readers))
-            body = encoder(input_ids=pack(sources, self.device)[0])
-            inputs = {"encoder_outputs": body, "decoder_input_ids": pack(shifted, self.device)[0]}
-        else:
-            set_layout(None)
-            ids, mask = pad(sources, pad_id=self.pad_id, device=self.device)
-            body = encoder(input_ids=ids, attention_mask=mask)
-            owner = torch.tensor([at for at, group in enumerate(targets) for _ in group], device=self.device)
-            decoder_ids, decoder_mask = pad(shifted, pad_id=self.pad_id, device=self.device)
-            inputs = {
-                "encoder_outputs": type(body)(last_hidden_state=body.last_hidden_state[owner]),
-                "attention_mask": mask[owner],
-                "decoder_input_ids": decoder_ids,
-                "decoder_attention_mask": decoder_mask,
-            }
+        inputs = self._inputs(self.lengthened(sources), targets)
+        lengths = [len(target) for group in targets for target in group]
         at = _flat(range(sum(lengths)), lengths, packs=self.packs, device=self.device)
         return self.words_at(inputs, at.tolist())
 

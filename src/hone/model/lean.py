@@ -12,6 +12,8 @@ from typing import Any
 import torch
 from torch import nn
 
+from hone.model.arithmetic import product_dtype
+
 __all__ = ["make_lean"]
 
 _TOLERANCE = 1e-5
@@ -56,17 +58,11 @@ def _take_over(module: nn.Module, ways: list[Callable[..., torch.Tensor]], *, wi
         module.train(was_training)
 
 
-def _arithmetic(x: torch.Tensor) -> torch.dtype:
-    """What a linear layer that reads `x` here would convert it to."""
-    kind = x.device.type
-    return torch.get_autocast_dtype(kind) if torch.is_autocast_enabled(kind) else x.dtype
-
-
 def _rotary(own: Any) -> Any:
     def forward(self: Any, *arguments: Any, **named: Any) -> Any:
         found = own(self, *arguments, **named)
         if isinstance(found, tuple) and all(isinstance(one, torch.Tensor) for one in found):
-            return tuple(one.to(_arithmetic(one)) for one in found)
+            return tuple(one.to(product_dtype(one)) for one in found)
         return found
 
     return forward
@@ -83,14 +79,14 @@ def _gated(self: Any, x: torch.Tensor) -> torch.Tensor:
 def _layer_norm(self: Any, x: torch.Tensor) -> torch.Tensor:
     with torch.autocast(x.device.type, enabled=False):
         found: torch.Tensor = nn.functional.layer_norm(x.float(), self.normalized_shape, self.weight, self.bias, self.eps)
-    return found.to(_arithmetic(x))
+    return found.to(product_dtype(x))
 
 
 def _rms_norm(shift: float) -> Callable[..., torch.Tensor]:
     def forward(self: Any, x: torch.Tensor) -> Any:
         eps = next(getattr(self, name) for name in _EPS if hasattr(self, name))
         weight = self.weight + shift if shift else self.weight
-        return _RMSNorm.apply(x, weight, eps, _arithmetic(x))  # type: ignore[no-untyped-call]
+        return _RMSNorm.apply(x, weight, eps, product_dtype(x))  # type: ignore[no-untyped-call]
 
     return forward
 

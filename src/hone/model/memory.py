@@ -14,7 +14,12 @@ from typing import Any, Literal
 import torch
 from torch import nn
 
+from hone.model.attend import Pattern, by_head, by_token, capped, stack
+
 __all__ = ["Memory", "Tree"]
+
+Tokens = tuple[torch.Tensor, torch.Tensor, torch.Tensor]
+"""Of a pass: query [T, H, D], key and value [S, K, D]."""
 
 _ROOM = 64  # tokens by which the memory of rows grows
 
@@ -109,30 +114,17 @@ class Memory:
         """The next pass reads one token for each row."""
         self.mode, self._keeps = "rows", "nothing"
 
-    def attend_tree(
-        self,
-        module: nn.Module,
-        query: torch.Tensor,
-        key: torch.Tensor,
-        value: torch.Tensor,
-        *,
-        scale: float,
-        window: int | None,
-        softcap: float | None,
-    ) -> torch.Tensor:
-        """[T, H, D] from query [T, H, D], key and value [T, K, D]."""
-        length, heads, width = query.shape
-        groups = key.shape[1]
+    def attend_tree(self, module: nn.Module, tokens: Tokens, pattern: Pattern, softcap: float | None) -> torch.Tensor:
+        """[T, H, D] for the tokens of a tree."""
+        query, key, value = tokens
+        share = query.shape[1] // key.shape[1]
         keys, values = key.transpose(0, 1), value.transpose(0, 1)  # [K, T, D]
         if module in self._shared:
             keys, values = (torch.cat([old, new], dim=1) for old, new in zip(self._shared[module], (keys, values), strict=True))
-        rows = (
-            query.view(length, groups, heads // groups, width).permute(1, 2, 0, 3).reshape(groups, -1, width)
-        )  # [K, share x T, D]
-        hidden = self._hidden(window, query).repeat(heads // groups, 1)[None]
-        scores = _scores(rows, keys, hidden, scale=scale, softcap=softcap)
+        hidden = self._hidden(pattern.window, query).repeat(share, 1)[None]
+        scores = _scores(by_head(query[None], share), keys, hidden, scale=pattern.scale, softcap=softcap)
         found = torch.bmm(scores.softmax(dim=-1).to(values.dtype), values)
-        return found.view(groups, heads // groups, length, width).permute(2, 0, 1, 3).reshape(length, heads, width)
+        return by_token(found, 1, share)[0]
 
     def _hidden(self, window: int | None, like: torch.Tensor) -> torch.Tensor:
         """0 where a token of the tree sees, else -inf: [T, p + T]."""
@@ -159,10 +151,8 @@ class Memory:
         self.lengths = [lengths[owner] for owner in owners]
         at = torch.tensor(owners)
         for module, both in self._fresh.items():
-            padded = [
-                nn.utils.rnn.pad_sequence(list(torch.split(one, list(lengths))), batch_first=True).transpose(1, 2) for one in both
-            ]
-            self._rows[module] = tuple(one[at.to(one.device)] for one in padded)  # type: ignore[assignment]
+            keys, values = (stack(one, lengths).transpose(1, 2)[at.to(one.device)] for one in both)
+            self._rows[module] = keys, values
         self._fresh = {}
 
     def begin_targets(self, sources: Sequence[int], owners: Sequence[int]) -> None:
@@ -186,18 +176,11 @@ class Memory:
         self.lengths = [length + 1 for length in self.lengths]
 
     def attend_rows(
-        self,
-        module: nn.Module,
-        query: torch.Tensor,
-        key: torch.Tensor,
-        value: torch.Tensor,
-        *,
-        scale: float,
-        window: int | None,
-        softcap: float | None,
-        distances: torch.Tensor | None,
+        self, module: nn.Module, tokens: Tokens, pattern: Pattern, softcap: float | None, *, distances: torch.Tensor | None
     ) -> torch.Tensor:
-        """[B, H, D] from query [B, H, D], key and value [B, K, D]; `distances`: what a learned bias adds by tokens back, [H, L]."""
+        """[B, H, D] for one new token per row; `distances`: what a learned bias adds by tokens back, [H, L]."""
+        query, key, value = tokens
+        scale, window = pattern.scale, pattern.window
         keys, values = self._longer(module, key, value)
         batch, heads, width = query.shape
         groups, room = keys.shape[1], keys.shape[2]
@@ -249,17 +232,12 @@ class Memory:
             kept[index, :, at] = new.to(kept.dtype)
         return both[0][:, :, :longest], both[1][:, :, :longest]
 
-    def attend_sources(
-        self, module: nn.Module, query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, *, scale: float
-    ) -> torch.Tensor:
-        """Cross-attention [B, H, D] of one new token per row; key and value [S, K, D] of all sources in the first pass, later ignored."""
+    def attend_sources(self, module: nn.Module, tokens: Tokens, pattern: Pattern) -> torch.Tensor:
+        """Cross-attention [B, H, D] of one new token per row; keys and values are those of all sources in the first pass, later ignored."""
+        query, key, value = tokens
         if module not in self._sources:
             at = torch.tensor(self._owners)
-            both = (
-                nn.utils.rnn.pad_sequence(list(torch.split(one, self._source_lengths)), batch_first=True).transpose(1, 2)
-                for one in (key, value)
-            )
-            keys, values = (one[at.to(one.device)] for one in both)
+            keys, values = (stack(one, self._source_lengths).transpose(1, 2)[at.to(one.device)] for one in (key, value))
             self._sources[module] = keys, values
         keys, values = self._sources[module]
         batch, heads, width = query.shape
@@ -269,7 +247,7 @@ class Memory:
         hidden = torch.zeros(beyond.shape, dtype=query.dtype, device=query.device).masked_fill_(beyond, -torch.inf)
         hidden = hidden[:, None, None].expand(-1, groups, heads // groups, -1).flatten(0, 1)
         rows = query.view(batch * groups, heads // groups, width)
-        shares = _scores(rows, keys.flatten(0, 1), hidden, scale=scale, softcap=None).softmax(dim=-1).to(values.dtype)
+        shares = _scores(rows, keys.flatten(0, 1), hidden, scale=pattern.scale, softcap=None).softmax(dim=-1).to(values.dtype)
         return torch.bmm(shares, values.flatten(0, 1)).view(batch, heads, width)
 
 
@@ -280,7 +258,7 @@ def _starts(lengths: Sequence[int]) -> list[int]:
 def _scores(query: torch.Tensor, key: torch.Tensor, added: torch.Tensor | None, *, scale: float, softcap: float | None) -> Any:
     """scale x query key^T + added: [N, t, D], [N, s, D], broadcastable to [N, t, s]; capped scores in fp32."""
     if softcap is not None:
-        scores = softcap * torch.tanh((torch.bmm(query, key.transpose(1, 2)) * scale).float() / softcap)
+        scores = capped(torch.bmm(query, key.transpose(1, 2)) * scale, softcap)
         return scores if added is None else scores + added
     start = query.new_zeros(1, 1, 1) if added is None else added
     return torch.baddbmm(start, query, key.transpose(1, 2), beta=0 if added is None else 1, alpha=scale)

@@ -7,7 +7,7 @@ architecture allows it, padded where not: callers see no difference.
 import contextlib
 import types
 from collections.abc import Iterator, Sequence
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from torch import nn
@@ -121,6 +121,12 @@ class Network(nn.Module):
 
     def train_alone(self, *, alone: bool) -> None:
         """Told by the loop whether one process trains: then gradients need not pass through autograd's hooks."""
+
+    def stop_training(self, precision: Literal["bf16", "fp32"]) -> None:
+        """From now on it only answers: nothing moves, and in bf16 its matrices are held so."""
+        self.eval().requires_grad_(False)
+        if precision == "bf16":
+            self.narrow_frozen()
 
     def forget_layout(self) -> None:
         """After a forward pass: what else calls the network is not packed. Gradient checkpointing still needs the layout."""

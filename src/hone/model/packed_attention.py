@@ -12,7 +12,8 @@ from typing import Any, Literal
 import torch
 from torch import nn
 
-from hone.model.attend import Pattern, Stretch, attend, hidden, stack, unstack
+from hone.model.arithmetic import product_dtype
+from hone.model.attend import Pattern, Stretch, attend, capped, hidden, stack, unstack
 from hone.model.memory import Memory
 
 __all__ = [
@@ -120,20 +121,19 @@ def _attention(
         queries = _layout.readers
     causal = role != "cross" and bool(getattr(module, "is_causal", True) if is_causal is None else is_causal)
     groups = key.shape[1]
-    kind = query.device.type
-    dtype = torch.get_autocast_dtype(kind) if torch.is_autocast_enabled(kind) else value.dtype  # rotations leave fp32 behind
+    dtype = product_dtype(value)  # rotations leave fp32 behind in the others
     q, k, v = (one[0].transpose(0, 1).to(dtype) for one in (query, key, value))  # [T, H, D], [S, K, D]
     scale = query.shape[-1] ** -0.5 if scaling is None else scaling
     module.reads = (groups, key.shape[3])  # type: ignore[assignment]  # for prefix tuning, which puts keys of this shape before them
     prefix = None if _hides_prefixes else getattr(module, "prefix", None)  # [2, K, P, D]
+    pattern = Pattern(queries, keys, scale, causal, sliding_window, dropout)
     if _memory is not None and role != "source":
         prefix = _memory.ahead(module)
         if _memory.mode != "packed" or (sliding_window is not None and prefix is not None):
-            found = _remembering(_memory, module, (q, k, v), position_bias, (scale, sliding_window, softcap))
+            found = _remembering(_memory, module, (q, k, v), position_bias, pattern, softcap)
             _memory.keep(module, k, v)
             return found[None], None
         _memory.keep(module, k, v)
-    pattern = Pattern(queries, keys, scale, causal, sliding_window, dropout)
     if q.device.type == "cpu" and softcap is None and max(keys) <= _SHORT:
         return attend(q, k, v, position_bias, prefix, pattern)[None], None
     return _by_stretches(q, k, v, position_bias, prefix, pattern, softcap)[None], None
@@ -180,18 +180,17 @@ def _remembering(
     module: nn.Module,
     tokens: tuple[torch.Tensor, torch.Tensor, torch.Tensor],
     position_bias: torch.Tensor | None,
-    how: tuple[float, int | None, float | None],
+    pattern: Pattern,
+    softcap: float | None,
 ) -> torch.Tensor:
     """Attention of tokens whose keys stand in an earlier pass as well: [T, H, D]."""
-    query, key, value = tokens
-    scale, window, softcap = how
     if memory.mode != "rows":
         assert position_bias is None, "trees are read by positions"
-        return memory.attend_tree(module, query, key, value, scale=scale, window=window, softcap=softcap)
+        return memory.attend_tree(module, tokens, pattern, softcap)
     if module._role == "cross":
-        return memory.attend_sources(module, query, key, value, scale=scale)
+        return memory.attend_sources(module, tokens, pattern)
     back = None if position_bias is None else position_bias[0, :, 0].flip(-1)  # [H, L], by tokens back
-    return memory.attend_rows(module, query, key, value, scale=scale, window=window, softcap=softcap, distances=back)
+    return memory.attend_rows(module, tokens, pattern, softcap, distances=back)
 
 
 def _repeated(query: torch.Tensor, key: torch.Tensor, value: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
@@ -236,6 +235,6 @@ def _scores(
 ) -> torch.Tensor:
     """Attention written out, for scores with a cap; the softmax in fp32. [b, H, t, D]."""
     k, v = _repeated(q, k, v)
-    scores = softcap * torch.tanh((torch.matmul(q, k.transpose(2, 3)) * scale).float() / softcap)
+    scores = capped(torch.matmul(q, k.transpose(2, 3)) * scale, softcap)
     shares = (scores if added is None else scores + added).softmax(-1).to(v.dtype)
     return torch.matmul(nn.functional.dropout(shares, p=dropout) if dropout else shares, v)

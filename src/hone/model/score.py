@@ -5,7 +5,7 @@ scored for it. Words are projected on the vocabulary only where one is scored, a
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 import torch
@@ -39,9 +39,9 @@ class Likelihood:
 class _Wanted:
     """Words to be scored: at which place of a pass, which word, and for which request."""
 
-    places: list[int]
-    words: list[int]
-    requests: list[int]
+    places: list[int] = field(default_factory=list)
+    words: list[int] = field(default_factory=list)
+    requests: list[int] = field(default_factory=list)
 
     @property
     def distinct(self) -> list[int]:
@@ -61,9 +61,7 @@ class Scorer:
         """`shares`: whether prefixes are shared; None: wherever the architecture, tried with real numbers, allows it."""
         self.net = net
         self.precision = precision
-        net.eval().requires_grad_(False)
-        if precision == "bf16":
-            net.narrow_frozen()
+        net.stop_training(precision)
         self.shares = net.packs if shares is None else shares and net.packs
         self._totals: list[float] = []
         self._greedy: list[bool] = []
@@ -96,7 +94,7 @@ class Scorer:
         """Each request by itself."""
         rows = [[*prompt, *continuation[:-1]] for prompt, continuation in zip(prompts, continuations, strict=True)]
         for part in token_batches([len(row) for row in rows], max_tokens=_PACKED, is_packed=net.packs):
-            wanted, at = _Wanted([], [], []), 0
+            wanted, at = _Wanted(), 0
             for index in part:
                 for offset, word in enumerate(continuations[index]):
                     wanted.add(at + len(prompts[index]) - 1 + offset, word, index)
@@ -120,7 +118,7 @@ class Scorer:
 
         def wanted_in(sequences: Sequence[int], start: int, paths: Sequence[Sequence[int]]) -> _Wanted:
             """The words that are scored at the tokens of some sequences from `start` on, whose places in the pass `paths` names."""
-            found = _Wanted([], [], [])
+            found = _Wanted()
             for sequence, path in zip(sequences, paths, strict=True):
                 for request in requests[distinct[sequence]]:
                     first = len(distinct[sequence]) - len(continuations[request])
@@ -134,11 +132,8 @@ class Scorer:
                 memory.crop(step.length)
             elif isinstance(step, Push):
                 ids = distinct[step.sequences[0]]
-                for start in range(step.start, step.end, _PACKED):
-                    part = ids[start : min(start + _PACKED, step.end)]
-                    memory.read_packed((len(part),), keeps="shared")
-                    wanted = wanted_in(step.sequences, start, [range(len(part))] * len(step.sequences))
-                    inputs = net.remembered(part, range(start, start + len(part)), Layout((len(part),)), memory)
+                for places, inputs in net.prefix_passes(ids, step.start, step.end, memory, size=_PACKED):
+                    wanted = wanted_in(step.sequences, places.start, [range(len(places))] * len(step.sequences))
                     self._collect(net.words_at(inputs, wanted.distinct), wanted)
             else:
                 self._read(net, memory, step, wanted_in(step.sequences, step.start, step.paths))
@@ -166,7 +161,7 @@ class Scorer:
         sources = list(owners)
         lengths = [len(source) + sum(len(continuations[index]) for index in owners[source]) for source in sources]
         for part in token_batches(lengths, max_tokens=_PACKED, is_packed=net.packs):
-            wanted, at, targets = _Wanted([], [], []), 0, []
+            wanted, at, targets = _Wanted(), 0, []
             for source in (sources[index] for index in part):
                 for index in owners[source]:
                     for offset, word in enumerate(continuations[index]):

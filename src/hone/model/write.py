@@ -56,10 +56,8 @@ class _Continued:
         self._shared = min(shared, min(map(len, longer)) - 1)  # every row reads at least one token of its own
         if self._shared < _LEAST_SHARED or len(prompts) < 2:
             self._shared = 0
-        for start in range(0, self._shared, _PACKED):
-            part = first[start : min(start + _PACKED, self._shared)]
-            self._memory.read_packed((len(part),), keeps="shared")
-            _ = list(net.words_at(net.remembered(part, range(start, start + len(part)), Layout((len(part),)), self._memory), []))
+        for _, inputs in net.prefix_passes(first, 0, self._shared, self._memory, size=_PACKED):
+            list(net.words_at(inputs, []))
 
     def start(self, prompts: Sequence[Sequence[int]], owners: Sequence[int]) -> torch.Tensor:
         net, shared = self._net, self._shared

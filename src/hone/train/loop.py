@@ -84,8 +84,7 @@ def fit(
     processes = processes or Alone()
     with only_these_words(net, objective.words(encoded) if isinstance(processes, Alone) else None):
         run = _Run(net, encoded, plan, objective, mixture, regulariser, processes)
-        record = run.go(score, checkpoint, bar, listener)
-    return record.model_copy(update={"trainable_parameters": trainable})
+        return run.go(score, checkpoint, bar, listener, trainable=trainable)
 
 
 class _Run:
@@ -117,7 +116,9 @@ class _Run:
         self.progress = Progress()
         self.module, self.optimiser = processes.wrap(_LossModule(net, objective, regulariser), self.optimiser)
 
-    def go(self, score: Score | None, checkpoint: Path | None, bar: Bar | None, listener: Listener | None) -> TrainRecord:
+    def go(
+        self, score: Score | None, checkpoint: Path | None, bar: Bar | None, listener: Listener | None, *, trainable: int
+    ) -> TrainRecord:
         plan, progress, net = self.plan, self.progress, self.net
         best = BestParameters(checkpoint)
         if checkpoint is not None and checkpoint.exists():
@@ -165,7 +166,7 @@ class _Run:
             terms_seen=progress.terms,
             padding=1 - progress.tokens / max(progress.positions, 1),
             seconds=before + time.perf_counter() - started,
-            trainable_parameters=sum(parameter.numel() for parameter in trained_parameters(net).values()),
+            trainable_parameters=trainable,
             log=tuple(progress.log),
             stopped_early=progress.is_over,
         )

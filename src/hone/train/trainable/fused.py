@@ -10,6 +10,8 @@ from typing import Any
 import torch
 from torch import nn
 
+from hone.model import product_dtype
+
 __all__ = ["fuse_lora"]
 
 
@@ -56,8 +58,7 @@ class _LoraLinear(torch.autograd.Function):
         up: torch.Tensor,
         scale: float,
     ) -> torch.Tensor:
-        kind = x.device.type
-        dtype = torch.get_autocast_dtype(kind) if torch.is_autocast_enabled(kind) else x.dtype
+        dtype = product_dtype(x)
         flat = x.reshape(-1, x.shape[-1]).to(dtype)
         matrix, small_down, small_up = weight.to(dtype), down.to(dtype), up.to(dtype)
         hidden = flat @ small_down.T  # [N, r]
