@@ -28,7 +28,7 @@ DOORS = {
     "huggingface_hub": ("model",),
     "tokenizers": ("model",),
     "click": ("cli",),
-    "jinja2": ("compare/report",),
+    "jinja2": ("compare/report", "task/prompt_language.py"),
     "sklearn": ("measure", "task", "strategy", "evaluate/harness.py"),
     "rensa": ("task",),
     "pyarrow": ("task",),

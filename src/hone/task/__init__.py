@@ -14,6 +14,8 @@ from hone.task.duplicates import find_duplicates, normalise
 from hone.task.infer import infer_columns
 from hone.task.kinds import (
     KINDS,
+    SHAPES,
+    Choice,
     Completion,
     Dialogue,
     Kind,
@@ -26,6 +28,7 @@ from hone.task.kinds import (
     Role,
     Scored,
     Tagged,
+    TaskShape,
 )
 from hone.task.load import load_table, open_rows
 from hone.task.material import load_material
@@ -34,11 +37,14 @@ from hone.task.near import shingle_similarity
 from hone.task.reader import Broken, Reader
 from hone.task.records import Columns, Example, Finding, Rejected, Split, Table, Task
 from hone.task.split import MIN_ROWS_PER_CLASS, drop_rare, split_examples
+from hone.task.templates import Template, bundled_templates, few_shot_prompt, read_templates
 
 __all__ = [
     "KINDS",
     "MIN_ROWS_PER_CLASS",
+    "SHAPES",
     "Broken",
+    "Choice",
     "Columns",
     "Completion",
     "Dialogue",
@@ -59,8 +65,12 @@ __all__ = [
     "Table",
     "Tagged",
     "Task",
+    "TaskShape",
+    "Template",
+    "bundled_templates",
     "class_balance",
     "drop_rare",
+    "few_shot_prompt",
     "find_duplicates",
     "infer_columns",
     "likely_mislabels",
@@ -71,6 +81,7 @@ __all__ = [
     "normalise",
     "open_rows",
     "read_row",
+    "read_templates",
     "rejected_rows",
     "remove_leaks",
     "shingle_similarity",

@@ -11,6 +11,8 @@ from hone.task.records import Example, Rejected
 
 __all__ = [
     "KINDS",
+    "SHAPES",
+    "Choice",
     "Completion",
     "Dialogue",
     "Kind",
@@ -23,12 +25,20 @@ __all__ = [
     "Role",
     "Scored",
     "Tagged",
+    "TaskShape",
 ]
 
-Kind: TypeAlias = Literal["classify", "completion", "chat", "plain", "tag", "answers", "score", "multi_label"]
+Kind: TypeAlias = Literal["classify", "completion", "chat", "plain", "tag", "answers", "score", "multi_label", "choice"]
 """What a row asks of the model; `KINDS` lists the names."""
 
 KINDS: tuple[Kind, ...] = get_args(Kind)
+
+TaskShape: TypeAlias = Literal[
+    "classification", "summarization", "question-answering", "multiple-choice", "translation", "instruction", "text-to-text"
+]
+"""What is asked of a model that answers in words: which prompt templates fit. `SHAPES` lists the names."""
+
+SHAPES: tuple[TaskShape, ...] = get_args(TaskShape)
 
 Role: TypeAlias = Literal["system", "user", "assistant", "tool"]
 
@@ -127,7 +137,19 @@ class MultiLabelled(_Placed):
     line: int
 
 
-MaterialRow: TypeAlias = Example | Plain | Completion | Dialogue | Tagged | Passage | Scored | MultiLabelled
+@dataclass(frozen=True, slots=True)
+class Choice(_Placed):
+    """A question and its choices, one of which is right: `choices[answer]`."""
+
+    question: str
+    choices: tuple[str, ...]
+    answer: int
+    """Index of the right choice, from 0."""
+    file: str
+    line: int
+
+
+MaterialRow: TypeAlias = Example | Plain | Completion | Dialogue | Tagged | Passage | Scored | MultiLabelled | Choice
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,3 +162,5 @@ class Material:
     rejected: list[Rejected]
     because: str
     """One sentence: which columns were taken, why, and which were left out."""
+    shape: TaskShape | None = None
+    """Which prompt templates fit the rows; None where none do: tags, scores, several labels, dialogues, plain text."""
