@@ -30,6 +30,7 @@ GOOD = {
     "answers": squad({"text": ["Rome"], "answer_start": [10]}),
     "score": {"text": "Fine.", "score": 0.5},
     "multi_label": {"text": "Fine.", "labels": ["a", "b"]},
+    "choice": {"question": "Which?", "choices": ["red", "blue"], "answer": 1},
 }
 
 BAD = [
@@ -73,6 +74,16 @@ BAD = [
     ("multi_label", {"text": "Fine.", "labels": None}, "labels", "missing cell"),
     ("multi_label", {"text": "Fine.", "labels": " ; "}, "labels", "empty label"),
     ("multi_label", {"text": "", "labels": ["a"]}, "text", "empty text"),
+    ("choice", {"question": " ", "choices": ["red", "blue"], "answer": 1}, "question", "empty question"),
+    ("choice", {"question": "Which?", "choices": ["red"], "answer": 0}, "choices", "too few choices: there is 1"),
+    ("choice", {"question": "Which?", "choices": ["red", " "], "answer": 0}, "choices", "empty choice"),
+    ("choice", {"question": "Which?", "choices": ["red", None], "answer": 0}, "choices", "no choice: there is nothing"),
+    ("choice", {"question": "Which?", "choices": "red or blue", "answer": 0}, "choices", "no list: 'red or blue'"),
+    ("choice", {"question": "Which?", "choices": None, "answer": 0}, "choices", "missing cell"),
+    ("choice", {"question": "Which?", "choices": ["red", "blue"], "answer": None}, "answer", "missing cell"),
+    ("choice", {"question": "Which?", "choices": ["red", "blue"], "answer": 5}, "answer", "no such choice: '5' is the number from 0 of none"),
+    ("choice", {"question": "Which?", "choices": ["red", "blue"], "answer": -1}, "answer", "no such choice: '-1'"),
+    ("choice", {"question": "Which?", "choices": ["red", "blue"], "answer": True}, "answer", "no such choice: 'True'"),
 ]  # fmt: skip
 
 
@@ -157,9 +168,13 @@ REFUSED = [
     ({"chosen": "b", "rejected": "c"}, "preferences is not there yet. Write the chosen answers"),
     ({"prompt": "a", "completion": "b", "label": True}, "'label' says of each answer whether it was wanted"),
     ({"messages": [USER, REPLY], "label": False}, "'label' says of each answer whether it was wanted"),
-    ({"question": "a?", "choices": ["b", "c"], "answer": "b"}, "multiple choice, with the choices in 'choices'"),
-    ({"question": "a?", "A": "b", "B": "c", "answer": "A"}, "multiple choice, with the choices in 'A'"),
-    ({"question": {"stem": "a?", "choices": []}, "answerKey": "A"}, "multiple choice, with the choices in 'question'"),
+    ({"question": "a?", "choices": ["b", "c"]}, "multiple choice, with the choices in 'choices', but no column says which is right"),
+    ({"question": "a?", "A": "b", "B": "c", "topic": "d"}, "multiple choice, with the choices in 'A', 'B', but no column says"),
+    ({"question": "a?", "choices": ["b", "c"], "answer": "d"}, "'d' in 'answer' is neither label, letter, number nor text of a choice"),
+    ({"question": "a?", "options": "b or c", "answer": "b"}, "'b or c' in 'options' is no list of choices"),
+    ({"question": {"stem": "a?", "choices": []}, "answerKey": "A"}, "choices in 'question', .* too few choices: there are 0"),
+    ({"endings": ["a", "b"], "label": 1}, "choices in 'endings', but no column is called a question"),
+    ({"context_options": ["a", "b"], "continuation": "c", "gold": 1}, "choices in 'context_options' before a text that is the same"),
     ({"definition": "a", "instances": [{"input": "b", "output": "c"}]}, "several examples, as a list of objects in 'instances'"),
     ({"title": "a", "paragraphs": [{"context": "b", "qas": []}]}, "several examples, as a list of objects in 'paragraphs'"),
     ({"de": "a", "en": "b"}, r"No known layout fits. The columns are: de, en. Known layouts: text \+ label;.*--prompt and --completion"),

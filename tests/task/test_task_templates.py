@@ -3,6 +3,7 @@
 import os
 import re
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
@@ -230,3 +231,12 @@ def test_a_file_that_holds_no_templates_is_refused(tmp_path, text, reason):
         read_templates(write(tmp_path, text))
     with pytest.raises(BadData, match="cannot be read: " + re.escape(os.strerror(2))):
         read_templates(tmp_path / "none.toml")
+
+
+def test_the_template_in_the_documents_is_read(tmp_path):
+    page = (Path(__file__).parents[2] / "docs" / "training.md").read_text(encoding="utf-8")
+    example = re.search(r"```toml\n(.*?)```", page, flags=re.DOTALL)
+    assert example is not None
+    (template,) = read_templates(write(tmp_path, example[1]))
+    prompt = few_shot_prompt(template, [("Hello", "sales", ("sales", "help"))], "Bye", options=("sales", "help"))
+    assert prompt == "Sort each message into: sales, help.\n\nMessage: Hello\nTeam: sales\n\nMessage: Bye\nTeam:"

@@ -44,10 +44,15 @@ ROWS = {
         {"question": "where is it", "context": f"the box {text} {n}", "answers": {"text": ["box"], "answer_start": [4]}}
         for n, text in enumerate(SENTENCES * 3)
     ],
+    "choice": [
+        {"question": f"{text} {n}", "choices": ["please refund", "it is late", "the box"], "answer": n % 2}
+        for n, text in enumerate(SENTENCES * 3)
+    ],
 }
 FITS = [
-    *(("llama", kind, "completion") for kind in ("completion", "chat")),
+    *(("llama", kind, "completion") for kind in ("completion", "chat", "choice")),
     ("t5", "completion", "completion"),
+    ("t5", "choice", "completion"),
     ("t5", "chat", "completion"),
     ("llama", "plain", "causal"),
     ("bert", "plain", "masked"),
@@ -341,3 +346,16 @@ def test_expected_and_measured_stand_side_by_side(rows, model, tmp_path, capsys)
     said = capsys.readouterr().err
     assert "trained terms" in said and "Expected: " in said and "(expected " in said
     assert done.expected.seconds > 0 and done.expected.peak_bytes > 0 and done.peak_bytes > 0
+
+
+def test_choices_are_trained_as_completions_with_the_choices_in_the_prompt(rows, model, tmp_path):
+    shown = mask_preview(settings(rows("choice"), model("llama"), tmp_path, kind="choice"), rows=2)
+    for spans in shown:
+        read, trained = ("".join(text for text, is_trained in spans if is_trained is wanted) for wanted in (False, True))
+        assert "please refund" in read and "it is late" in read and "the box" in read
+        assert any(trained.startswith(answer) for answer in ("please refund", "it is late"))
+    done = tune_rows(settings(rows("choice"), model("llama"), tmp_path / "run", steps=2))
+    assert (done.objective, done.choices_template) == ("completion", "multiple-choice/plain.v1")
+    assert "multiple-choice/plain.v1" in (tmp_path / "run" / "README.md").read_text()
+    with pytest.raises(Usage, match="rows of the kind 'choice' train decoder or encoder-decoder models"):
+        tune_rows(settings(rows("choice"), model("bert"), tmp_path / "other"))

@@ -19,7 +19,7 @@ Examples:
 
 _METHODS = ["full", "head", "bias", "top", "lora", "ia3", "adapter", "prompt", "prefix"]
 _OBJECTIVES = ["completion", "causal", "masked", "span", "classify", "multi_label", "regression", "tag", "answers"]
-_KINDS = ["classify", "completion", "chat", "plain", "tag", "answers", "score", "multi_label"]
+_KINDS = ["classify", "completion", "chat", "plain", "tag", "answers", "score", "multi_label", "choice"]
 
 
 def _options(function: Any) -> Any:

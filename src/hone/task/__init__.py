@@ -10,6 +10,7 @@ Imports no torch, pyarrow, scikit-learn or rensa until a function that needs the
 
 from hone.task.cells import read_row
 from hone.task.check import class_balance, long_texts, near_duplicates, rejected_rows, remove_leaks
+from hone.task.completions import as_completion, choice_template
 from hone.task.duplicates import find_duplicates, normalise
 from hone.task.infer import infer_columns
 from hone.task.kinds import (
@@ -67,7 +68,9 @@ __all__ = [
     "Task",
     "TaskShape",
     "Template",
+    "as_completion",
     "bundled_templates",
+    "choice_template",
     "class_balance",
     "drop_rare",
     "few_shot_prompt",

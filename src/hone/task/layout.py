@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+from hone.task.choices import NamedBy
 from hone.task.kinds import Kind
 from hone.task.profile import name_words
 
@@ -18,11 +19,15 @@ class Layout:
     target: str | None = None
     system: str | None = None
     why: str = "by the columns' names"
+    choices: tuple[str, ...] = ()
+    """Of multiple choice; none where the choices stand inside the question's own column."""
+    named_by: NamedBy = "label"
+    """How the target of multiple choice names the right one."""
 
     @property
     def columns(self) -> tuple[str, ...]:
-        """All columns that are read: the inputs, the target, the system text."""
-        return (*self.inputs, *(name for name in (self.target, self.system) if name is not None))
+        """All columns that are read: the inputs, the target, the system text, the choices."""
+        return (*self.inputs, *(name for name in (self.target, self.system) if name is not None), *self.choices)
 
 
 @dataclass(frozen=True, slots=True)

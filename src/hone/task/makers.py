@@ -4,8 +4,9 @@ import math
 from collections.abc import Callable, Sequence
 
 from hone.task.cells import joined_text
+from hone.task.choices import is_blank, read_choice
 from hone.task.dialogues import read_messages
-from hone.task.kinds import Completion, Dialogue, Kind, MaterialRow, MultiLabelled, Passage, Plain, Scored, Tagged
+from hone.task.kinds import Choice, Completion, Dialogue, Kind, MaterialRow, MultiLabelled, Passage, Plain, Scored, Tagged
 from hone.task.layout import Layout
 from hone.task.nested import written
 from hone.task.profile import is_number
@@ -33,7 +34,7 @@ def row_maker(reader: Reader, layout: Layout, moved: list[int]) -> Make:
 
     def completion(cells: Sequence[object], name: str, line: int) -> MaterialRow:
         parts = [written(cells[0], inputs[0], file)]
-        parts += [written(cell, inputs[1], file) for cell in cells[1:width] if not _is_blank(cell)]
+        parts += [written(cell, inputs[1], file) for cell in cells[1:width] if not is_blank(cell)]
         answer = cells[width]
         if isinstance(answer, (list, tuple)) and len(answer) != 1:
             raise Unusable(target, f"several answers: the cell is a list of {len(answer)}, and a row has one")
@@ -61,9 +62,15 @@ def row_maker(reader: Reader, layout: Layout, moved: list[int]) -> Make:
         labels = tuple(known.setdefault(one, one) for one in labels)
         return MultiLabelled(joined_text(cells[:width], inputs, file), labels, name, line)
 
+    def choice(cells: Sequence[object], name: str, line: int) -> MaterialRow:
+        found = read_choice(
+            cells, columns=inputs, target=target, among=layout.choices, named_by=layout.named_by, names=names, file=file
+        )
+        return Choice(*found, name, line)
+
     makers: dict[Kind, Make] = {
         "plain": plain, "completion": completion, "chat": chat, "tag": tag, "answers": answers, "score": score,
-        "multi_label": multi_label,
+        "multi_label": multi_label, "choice": choice,
     }  # fmt: skip
     return makers[layout.kind]
 
@@ -75,7 +82,3 @@ def _number(cell: object, column: str) -> float:
     if isinstance(cell, bool) or not is_number(text) or not math.isfinite(float(text)):
         raise Unusable(column, f"no number: '{text[:40]}'")
     return float(text)
-
-
-def _is_blank(cell: object) -> bool:
-    return cell is None or cell != cell or (isinstance(cell, str) and not cell.strip())

@@ -17,6 +17,7 @@ from hone.task.recognise import recognise
 from hone.task.records import Rejected
 from hone.task.rejects import Unusable, check_enough_kept
 from hone.task.sample import sample_rows
+from hone.task.shapes import shape_of
 from hone.task.wording import counted
 
 __all__ = ["load_material"]
@@ -30,6 +31,7 @@ _SAID: dict[Kind, str] = {
     "answers": "Answers from a context",
     "score": "A number per text",
     "multi_label": "Several labels per text",
+    "choice": "Multiple choice",
 }
 
 
@@ -47,11 +49,11 @@ def load_material(
     Args:
         source: a path, or org/name, org/name/config, org/name:split. kind: one of `KINDS`; recognised where left out.
         prompt, completion: the columns of kind completion. text: what the model reads in the other kinds: the text
-            (several columns are joined by a line break), the messages, the tokens, or question and context.
-        label: what it learns there: the label, the labels, the score, the tags or the answers.
+            (several columns are joined by a line break), the messages, the tokens, question and context, or the question.
+        label: what it learns there: the label, the labels, the score, the tags, the answers or which choice is right.
     Raises:
         Usage: no such kind, or a column named that the kind does not have.
-        BadData: nothing to read there, no such column, no known layout, preferences, or over half of the rows unusable.
+        BadData: nothing to read there, no such column, no known layout, preferences, choices that cannot be read, or over half of the rows unusable.
     """
     wish = _wish(kind, prompt, completion, tuple(text), label)
     if wish.kind == "classify":
@@ -65,8 +67,9 @@ def load_material(
     sample = sample_rows(reader)
     if not sample and next(iter(reader.rows(reader.headers)), None) is None:
         check_enough_kept(name, kept=0, rejected=[], options="")
+    sheet = Sheet(reader.headers, sample)
     try:
-        layout = recognise(Sheet(reader.headers, sample), wish)
+        layout = recognise(sheet, wish)
     except BadData as error:
         raise BadData(f"{name}: {error}") from None
     if layout.kind == "classify":
@@ -74,7 +77,8 @@ def load_material(
     moved: list[int] = []
     rows, rejected = _keep(reader, layout, row_maker(reader, layout, moved), name)
     check_enough_kept(name, kept=len(rows), rejected=rejected, options=_options(layout.kind))
-    return Material(source, layout.kind, rows, rejected, _because(reader, layout, len(moved)))
+    shape = shape_of(layout, sheet.headers, sheet.sample)
+    return Material(source, layout.kind, rows, rejected, _because(reader, layout, len(moved)), shape)
 
 
 def _wish(kind: str | None, prompt: str | None, completion: str | None, text: tuple[str, ...], label: str | None) -> Wish:
@@ -109,7 +113,7 @@ def _classified(source: str, text: tuple[str, ...], label: str | None, why: str)
     table = load_table(source, text=text, label=label)
     because = why or table.columns.because or f"text {_quoted(table.columns.text)}, label '{table.columns.label}', as named"
     because = f"{_SAID['classify']}: {because[0].lower()}{because[1:].rstrip('.')}."
-    return Material(source, "classify", [*table.examples], table.rejected, because)
+    return Material(source, "classify", [*table.examples], table.rejected, because, "classification")
 
 
 def _keep(reader: Reader, layout: Layout, make: Make, name: str) -> tuple[list[MaterialRow], list[Rejected]]:
@@ -129,6 +133,8 @@ def _keep(reader: Reader, layout: Layout, make: Make, name: str) -> tuple[list[M
 
 def _because(reader: Reader, layout: Layout, moved: int) -> str:
     what = _quoted(layout.inputs)
+    if layout.choices:
+        what = f"{what}, the choices in {_quoted(layout.choices)},"
     if layout.target is not None:
         what = f"{what} to '{layout.target}'"
     if layout.system is not None:
@@ -140,7 +146,8 @@ def _because(reader: Reader, layout: Layout, moved: int) -> str:
 
 
 def _quoted(names: Sequence[str]) -> str:
-    return " and ".join(f"'{name}'" for name in names)
+    *first, last = [f"'{name}'" for name in names]
+    return f"{', '.join(first)} and {last}" if first else last
 
 
 def _options(kind: Kind) -> str:

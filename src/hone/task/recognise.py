@@ -4,28 +4,30 @@ Stands between opening a source and reading its rows. Where several kinds fit, t
 
 1. chat: `messages` or `conversations` that hold lists of messages, or a `prompt` and `completion` that do.
 2. tag: `tokens` with `ner_tags`, `tags` or `labels`.
-3. answers: `question` and `context` with `answers`, or with an `answer` that stands in the context.
-4. completion: `prompt` and `completion`, `instruction` and `output`, `source` and `target`, `question` and `answer`,
-   a document and its summary, and their like. `input` with an `output` of a few short values is left to 8.
-5. score: a `label` of numbers that are not all whole.
-6. multi_label: a text with labels in lists, or separated by ; or |.
-7. score: `score`, `similarity` or `rating` in numbers that are not all whole, where nothing is called label.
-8. classify: what `infer_columns` finds. Beside a `text`, columns such as `title` or `licence` are no labels.
-9. plain: a `text` by itself.
+3. choice: a question with its choices, in a list or in columns A, B, C, and the right one, where there are no `prompt` and
+   `completion`, nor `instruction` and `output`.
+4. answers: `question` and `context` with `answers`, or with an `answer` that stands in the context.
+5. completion: `prompt` and `completion`, `instruction` and `output`, `source` and `target`, `question` and `answer`,
+   a document and its summary, and their like. `input` with an `output` of a few short values is left to 9.
+6. score: a `label` of numbers that are not all whole.
+7. multi_label: a text with labels in lists, or separated by ; or |.
+8. score: `score`, `similarity` or `rating` in numbers that are not all whole, where nothing is called label.
+9. classify: what `infer_columns` finds. Beside a `text`, columns such as `title` or `licence` are no labels.
+10. plain: a `text` by itself.
 
-The one surprise: some layouts are recognised in order to be refused (`refuse`): preferences and rows with several
-examples before all others, multiple choice before `question` and `answer`.
+The one surprise: some layouts are recognised in order to be refused, before all others (`refuse`): preferences and rows
+with several examples. So is multiple choice whose choices or right ones cannot be told.
 """
 
 from collections.abc import Callable, Sequence
-from functools import partial
 
 from hone.core.errors import BadData, did_you_mean
+from hone.task.choice_layout import find_choice
 from hone.task.kinds import Kind
 from hone.task.layout import Layout, Sheet, Wish
 from hone.task.nested import holds_list, holds_objects
 from hone.task.profile import profile_column
-from hone.task.refuse import refuse_multiple_choice, refuse_nested, refuse_preferences
+from hone.task.refuse import refuse_nested, refuse_preferences
 from hone.task.text_layouts import find_classify, find_label_score, find_multi_label, find_plain, find_score
 
 __all__ = ["recognise"]
@@ -57,8 +59,8 @@ _SHORT_ANSWER = 20
 
 _LAYOUTS = (
     "text + label; text + labels (lists); text + score; prompt + completion; instruction + input + output; question + answer; "
-    "source + target; document (dialogue, article, text, body) + summary (highlights); messages; conversations; "
-    "tokens + ner_tags (tags, labels); question + context + answers; text alone"
+    "question + choices (options; A, B, C) + answer; source + target; document (dialogue, article, text, body) + summary (highlights); "
+    "messages; conversations; tokens + ner_tags (tags, labels); question + context + answers; text alone"
 )
 
 _Rule = Callable[[Sheet, Wish], Layout | None]
@@ -68,7 +70,7 @@ def recognise(sheet: Sheet, wish: Wish) -> Layout:
     """The kind and columns of a source; what the user named is taken as it is.
 
     Raises:
-        BadData: a named column is not there, nothing fits, or the rows are preferences or multiple choice.
+        BadData: a named column is not there, nothing fits, or the rows are preferences, or multiple choice that cannot be read.
     """
     named = (wish.prompt, wish.completion, *wish.text, wish.label)
     for name in named:
@@ -158,20 +160,20 @@ def _repeats(sheet: Sheet, column: str) -> bool:
     return profile.distinct >= 2 and profile.repeats >= 3 and profile.mean_length <= _SHORT_ANSWER
 
 
-def _choices(sheet: Sheet, wish: Wish) -> Layout | None:
-    refuse_multiple_choice(sheet)
-    return None
+def _choice(sheet: Sheet, wish: Wish) -> Layout | None:
+    """Multiple choice, unless a prompt says everything already: instructions often list the choices too."""
+    if _completion(sheet, wish, pairs=_PROMPTS_FIRST) is not None:
+        return None
+    return find_choice(sheet, wish)
 
 
 _ALL: tuple[_Rule, ...] = (
-    _chat, _tag, _answers, partial(_completion, pairs=_PROMPTS_FIRST), _choices,
-    partial(_completion, pairs=(*_PROMPTS_LATER, *_PROMPTS_OR_CLASSES)),
-    find_label_score, find_multi_label, find_score, find_classify, find_plain,
+    _chat, _tag, _choice, _answers, _completion, find_label_score, find_multi_label, find_score, find_classify, find_plain,
 )  # fmt: skip
 _OF_TEXT: tuple[_Rule, ...] = (_tag, find_label_score, find_multi_label, find_score, find_classify, find_plain)
 _BY_KIND: dict[Kind, tuple[_Rule, ...]] = {
     "classify": (find_classify,), "completion": (_completion,), "chat": (_chat,), "plain": (find_plain,), "tag": (_tag,),
-    "answers": (_answers,), "score": (find_score,), "multi_label": (find_multi_label,),
+    "answers": (_answers,), "score": (find_score,), "multi_label": (find_multi_label,), "choice": (find_choice,),
 }  # fmt: skip
 
 

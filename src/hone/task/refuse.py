@@ -4,11 +4,8 @@ from hone.core.errors import BadData
 from hone.task.layout import Sheet
 from hone.task.nested import holds_objects
 
-__all__ = ["refuse_multiple_choice", "refuse_nested", "refuse_preferences"]
+__all__ = ["refuse_nested", "refuse_preferences"]
 
-_CHOICES = ("choices", "options", "candidates", "a")
-_CHOICES_ALONE = ("endings", "context_options")
-_QUESTIONS = ("question", "query", "question_stem", "ctx", "context", "prompt")
 _EXAMPLES_INSIDE = ("instances", "paragraphs", "qas")
 
 
@@ -32,20 +29,6 @@ def refuse_preferences(sheet: Sheet) -> None:
                 f"The column '{label}' says of each answer whether it was wanted: preferences. Training on preferences is not there "
                 "yet. Keep the rows that are true; or name the kind (--kind completion or chat), and every answer is learnt."
             )
-
-
-def refuse_multiple_choice(sheet: Sheet) -> None:
-    """Questions whose choices stand in columns of their own, which a prompt of the question alone would leave out."""
-    question = sheet.find(_QUESTIONS)
-    column = sheet.find(_CHOICES_ALONE) or (sheet.find(_CHOICES) if question else None)
-    nested = question is not None and any(isinstance(cell, dict) and "choices" in cell for cell in sheet.cells(question))
-    if not nested and not (column and sheet.cells(column)):
-        return
-    raise BadData(
-        f"The rows look like multiple choice, with the choices in '{question if nested else column}'. "
-        "hone does not put choices into a prompt by itself. Write rows of prompt (with the choices) and completion, "
-        "or name columns with --prompt and --completion, or --text and --label."
-    )
 
 
 def refuse_nested(sheet: Sheet) -> None:

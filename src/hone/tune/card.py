@@ -47,6 +47,8 @@ def write_card(done: TuneRecord, base: ModelFolder) -> str:
         if done.template is None
         else f"\nIt was trained to answer after this text, and should be asked so: {json.dumps(done.template)}\n"
     )
+    if done.choices_template:
+        template += f"\nQuestions and their choices were written as prompts with hone's template {done.choices_template}.\n"
     return f"""---
 {licence}base_model: {json.dumps(name, ensure_ascii=False)}
 library_name: {library}

@@ -19,7 +19,7 @@ from hone.model import (
     load_language_model,
     read_config,
 )
-from hone.task import Kind, Material
+from hone.task import Kind, Material, choice_template
 from hone.train import (
     Answers,
     Causal,
@@ -42,6 +42,8 @@ _MOST = 2048  # tokens of a sequence where the user names no length: long contex
 _FITS: dict[tuple[Kind, Family], tuple[ObjectiveName, ...]] = {
     ("completion", "decoder"): ("completion",),
     ("completion", "encoder-decoder"): ("completion",),
+    ("choice", "decoder"): ("completion",),
+    ("choice", "encoder-decoder"): ("completion",),
     ("chat", "decoder"): ("completion",),
     ("chat", "encoder-decoder"): ("completion",),
     ("plain", "decoder"): ("causal",),
@@ -64,6 +66,8 @@ class Chosen:
     objective: Objective
     labels: tuple[str, ...]
     template: str | None
+    choices_template: str | None = None
+    """Id of the bundled template that put choices into prompts."""
 
 
 def choose(settings: TuneSettings, material: Material, folder: ModelFolder, reader: TextReader) -> Chosen:
@@ -85,7 +89,8 @@ def choose(settings: TuneSettings, material: Material, folder: ModelFolder, read
         template = settings.template or (PLAIN_TEMPLATE if has == "decoder" else "{prompt}")
         if "{prompt}" not in template:
             raise Usage(f"The template {template!r} has no {{prompt}} in it, so the model would read none of the rows.")
-    return Chosen(name, _objective(name, has, settings, reader, labels, template), labels, template)
+    choices = choice_template().id if material.kind == "choice" else None
+    return Chosen(name, _objective(name, has, settings, reader, labels, template), labels, template, choices)
 
 
 def _objective(

@@ -2,13 +2,13 @@
 
 import random
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from hone.core.errors import BadData
 from hone.core.seeds import derive_seed
 from hone.core.store import digest_text
-from hone.task import Material, load_material
+from hone.task import Choice, Material, MaterialRow, as_completion, choice_template, load_material
 from hone.train import LogitObjective, Objective
 from hone.tune.records import RowCounts
 from hone.tune.settings import TuneSettings
@@ -59,7 +59,8 @@ def read_rows(settings: TuneSettings) -> tuple[Material, list[Any], list[Any], i
 
 
 def _load(settings: TuneSettings, source: str) -> Material:
-    return load_material(
+    """The rows of a source; a choice is a completion from here on, with the choices in its prompt."""
+    material = load_material(
         source,
         kind=settings.kind,
         prompt=settings.prompt,
@@ -67,6 +68,11 @@ def _load(settings: TuneSettings, source: str) -> Material:
         text=settings.text,
         label=settings.label,
     )
+    if material.kind != "choice":
+        return material
+    rows: list[MaterialRow] = [as_completion(row) if isinstance(row, Choice) else row for row in material.rows]
+    because = f"{material.because} Written as prompts with {choice_template().id}."
+    return replace(material, rows=rows, because=because)
 
 
 def _content(row: Any) -> tuple[Any, ...]:

@@ -64,6 +64,8 @@ class TuneRecord(Record):
     labels: tuple[str, ...]
     template: str | None
     """The text before an answer, as it was trained and must be used."""
+    choices_template: str | None = None
+    """Of multiple choice: id of the bundled template that wrote question and choices as a prompt."""
     rows: RowCounts
     data_sha256: str
     effective_epochs: dict[str, float]

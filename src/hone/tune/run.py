@@ -156,6 +156,7 @@ def _record(
         base_sha256=ready.base.sha256,
         labels=ready.chosen.labels,
         template=ready.chosen.template,
+        choices_template=ready.chosen.choices_template,
         rows=ready.rows.counts,
         data_sha256=ready.rows.digest,
         effective_epochs=ready.mixture.effective_epochs(record.examples_seen),
