@@ -2,8 +2,9 @@
 
 Gives a `Task`: examples split into training, validation and test, its labels, and findings on what was removed
 or should be looked at. The order is `load_table`, `find_duplicates`, `drop_rare` where asked, `split_examples`,
-`remove_leaks`, then the checks. Rows of other kinds (dialogues, prompts and completions, tags, answers, scores, plain
-text) are read by `load_material` alone, into a `Material`. Next: stage 2, `hone.model`, chooses a base model for it.
+`remove_leaks`, then the checks. Rows of other kinds (dialogues, prompts and completions, choices, tags, answers, scores,
+plain text) are read by `load_material` alone, into a `Material` that says its task's shape; `bundled_templates` has the ways
+to put rows of a shape to a model that answers in words. Next: stage 2, `hone.model`, chooses a base model for it.
 
 Imports no torch, pyarrow, scikit-learn or rensa until a function that needs them is called.
 """
