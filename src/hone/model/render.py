@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from hone.core.errors import BadModel
+from hone.core.errors import BadModel, Usage
 
 __all__ = ["PLAIN_TEMPLATE", "Rendered", "Renderer", "Turn"]
 
@@ -57,8 +57,7 @@ class Renderer:
         after = [*self._tokens(completion), self._end]
         is_cut = len(before) + len(after) > self._length
         if is_cut:  # the answer is what is learnt: the prompt gives way, its oldest part first
-            room = max(self._length - len(after), len(self._start) + 1)
-            before = [*self._start, *before[len(before) - (room - len(self._start)) :]]
+            before = self._cut(before, max(self._length - len(after), len(self._start) + 1))
         return self._finish([(before, False), (after, True)], is_cut=is_cut)
 
     def dialogue(self, turns: Sequence[Turn]) -> Rendered:
@@ -91,6 +90,54 @@ class Renderer:
         if self.uses_chat:
             return self._tokens(self._chat([("user", prompt)], opens_answer=True))
         return [*self._start, *self._tokens(self._template.replace("{prompt}", prompt))]
+
+    def answer(self, text: str, *, ends: bool = False) -> list[int]:
+        """Token ids of an answer alone, as it follows its prompt; with the end-of-sequence token where it `ends`."""
+        return [*self._tokens(text), *([self._end] if ends else [])]
+
+    def prompts(self, prompts: Sequence[str], *, leaving: int) -> list[list[int]]:
+        """Token ids of prompts, at least one each, the oldest cut away so that `leaving` more tokens fit into the context.
+
+        Raises:
+            Usage: nothing of a prompt would be left.
+        """
+        room = self._length - leaving
+        if room < len(self._start) + 1:
+            raise Usage(f"An answer of {leaving:,} tokens leaves no room for a prompt: the model reads {self._length:,} in all.")
+        known = {prompt: self._cut(self._readable(prompt), room) for prompt in dict.fromkeys(prompts)}
+        return [known[prompt] for prompt in prompts]
+
+    def pairs(
+        self, prompts: Sequence[str], continuations: Sequence[str], *, ends: bool = False, spare: int = 0
+    ) -> tuple[list[list[int]], list[list[int]]]:
+        """Token ids of prompts and of the continuations that are scored behind them, cut to leave `spare` tokens free.
+
+        Raises:
+            Usage: a continuation is empty, or too long to stand behind any prompt.
+        """
+        known = {prompt: self._readable(prompt) for prompt in dict.fromkeys(prompts)}
+        before, after = [], []
+        for index, (prompt, continuation) in enumerate(zip(prompts, continuations, strict=True), 1):
+            ids = self.answer(continuation, ends=ends)
+            room = self._length - spare - len(ids)
+            if not ids or room < len(self._start) + 1:
+                raise Usage(
+                    f"Continuation {index} of {len(prompts)}, {continuation[:40]!r}, has {len(ids):,} tokens: "
+                    f"at least 1 is needed, and the model reads {self._length:,} together with the prompt."
+                )
+            before.append(self._cut(known[prompt], room))
+            after.append(ids)
+        return before, after
+
+    def _readable(self, prompt: str) -> list[int]:
+        """A prompt of at least one token: where there is none, the end of an earlier text stands for the beginning of this one."""
+        return self.prompt(prompt) or [self._end]
+
+    def _cut(self, ids: list[int], room: int) -> list[int]:
+        """The last tokens of a prompt that fit, behind the one that begins every text."""
+        if len(ids) <= room:
+            return ids
+        return [*self._start, *ids[len(ids) - (room - len(self._start)) :]]
 
     def _finish(self, pieces: list[tuple[list[int], bool]], *, is_cut: bool) -> Rendered:
         ids = [token for tokens, _ in pieces for token in tokens]

@@ -1,0 +1,37 @@
+"""How a remote server is asked: by which protocol, how many requests at once, how patiently, at what price."""
+
+from pathlib import Path
+from typing import Literal
+
+from pydantic import Field
+
+from hone.core.record import Record
+from hone.model.spending import Price
+
+__all__ = ["RemoteSettings"]
+
+
+class RemoteSettings(Record):
+    """Everything about a server but its address and the key, which is read from the environment and stored nowhere."""
+
+    api: Literal["chat", "completions"] = "chat"
+    """`chat`: prompts are a user's messages, in the server's own chat template; `completions`: they are the text itself."""
+    extras: bool = False
+    """Whether the server takes top_k, min_p and repetition_penalty, which OpenAI's protocol lacks; vLLM and SGLang do."""
+    concurrency: int = Field(default=8, ge=1, le=256)
+    """Requests at a time."""
+    attempts: int = Field(default=6, ge=1)
+    """Times a request is sent at most, where the server is busy, breaks or does not answer."""
+    wait_seconds: float = Field(default=1.0, gt=0)
+    """Before the second attempt; doubles with each."""
+    longest_wait_seconds: float = Field(default=60.0, gt=0)
+    """A server that asks for a longer wait is not waited for."""
+    timeout_seconds: float = Field(default=120.0, gt=0)
+    """For one answer."""
+    price: Price | None = None
+    tokenizer: str | None = None
+    """Folder of the model's tokenizer: counts tokens exactly, and with `completions` prompts are sent as its token ids."""
+    context_length: int | None = Field(default=None, ge=2)
+    """Tokens that the model reads; None: what the server says."""
+    cache: Path | None = None
+    """Folder in which every finished answer is kept."""

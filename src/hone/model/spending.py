@@ -1,0 +1,75 @@
+"""What asking a model has cost: tokens, requests, and money where prices are known."""
+
+import threading
+from typing import Self
+
+from pydantic import Field
+
+from hone.core.errors import Usage
+from hone.core.record import Record
+
+__all__ = ["Ledger", "Price", "Spent"]
+
+
+class Price(Record):
+    """US dollars per million tokens."""
+
+    read: float = Field(ge=0, allow_inf_nan=False)
+    written: float = Field(ge=0, allow_inf_nan=False)
+
+    @classmethod
+    def parse(cls, text: str) -> Self:
+        """`IN,OUT` as it stands on a command line.
+
+        Raises:
+            Usage: it is not two numbers of at least 0.
+        """
+        try:
+            read, written = map(float, text.split(","))
+            return cls(read=read, written=written)
+        except ValueError:
+            raise Usage(
+                f"The price {text!r} is not understood. Give US dollars per million tokens read and written: --price 0.15,0.60"
+            ) from None
+
+
+class Spent(Record):
+    """What the answers that a backend gave have cost, each request counted once, however often its answer was used."""
+
+    tokens_read: int = 0
+    tokens_written: int = 0
+    requests: int = 0
+    remembered: int = 0
+    """Of the requests, those an earlier run had paid for."""
+    usd: float | None = None
+    """None where no prices were given."""
+    is_estimate: bool = False
+    """Whether tokens of some request were estimated, because the server did not count them."""
+
+
+class Ledger:
+    """Adds up what was spent; several threads may write in it."""
+
+    def __init__(self, price: Price | None = None) -> None:
+        self._price = price
+        self._spent = Spent()
+        self._lock = threading.Lock()
+
+    def add(self, read: int, written: int, *, requests: int = 1, remembered: int = 0, is_estimate: bool = False) -> None:
+        """Enter requests with the tokens they read and wrote."""
+        with self._lock:
+            before = self._spent
+            self._spent = Spent(
+                tokens_read=before.tokens_read + read,
+                tokens_written=before.tokens_written + written,
+                requests=before.requests + requests,
+                remembered=before.remembered + remembered,
+                is_estimate=before.is_estimate or is_estimate,
+            )
+
+    def spent(self) -> Spent:
+        """The sum so far."""
+        if self._price is None:
+            return self._spent
+        usd = (self._spent.tokens_read * self._price.read + self._spent.tokens_written * self._price.written) / 1e6
+        return self._spent.model_copy(update={"usd": usd})
