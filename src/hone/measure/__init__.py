@@ -1,8 +1,8 @@
 """Pure arithmetic: numbers and strings in, numbers out. No model, no torch; scipy is imported only where it is used.
 
-labels: scores from the confusion table. texts: ROUGE, BLEU and their like. calibration: is the confidence honest? intervals, paired: how
-sure is a number, how sure a difference? significance: tests, smallest visible difference, probability of being best. curve: more rows?
-cost, pareto: what it takes. `resample` is the bootstrap below them all.
+labels: scores from the confusion table. texts: ROUGE, BLEU and their like. ranking: recall, MRR, nDCG. calibration: is the
+confidence honest? intervals, paired: how sure is a number, how sure a difference? significance: tests, smallest visible
+difference, probability of being best. curve: more rows? cost, pareto: what it takes. `resample` is the bootstrap below them all.
 """
 
 from hone.measure.calibration import brier, expected_calibration_error, fit_temperature, negative_log_likelihood
@@ -19,6 +19,7 @@ from hone.measure.labels import (
 )
 from hone.measure.paired import paired_accuracy_interval, paired_confusion_interval, paired_interval
 from hone.measure.pareto import pareto_front
+from hone.measure.ranking import RANKING_METRICS, RankingScore, ranking_interval, score_rankings
 from hone.measure.significance import (
     holm,
     mcnemar_exact,
@@ -42,10 +43,12 @@ from hone.measure.texts import (
 __all__ = [
     "LABEL_METRICS",
     "METRIC_VERSIONS",
+    "RANKING_METRICS",
     "TEXT_METRICS",
     "CurveFit",
     "Interval",
     "LabelScores",
+    "RankingScore",
     "TextScore",
     "brier",
     "calibration_interval",
@@ -78,7 +81,9 @@ __all__ = [
     "probability_best",
     "probability_best_label",
     "quantile",
+    "ranking_interval",
     "score_labels",
+    "score_rankings",
     "score_texts",
     "text_interval",
     "wilson_interval",
