@@ -13,7 +13,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
 SOURCE = ROOT / "src"
-LAYERS = ("core", "measure", "task", "model", "train", "strategy", "evaluate", "tune", "compare", "serve", "cli")
+LAYERS = ("core", "measure", "task", "model", "train", "retrieve", "strategy", "evaluate", "tune", "compare", "serve", "cli")
 FILES = sorted((SOURCE / "hone").rglob("*.py"))
 
 # Which library may be imported where: folders or files below src/hone. What is not named here may be imported anywhere.
@@ -31,7 +31,9 @@ DOORS = {
     "jinja2": ("compare/report", "task/prompt_language.py"),
     "sklearn": ("measure", "task", "strategy", "evaluate/harness.py"),
     "rensa": ("task",),
-    "pyarrow": ("task",),
+    "pyarrow": ("task", "retrieve/store.py"),
+    "lancedb": ("retrieve/store.py",),
+    "pypdf": ("retrieve/formats.py",),
     "ruamel": ("core/configuration.py",),
     "accelerate": ("train/processes.py",),
     "vllm": ("model/vllm_engine.py",),

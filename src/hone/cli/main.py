@@ -16,6 +16,8 @@ VERBS = {
     "compare": "Compare every way of adapting a model on your own rows.",
     "tune": "Train one method on your rows, for a model of any family.",
     "eval": "Measure a model on public benchmarks.",
+    "index": "Index your documents, and measure how well they are found.",
+    "ask": "Search an index, or let a model answer from what it finds.",
     "check": "Look for what is wrong with your rows; train nothing.",
     "predict": "Answer with the winner of a comparison.",
     "report": "Show a finished comparison again, and write its report anew.",

@@ -1,0 +1,80 @@
+"""`hone ask INDEX QUESTION`: passages that fit a question, or a model's answer from them."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+if TYPE_CHECKING:
+    from hone.retrieve import Answer, Mode
+
+__all__ = ["command"]
+
+EXAMPLES = """\b
+Examples:
+  hone ask handbook-index "how many days of leave are there?"
+  hone ask handbook-index "who signs for travel?" --model HuggingFaceTB/SmolLM2-360M-Instruct
+"""
+
+
+@click.command("ask", epilog=EXAMPLES)
+@click.argument("index", type=click.Path(path_type=Path))
+@click.argument("question")
+@click.option(
+    "--model",
+    metavar="NAME",
+    help="Answers from the passages: a decoder, an encoder-decoder, or the folder of a `hone tune` run.",
+)
+@click.option("--k", type=click.IntRange(1, 1000), default=5, show_default=True, help="Passages.")
+@click.option(
+    "--mode",
+    type=click.Choice(["hybrid", "vector", "text"]),
+    default="hybrid",
+    show_default=True,
+    help="By meaning and words, by meaning, by words.",
+)
+@click.option("--encoder", metavar="NAME", help="Where the index's embedding model lies now, if it was moved.")
+@click.option("--max-tokens", type=click.IntRange(1), default=96, show_default=True, help="Longest answer.")
+@click.option("--json", "as_json", is_flag=True, help="Print one object: question, answer, passages.")
+@click.option("--quiet", is_flag=True, help="No progress on stderr.")
+def command(
+    index: Path,
+    question: str,
+    model: str | None,
+    k: int,
+    mode: "Mode",
+    encoder: str | None,
+    max_tokens: int,
+    as_json: bool,
+    quiet: bool,
+) -> None:
+    """Search the INDEX that `hone index` made. With --model the passages found are put before the question and the model answers."""
+    from hone.core.console import note, result, set_quiet
+    from hone.retrieve import answer_text, cited, open_index
+
+    set_quiet(quiet)
+    ready = open_index(index, model=encoder)
+    passages = ready.search([question], k=k, mode=mode)[0]
+    if model is None:
+        found = cited(question, passages)
+    else:
+        from hone.evaluate.benchmark_records import EvalSettings
+        from hone.evaluate.benchmarks import load_answering
+        from hone.model import Sampling
+        from hone.retrieve import answer_from
+
+        _, net, reader = load_answering(EvalSettings(model=model, tasks=("ask",)))  # it looks at the model alone
+        found = answer_from(question, passages, net, reader, sampling=Sampling(max_new_tokens=max_tokens))
+        _tell_left_out(found, reader.context_length)
+    result(found.to_json() if as_json else answer_text(found))
+    if model is None and not as_json and passages:
+        note("With --model NAME a language model answers from these passages.")
+
+
+def _tell_left_out(found: "Answer", context: int) -> None:
+    from hone.core.console import warn
+
+    left = [each.number for each in found.passages if not each.is_shown]
+    if left:
+        names = f"passage {left[0]} was" if len(left) == 1 else f"passages {left[0]} to {left[-1]} were"
+        warn(f"{names} left out: the model reads {context:,} tokens, its answer included.")
