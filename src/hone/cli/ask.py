@@ -1,7 +1,7 @@
 """`hone ask INDEX QUESTION`: passages that fit a question, or a model's answer from them."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -37,24 +37,15 @@ Examples:
 @click.option("--max-tokens", type=click.IntRange(1), default=96, show_default=True, help="Longest answer.")
 @click.option("--json", "as_json", is_flag=True, help="Print one object: question, answer, passages.")
 @click.option("--quiet", is_flag=True, help="No progress on stderr.")
-def command(
-    index: Path,
-    question: str,
-    model: str | None,
-    k: int,
-    mode: "Mode",
-    encoder: str | None,
-    max_tokens: int,
-    as_json: bool,
-    quiet: bool,
-) -> None:
+def command(index: Path, question: str, k: int, mode: "Mode", as_json: bool, quiet: bool, **options: Any) -> None:
     """Search the INDEX that `hone index` made. With --model the passages found are put before the question and the model answers."""
     from hone.core.console import note, result, set_quiet
     from hone.retrieve import answer_text, cited, open_index
 
     set_quiet(quiet)
-    ready = open_index(index, model=encoder)
+    ready = open_index(index, model=options["encoder"])
     passages = ready.search([question], k=k, mode=mode)[0]
+    model = options["model"]
     if model is None:
         found = cited(question, passages)
     else:
@@ -64,7 +55,7 @@ def command(
         from hone.retrieve import answer_from
 
         _, net, reader = load_answering(EvalSettings(model=model, tasks=("ask",)))  # it looks at the model alone
-        found = answer_from(question, passages, net, reader, sampling=Sampling(max_new_tokens=max_tokens))
+        found = answer_from(question, passages, net, reader, sampling=Sampling(max_new_tokens=options["max_tokens"]))
         _tell_left_out(found, reader.context_length)
     result(found.to_json() if as_json else answer_text(found))
     if model is None and not as_json and passages:
@@ -77,4 +68,4 @@ def _tell_left_out(found: "Answer", context: int) -> None:
     left = [each.number for each in found.passages if not each.is_shown]
     if left:
         names = f"passage {left[0]} was" if len(left) == 1 else f"passages {left[0]} to {left[-1]} were"
-        warn(f"{names} left out: the model reads {context:,} tokens, its answer included.")
+        warn(f"{names} left out: the prompt would not fit the model's {context:,} tokens.")

@@ -53,12 +53,12 @@ def command(docs: str, out: Path, as_json: bool, quiet: bool, **options: Any) ->
     Run it again when documents change: only what is new is embedded. The old index serves until the new one is finished.
     """
     from hone.core.console import note, result, set_quiet
-    from hone.core.errors import need
     from hone.core.store import write_atomic
     from hone.retrieve import Index, Indexed, evaluate_index, read_documents, read_questions, scores_table
+    from hone.retrieve.store import need_database
 
     set_quiet(quiet)
-    need("lancedb", extra="retrieve")
+    need_database()
     settings = _settings(options)
     text = tuple(part.strip() for part in (options["text"] or "").split(",") if part.strip())
     documents = read_documents(docs, text=text, id_column=options["id_column"], leave_out=out)

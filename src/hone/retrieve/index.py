@@ -276,7 +276,7 @@ def _write(
             for at, row in enumerate(block):
                 vectors[at] = known[row.key] if row.key in known else next(computed)
             embedded += len(new)
-            table.add(first, block, vectors, folder=store.folder)
+            table.add(first, block, vectors)
     return table, embedded
 
 

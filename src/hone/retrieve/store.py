@@ -16,7 +16,7 @@ from hone.core.errors import BadData, Failed, need
 from hone.core.store import disk_errors
 from hone.model import Vectors
 
-__all__ = ["LANGUAGES", "Hit", "PassageRow", "PassageTable", "Store", "only_one"]
+__all__ = ["LANGUAGES", "Hit", "PassageRow", "PassageTable", "Store", "need_database", "only_one"]
 
 LANGUAGES = (
     *("Arabic", "Danish", "Dutch", "English", "Finnish", "French", "German", "Greek", "Hungarian", "Italian", "Norwegian"),
@@ -50,6 +50,15 @@ class PassageRow(NamedTuple):
     """Digest of `searched`: passages with equal keys have equal vectors."""
 
 
+def need_database() -> Any:
+    """The package lancedb.
+
+    Raises:
+        MissingPackage: it is not installed.
+    """
+    return need("lancedb", extra="retrieve")
+
+
 class Store:
     """A folder of tables. Only `index.json` beside them says which one is the index."""
 
@@ -58,9 +67,8 @@ class Store:
         Raises:
             MissingPackage: lancedb is not installed.
         """
-        lancedb: Any = need("lancedb", extra="retrieve")
         self.folder = folder
-        self._database = lancedb.connect(str(folder))
+        self._database = need_database().connect(str(folder))
 
     def names(self, prefix: str = "") -> list[str]:
         """Tables whose names begin so."""
@@ -76,7 +84,9 @@ class Store:
         number = pa.field("number", pa.int64(), nullable=False)
         vector: Any = pa.field("vector", pa.list_(pa.float32(), width))
         with disk_errors(self.folder):
-            return PassageTable(self._database.create_table(name, schema=pa.schema([number, *text, *places, *more, vector])))
+            return PassageTable(
+                self._database.create_table(name, schema=pa.schema([number, *text, *places, *more, vector])), self.folder
+            )
 
     def open(self, name: str) -> "PassageTable":
         """A table that was written before.
@@ -85,7 +95,7 @@ class Store:
             BadData: it is missing or damaged.
         """
         try:
-            return PassageTable(self._database.open_table(name))
+            return PassageTable(self._database.open_table(name), self.folder)
         except (ValueError, OSError, RuntimeError) as error:
             raise BadData(
                 f"{self.folder} lacks its table {name}, or it is damaged ({str(error).splitlines()[0][:200]}). "
@@ -101,24 +111,29 @@ class Store:
 class PassageTable:
     """Passages with their vectors."""
 
-    def __init__(self, table: Any) -> None:
+    def __init__(self, table: Any, folder: Path) -> None:
+        """
+        Args:
+            folder: named where the disk is full.
+        """
         self._table = table
+        self._folder = folder
 
     def __len__(self) -> int:
         return int(self._table.count_rows())
 
-    def add(self, first: int, rows: Sequence[PassageRow], vectors: Vectors, *, folder: Path) -> None:
+    def add(self, first: int, rows: Sequence[PassageRow], vectors: Vectors) -> None:
         """Append passages numbered from `first`; whole or not at all.
 
         Args:
-            vectors: unit vectors [n, D]. folder: named where the disk is full.
+            vectors: unit vectors [n, D].
         """
         import pyarrow as pa
 
         columns: dict[str, Any] = {"number": pa.array(range(first, first + len(rows)), pa.int64())}
         columns |= {name: [getattr(row, name) for row in rows] for name in PassageRow._fields}
         columns["vector"] = pa.FixedSizeListArray.from_arrays(pa.array(vectors.ravel(), pa.float32()), vectors.shape[1])
-        with disk_errors(folder):
+        with disk_errors(self._folder):
             self._table.add(pa.table(columns, schema=self._table.schema))
 
     def prepare(self, *, language: str | None, is_approximate: bool) -> None:
@@ -131,9 +146,10 @@ class PassageTable:
 
         is_known = language is not None
         words = FTS(base_tokenizer="icu/split", language=language or "English", stem=is_known, remove_stop_words=is_known)
-        self._table.create_index("searched", config=words)
-        if is_approximate:
-            self._table.create_index("vector", config=HnswSq(distance_type="dot"))
+        with disk_errors(self._folder):
+            self._table.create_index("searched", config=words)
+            if is_approximate:
+                self._table.create_index("vector", config=HnswSq(distance_type="dot"))
 
     def near(self, vectors: Vectors, *, depth: int, is_exact: bool) -> list[list[Hit]]:
         """Passages whose vectors are most alike, by cosine, for each of some unit vectors [Q, D]."""

@@ -1,0 +1,106 @@
+"""`hone index` and `hone ask` from end to end, stdout clean, with the tiny encoder."""
+
+import json
+import subprocess
+import sys
+
+import pytest
+
+from hone.cli.main import run
+from hone.core import console
+from hone.retrieve import Answer
+from hone.retrieve.evaluate import Indexed
+from tiny import SENTENCES
+from tiny_language import save_language_model
+
+
+@pytest.fixture(autouse=True)
+def _loud_again():
+    yield
+    console.set_quiet(False)
+
+
+@pytest.fixture
+def desk(tmp_path):
+    """A folder of twelve short texts and a file that is none."""
+    folder = tmp_path / "desk"
+    folder.mkdir()
+    for at, text in enumerate(SENTENCES):
+        (folder / f"{at}.txt").write_text(text)
+    (folder / "photo.jpg").write_bytes(b"\xff\xd8\xff")
+    return folder
+
+
+def build(desk, encoder_path, *more):
+    return ["index", str(desk), "--out", str(desk.parent / "index"), "--encoder", str(encoder_path()), "--tokens", "30", *more]
+
+
+def test_documents_are_indexed_measured_and_asked(desk, encoder_path, tmp_path, capfd):
+    questions = tmp_path / "questions.csv"
+    questions.write_text("question,document\ncourier,7.txt\nrefund,2.txt\n")
+    assert run(build(desk, encoder_path, "--questions", str(questions))) == 0
+    out, err = capfd.readouterr()
+    assert out.startswith("12 documents (12 added), 12 passages (12 embedded, 0 reused), ")
+    assert out.splitlines()[0].endswith("1 set aside.")
+    assert "Recall@5" in out
+    assert "Warning: photo.jpg: hone does not read files that end in .jpg" in err
+    assert (tmp_path / "index" / "evaluation.json").exists()
+
+    assert run(build(desk, encoder_path, "--quiet", "--json")) == 0
+    again = Indexed.model_validate_json(capfd.readouterr().out)
+    assert (again.index.changes.unchanged, again.index.changes.embedded, again.evaluation) == (12, 0, None)
+
+    assert run(["ask", str(tmp_path / "index"), "who lost my letter", "--k", "2", "--mode", "text"]) == 0
+    assert capfd.readouterr().out.startswith("[1] 7.txt, characters 0 to 27 (score ")
+
+
+def test_json_is_the_only_thing_on_stdout(desk, encoder_path, tmp_path):
+    """A process of its own, since the database's threads may write past Python."""
+    assert run(build(desk, encoder_path, "--quiet")) == 0
+    command = ["ask", str(tmp_path / "index"), "where is my package", "--json", "--k", "3"]
+    code = f"from hone.cli.main import run\nraise SystemExit(run({command!r}))"
+    done = subprocess.run([sys.executable, "-c", code], check=False, capture_output=True, text=True, timeout=120)
+    assert (done.returncode, done.stderr) == (0, "")
+    answer = Answer.model_validate_json(done.stdout)
+    assert answer.answer is None
+    assert [each.number for each in answer.passages] == [1, 2, 3]
+    assert all(each.text == SENTENCES[int(each.document.split(".")[0])][each.start : each.end] for each in answer.passages)
+
+
+def test_a_model_answers_from_the_passages_that_fit(desk, encoder_path, tmp_path, capsys):
+    assert run(build(desk, encoder_path, "--quiet")) == 0
+    model = save_language_model(tmp_path / "model", "t5")
+    settings = json.loads((model / "tokenizer_config.json").read_text())
+    (model / "tokenizer_config.json").write_text(json.dumps({**settings, "model_max_length": 90}))
+    capsys.readouterr()
+    ask = ["ask", str(tmp_path / "index"), "where is my package", "--k", "8", "--model", str(model), "--max-tokens", "5"]
+    assert run([*ask, "--json"]) == 0
+    out, err = capsys.readouterr()
+    answer = Answer.model_validate_json(out)
+    assert answer.answer is not None
+    shown = [each.is_shown for each in answer.passages]
+    assert shown == sorted(shown, reverse=True)
+    assert 0 < sum(shown) < 8
+    assert f"passages {sum(shown) + 1} to 8 were left out: the prompt would not fit the model's 90 tokens." in err
+
+
+@pytest.mark.parametrize(
+    ("more", "said"),
+    [
+        (["--tokens", "300"], "more than the embedding model reads: 64 tokens"),
+        (["--overlap", "41"], "--overlap 41: Input should be less than or equal to 40"),
+        (["--language", "Klingon"], "language 'Klingon' is not known"),
+        (["--text", "body"], "name columns of a table"),
+        (["--questions", "nowhere.csv"], "nowhere.csv does not exist"),
+    ],
+)
+def test_what_cannot_be_is_one_clear_line(desk, encoder_path, capsys, more, said):
+    assert run(build(desk, encoder_path, "--quiet", *more)) == 3
+    _out, err = capsys.readouterr()
+    assert said in err
+    assert err.splitlines()[-1].startswith("Error: ")
+
+
+def test_asking_where_no_index_is_says_how_to_make_one(tmp_path, capsys):
+    assert run(["ask", str(tmp_path), "who?"]) == 3
+    assert "holds no index. Build one with: hone index" in capsys.readouterr().err
