@@ -1,6 +1,7 @@
 """Files become texts with titles and headings, and whatever cannot be read is named with its reason."""
 
 import gzip
+import random
 import sys
 
 import pytest
@@ -153,3 +154,35 @@ def test_a_name_is_no_part_of_a_documents_digest(tmp_path):
     (tmp_path / "c.txt").write_text("the same words.")
     a, b, c = read_documents(str(tmp_path)).documents
     assert a.digest == b.digest != c.digest
+
+
+@pytest.mark.parametrize("ending", [".html", ".md", ".txt", ".pdf"])
+def test_no_bytes_whatever_end_the_reading(tmp_path, ending):
+    """Every file is read or set aside with its reason."""
+    rng = random.Random(0)
+    pieces = [
+        "<p>",
+        "</p>",
+        "<![x[",
+        "<!--",
+        "]]>",
+        "<script>",
+        "<title",
+        "&#x110000;",
+        "# a",
+        "```",
+        "---",
+        "%PDF-1.4",
+        "word",
+        "\n",
+        "\0",
+        "é",
+        "<td>",
+    ]
+    for at in range(300):
+        text = "".join(rng.choice(pieces) + rng.choice(["", " ", "\n"]) for _ in range(rng.randrange(30)))
+        (tmp_path / f"{at}{ending}").write_bytes(text.encode(rng.choice(["utf-8", "latin-1", "utf-16"])))
+    (tmp_path / "good.txt").write_text("good")
+    found = read_documents(str(tmp_path))
+    assert {document.name for document in found.documents} | reasons(found).keys() == {path.name for path in tmp_path.iterdir()}
+    assert all(each.start <= len(document.text) for document in found.documents for each in document.headings)

@@ -13,7 +13,7 @@ from library import MARKDOWN
 from hone.core.errors import BadData, BadModel, Failed, MissingPackage, Usage
 from hone.retrieve import ChunkSettings, Document, Documents, Index, IndexSettings, open_index, read_documents
 from hone.retrieve.index import fused
-from hone.retrieve.store import Hit, only_one
+from hone.retrieve.store import Hit, Store, only_one
 from tiny import SENTENCES, save_encoder
 
 TESTS = Path(__file__).parents[1]
@@ -260,6 +260,24 @@ def test_no_index_and_a_damaged_one_say_so(tmp_path, built, encoder):
     record.write_text("{")
     with pytest.raises(BadData, match="no index of this version"):
         open_index(built.folder, encoder=encoder)
+
+
+def test_a_damaged_table_is_told_and_the_next_build_mends_it(built, encoder, small):
+    for file in built.folder.glob("*.lance/data/*"):
+        file.write_bytes(file.read_bytes()[:50])
+    with pytest.raises(BadData, match="is damaged"):
+        open_index(built.folder, encoder=encoder).search(["late"], k=3)
+    mended = Index.build(texts(90), built.folder, encoder=encoder, settings=small)
+    assert mended.record.changes.embedded == mended.record.passages
+    assert mended.search([SENTENCES[0]], k=1, mode="vector")[0][0].score == pytest.approx(1, abs=1e-5)
+
+
+def test_a_build_killed_before_its_first_block_is_no_hindrance(built, encoder, small):
+    Store(built.folder).create(built.record.table[:-8] + "00000000", width=encoder.width)
+    again = Index.build(texts(101), built.folder, encoder=encoder, settings=small)
+    assert again.record.changes.unchanged == 100
+    assert again.record.changes.embedded <= 2  # the passages of the one new document
+    assert len(list(built.folder.glob("*.lance"))) == 1
 
 
 def test_documents_without_a_word_are_refused(tmp_path, encoder, small):

@@ -9,6 +9,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from hone.core.console import progress
 from hone.core.errors import BadData, HoneError, Usage, did_you_mean
 from hone.core.record import Record
 from hone.core.store import digest_text
@@ -79,20 +80,21 @@ def read_documents(
     if not path.exists():
         raise BadData(f"{source} does not exist. Give a folder of documents or one file ({_KNOWN}).")
     found = Documents(source, [])
-    has_table = False
-    for file in [path] if path.is_file() else _files(path, leave_out, found):
-        name = file.name if path.is_file() else file.relative_to(path).as_posix()
-        is_table = _kind(file) in _TABLES
-        has_table |= is_table
-        try:
-            if is_table:
-                _read_table(file, name, found, text=tuple(text), id_column=id_column)
-            else:
-                _read_file(file, name, found)
-        except HoneError as error:
-            found.set_aside.append(SetAside(path=name, reason=str(error)))
-        except OSError as error:
-            found.set_aside.append(SetAside(path=name, reason=f"cannot be read: {error.strerror or error}"))
+    files = [path] if path.is_file() else list(_files(path, leave_out, found))
+    has_table = any(_kind(file) in _TABLES for file in files)
+    with progress("Reading", len(files)) as bar:
+        for file in files:
+            name = file.name if path.is_file() else file.relative_to(path).as_posix()
+            try:
+                if _kind(file) in _TABLES:
+                    _read_table(file, name, found, text=tuple(text), id_column=id_column)
+                else:
+                    _read_file(file, name, found)
+            except HoneError as error:
+                found.set_aside.append(SetAside(path=name, reason=str(error)))
+            except OSError as error:
+                found.set_aside.append(SetAside(path=name, reason=f"cannot be read: {error.strerror or error}"))
+            bar.advance()
     if not has_table and (text or id_column is not None):
         raise Usage(
             f"--text and --id name columns of a table, and {source} holds none ({', '.join(sorted(_TABLES))}). Leave them out."

@@ -85,6 +85,8 @@ def read_plain(path: Path) -> Page:
     Raises:
         BadData: it is empty, or no text.
     """
+    if not path.read_bytes().strip():
+        raise BadData("it is empty")
     file = open_text(path)
     text = "".join(file.chunks(1 << 20)).replace("\r\n", "\n").replace("\r", "\n")
     remarks: tuple[str, ...] = ()
@@ -138,8 +140,11 @@ def read_html(path: Path) -> Page:
     """
     source = read_plain(path)
     parser = _Visible()
-    parser.feed(source.text)
-    parser.close()
+    try:
+        parser.feed(source.text)
+        parser.close()
+    except AssertionError as error:  # the parser's word for declarations that no browser knows either
+        raise BadData(f"{path.name} is damaged HTML ({error}). Save it from a browser.") from error
     text, headings = parser.finished()
     if not text.strip():
         raise BadData(f"{path.name} shows no text. Where a script writes the page, save it from a browser.")

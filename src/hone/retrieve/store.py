@@ -94,14 +94,8 @@ class Store:
         Raises:
             BadData: it is missing or damaged.
         """
-        try:
+        with _readable(self.folder, name):
             return PassageTable(self._database.open_table(name), self.folder)
-        except (ValueError, OSError, RuntimeError) as error:
-            raise BadData(
-                f"{self.folder} lacks its table {name}, or it is damaged ({str(error).splitlines()[0][:200]}). "
-                "Build the index again with: hone index DOCUMENTS --out "
-                f"{self.folder}"
-            ) from error
 
     def drop(self, name: str) -> None:
         """Remove a table, also one that was left in part."""
@@ -118,6 +112,9 @@ class PassageTable:
         """
         self._table = table
         self._folder = folder
+
+    def _reading(self) -> contextlib.AbstractContextManager[None]:
+        return _readable(self._folder, str(self._table.name))
 
     def __len__(self) -> int:
         return int(self._table.count_rows())
@@ -155,9 +152,10 @@ class PassageTable:
         """Passages whose vectors are most alike, by cosine, for each of some unit vectors [Q, D]."""
         found: list[list[Hit]] = [[] for _ in vectors]
         for at in range(0, len(vectors), 256):
-            query = self._table.search(vectors[at : at + 256], vector_column_name="vector").distance_type("dot")
-            query = query.bypass_vector_index() if is_exact else query.refine_factor(_CANDIDATES)
-            table = query.select(["number", "_distance"]).limit(depth).to_arrow()
+            with self._reading():
+                query = self._table.search(vectors[at : at + 256], vector_column_name="vector").distance_type("dot")
+                query = query.bypass_vector_index() if is_exact else query.refine_factor(_CANDIDATES)
+                table = query.select(["number", "_distance"]).limit(depth).to_arrow()
             numbers, distances = table["number"].to_pylist(), table["_distance"].to_pylist()
             owners = table["query_index"].to_pylist() if "query_index" in table.column_names else [0] * len(numbers)
             for owner, number, distance in zip(owners, numbers, distances, strict=True):
@@ -170,7 +168,8 @@ class PassageTable:
 
         found = []
         for query in queries:
-            table = self._table.search(MatchQuery(query, "searched")).select(["number", "_score"]).limit(depth).to_arrow()
+            with self._reading():
+                table = self._table.search(MatchQuery(query, "searched")).select(["number", "_score"]).limit(depth).to_arrow()
             numbers, scores = table["number"].to_pylist(), table["_score"].to_pylist()
             found.append(_sorted([Hit(number, score) for number, score in zip(numbers, scores, strict=True)]))
         return found
@@ -180,17 +179,20 @@ class PassageTable:
         if not numbers:
             return {}
         wanted = sorted(set(numbers))
-        table = self._table.take_offsets(wanted).select(["number", *PassageRow._fields]).to_arrow()
+        with self._reading():
+            table = self._table.take_offsets(wanted).select(["number", *PassageRow._fields]).to_arrow()
         return {row.pop("number"): PassageRow(**row) for row in table.to_pylist()}
 
     def documents(self) -> dict[str, str]:
         """The digest of each document that has passages, by name."""
-        table = self._table.search().select(["document", "document_digest"]).to_arrow()
+        with self._reading():
+            table = self._table.search().select(["document", "document_digest"]).to_arrow()
         return dict(zip(table["document"].to_pylist(), table["document_digest"].to_pylist(), strict=True))
 
     def vectors(self) -> tuple[list[str], Vectors]:
         """The key of each passage, and the vectors in that order [n, D]."""
-        table = self._table.search().select(["key", "vector"]).to_arrow()
+        with self._reading():
+            table = self._table.search().select(["key", "vector"]).to_arrow()
         column = table["vector"].combine_chunks()
         flat = np.asarray(column.flatten(), dtype=np.float32)
         return table["key"].to_pylist(), flat.reshape(len(table), -1) if len(table) else np.zeros((0, 0), np.float32)
@@ -199,6 +201,23 @@ class PassageTable:
 def _sorted(hits: list[Hit]) -> list[Hit]:
     """Best first; of equal ones the one that stands first in the index."""
     return sorted(hits, key=lambda hit: (-hit.score, hit.number))
+
+
+@contextlib.contextmanager
+def _readable(folder: Path, table: str) -> Iterator[None]:
+    """Turn what LanceDB says of files that are missing or damaged into one line with the cure.
+
+    Raises:
+        BadData: a table cannot be read.
+    """
+    try:
+        yield
+    except (ValueError, OSError, RuntimeError) as error:
+        said = (str(error).splitlines() or [""])[0][:200]
+        raise BadData(
+            f"{folder} lacks its table {table}, or it is damaged ({said}). Where it was just built anew, open it again; "
+            f"else build it again: hone index DOCUMENTS --out {folder}"
+        ) from error
 
 
 @contextlib.contextmanager
