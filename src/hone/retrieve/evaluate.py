@@ -58,6 +58,8 @@ class RankedScore(Record):
     """One metric over the questions, with its 95% interval."""
 
     metric: str
+    signature: str
+    """What was computed, with its version."""
     value: float
     low: float | None
     high: float | None
@@ -188,7 +190,7 @@ def evaluate_index(index: Index, questions: Questions, *, modes: Sequence[Mode] 
             for name, score in scores.items():
                 interval = ranking_interval(score, seed=derive_seed(seed, name)) if len(asked) > 1 else None
                 low, high = (None, None) if interval is None else (interval.low, interval.high)
-                ranked.append(RankedScore(metric=name, value=score.value, low=low, high=high))
+                ranked.append(RankedScore(metric=name, signature=score.signature, value=score.value, low=low, high=high))
             done.append(ModeScores(mode=mode, scores=tuple(ranked), milliseconds=_milliseconds(index, texts, mode)))
             bar.advance()
     by = "document" if asked[0].documents else "answer"
