@@ -112,7 +112,7 @@ def load_answering(settings: EvalSettings) -> tuple[ModelFolder, TextModel, Text
         )
     head = "seq2seq" if kind == "encoder-decoder" else "causal"
     reader = load_reader(folder, precision=settings.precision)
-    net = load_language_model(folder, head, pad_id=_pad_id(reader))
+    net = load_language_model(folder, head, pad_id=reader.pad_id)
     if tuned is not None and not is_whole:
         if tuned["base_sha256"] != folder.sha256:
             raise BadModel(
@@ -124,11 +124,6 @@ def load_answering(settings: EvalSettings) -> tuple[ModelFolder, TextModel, Text
         assert isinstance(tuned_net, type(net))
         net = tuned_net
     return folder, net.to(reader.device), reader
-
-
-def _pad_id(reader: TextReader) -> int:
-    known = (reader.tokenizer.pad_token_id, reader.tokenizer.eos_token_id)
-    return int(next((token for token in known if token is not None), 0))
 
 
 def _answer(task: str, sample: dict[str, Any]) -> dict[str, object]:

@@ -220,7 +220,5 @@ def _local(
             "a server's model as openai:NAME, or compare it as it is: hone compare."
         )
     reader = load_reader(folder, precision=precision, device=device)
-    known = (reader.tokenizer.pad_token_id, reader.tokenizer.eos_token_id)
-    pad_id = next((token for token in known if token is not None), 0)
-    net = load_language_model(folder, "seq2seq" if has == "encoder-decoder" else "causal", pad_id=pad_id)
+    net = load_language_model(folder, "seq2seq" if has == "encoder-decoder" else "causal", pad_id=reader.pad_id)
     return LocalBackend(net.to(reader.device), reader, template=template, chat=chat, name=model)

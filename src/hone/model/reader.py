@@ -26,6 +26,18 @@ class TextReader:
         self.device = device
         self.precision = precision
 
+    @property
+    def pad_id(self) -> int:
+        """What stands behind shorter rows where they are padded: the padding token, else the end of a text, else 0."""
+        known = (self.tokenizer.pad_token_id, self.tokenizer.eos_token_id)
+        return int(next((token for token in known if token is not None), 0))
+
+    def leaving_room(self, tokens: int) -> "TextReader":
+        """The same reader, which cuts texts so much shorter: for the virtual tokens that stand before them."""
+        if not tokens:
+            return self
+        return TextReader(self.tokenizer, length=self.context_length - tokens, device=self.device, precision=self.precision)
+
     def tokenize(self, texts: Sequence[str]) -> list[list[int]]:
         """Token ids with special tokens, cut at the context length."""
         if not texts:

@@ -6,6 +6,7 @@ What moves (`trainable/`) x on what (`mixture`) x toward what (`objective/`) x h
 
 from hone.train.checkpoint import remove_checkpoint
 from hone.train.contracts import HeadKind, LogitObjective, Mixture, Objective, Regulariser, Trainable
+from hone.train.held_out import Measured, measure_loss
 from hone.train.loop import Listener, fit
 from hone.train.mixture import FLAN_CAP, Mixed, SingleTask, proportional, replay, temperature
 from hone.train.objective import (
@@ -28,9 +29,10 @@ from hone.train.objective import (
 from hone.train.optimiser import trained_parameters
 from hone.train.plan import Schedule, StepEvent, StepLog, TrainPlan, TrainRecord
 from hone.train.processes import Alone, Processes, join_processes
+from hone.train.rates import usual_rate
 from hone.train.regulariser import REGULARISERS, make_regulariser
 from hone.train.start import StartingPoint
-from hone.train.trainable import TRAINABLES, Full, Lora, make_trainable
+from hone.train.trainable import TRAINABLES, Full, Lora, make_trainable, virtual_tokens
 
 __all__ = [
     "FLAN_CAP",
@@ -50,6 +52,7 @@ __all__ = [
     "LogitObjective",
     "Lora",
     "Masked",
+    "Measured",
     "Mixed",
     "Mixture",
     "MultiLabel",
@@ -74,9 +77,12 @@ __all__ = [
     "join_processes",
     "make_regulariser",
     "make_trainable",
+    "measure_loss",
     "proportional",
     "remove_checkpoint",
     "replay",
     "temperature",
     "trained_parameters",
+    "usual_rate",
+    "virtual_tokens",
 ]

@@ -35,7 +35,7 @@ from hone.train import (
 )
 from hone.tune.settings import ObjectiveName, TuneSettings
 
-__all__ = ["Chosen", "choose", "default_rate", "default_tokens", "load_network"]
+__all__ = ["Chosen", "choose", "default_tokens", "load_network"]
 
 _MOST = 2048  # tokens of a sequence where the user names no length: long contexts cost memory that few rows need
 
@@ -153,28 +153,8 @@ def load_network(chosen: Chosen, folder: ModelFolder, reader: TextReader, settin
             raise Usage("--load 4bit and 8bit are for language models; an encoder this small gains nothing. Leave it out.")
         return load_classifier(folder, chosen.labels, per_token=head == "token").to(reader.device)
     assert head in ("causal", "masked", "seq2seq")
-    pad = reader.tokenizer.pad_token_id
-    net = load_language_model(folder, head, pad_id=0 if pad is None else int(pad), held=settings.load)
+    net = load_language_model(folder, head, pad_id=reader.pad_id, held=settings.load)
     return net if settings.load != "plain" else net.to(reader.device)
-
-
-def default_rate(method: str, net: Network) -> float:
-    """Peak learning rate by method and size: small models and small methods take larger steps."""
-    size = sum(parameter.numel() for parameter in net.parameters())
-    is_small, is_headed = size < 200e6, hasattr(net, "classifier")
-    full = 1e-4 if is_small else 2e-5
-    rates = {
-        "full": full if is_headed or not is_small else 3e-4,
-        "top": full if is_headed or not is_small else 3e-4,
-        "head": 2e-3,
-        "bias": 3e-3,
-        "lora": 1e-3 if is_small else 2e-4,
-        "ia3": 1e-2,
-        "adapter": 1e-3,
-        "prompt": 3e-2,
-        "prefix": 1e-2,
-    }
-    return rates[method]
 
 
 def default_tokens(net: Network) -> int:

@@ -16,6 +16,7 @@ from hone.measure import human_bytes, human_count, human_seconds
 from hone.model import ModelFolder, Network, TextReader, load_reader, locate_model
 from hone.train import (
     LogitObjective,
+    Measured,
     Mixture,
     SingleTask,
     Trainable,
@@ -25,14 +26,15 @@ from hone.train import (
     join_processes,
     make_regulariser,
     make_trainable,
+    measure_loss,
     remove_checkpoint,
     replay,
     trained_parameters,
+    usual_rate,
 )
 from hone.tune.answers import Asked, asked_rows, score_answers, write_answers
 from hone.tune.card import write_card
-from hone.tune.choose import Chosen, choose, default_rate, default_tokens, load_network
-from hone.tune.evaluate import Measured, measure_loss
+from hone.tune.choose import Chosen, choose, default_tokens, load_network
 from hone.tune.prepare import Rows, encode_rows, read_rows
 from hone.tune.records import AnswerScore, Expected, TuneRecord
 from hone.tune.settings import TUNE, TuneSettings
@@ -203,7 +205,8 @@ def _plan(settings: TuneSettings, rows: Rows, reader: TextReader, net: Network) 
     own = len(rows.train) - rows.replayed
     draws = settings.epochs * own / (1 - settings.replay_rate if rows.replayed else 1)
     steps = settings.steps or max(1, round(draws / settings.batch_rows))
-    rate = settings.learning_rate or default_rate(settings.method, net)
+    size = sum(parameter.numel() for parameter in net.parameters())
+    rate = settings.learning_rate or usual_rate(settings.method, parameters=size, is_headed=hasattr(net, "classifier"))
     return TrainPlan(
         learning_rate=rate,
         head_learning_rate=max(rate, 2e-3) if settings.learning_rate is None else rate,

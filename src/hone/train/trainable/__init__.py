@@ -13,7 +13,7 @@ from hone.train.trainable.bottleneck import Bottleneck
 from hone.train.trainable.full import Full
 from hone.train.trainable.peft_methods import IA3, Lora
 from hone.train.trainable.subset import Bias, Head, TopLayers
-from hone.train.trainable.virtual import Prefix, Prompt
+from hone.train.trainable.virtual import Prefix, Prompt, virtual_tokens
 
 __all__ = [
     "IA3",
@@ -27,6 +27,7 @@ __all__ = [
     "Prompt",
     "TopLayers",
     "make_trainable",
+    "virtual_tokens",
 ]
 
 TRAINABLES: dict[str, Callable[..., Trainable]] = {

@@ -9,10 +9,11 @@ from torch import nn
 
 from hone.core.errors import Usage
 from hone.model import Network
+from hone.train.contracts import Trainable
 from hone.train.trainable.layers import attention_layers, freeze
 from hone.train.trainable.saved import KeptAsParameters
 
-__all__ = ["Prefix", "Prompt"]
+__all__ = ["Prefix", "Prompt", "virtual_tokens"]
 
 
 class Prompt(KeptAsParameters):
@@ -56,3 +57,8 @@ class Prefix(KeptAsParameters):
             heads, width = layer.reads
             layer.prefix = nn.Parameter(0.02 * torch.randn(2, heads, self._tokens, width, device=net.device))
         return net
+
+
+def virtual_tokens(trainable: Trainable) -> int:
+    """Tokens that stand before every text, by which it must be cut shorter."""
+    return trainable.tokens if isinstance(trainable, Prompt) else 0

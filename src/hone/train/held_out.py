@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 from hone.model import Network, TextReader, token_batches
-from hone.train import LogitObjective
+from hone.train.contracts import LogitObjective
 
 __all__ = ["Measured", "measure_loss"]
 

@@ -1,0 +1,27 @@
+"""Peak learning rates that usually do well, by what moves and how large the model is."""
+
+__all__ = ["usual_rate"]
+
+_SMALL = 200e6  # parameters
+
+
+def usual_rate(method: str, *, parameters: int, is_headed: bool) -> float:
+    """Small models and methods that move little take larger steps.
+
+    Args:
+        parameters: of the whole network. is_headed: whether a new head answers, rather than the vocabulary.
+    """
+    is_small = parameters < _SMALL
+    full = 1e-4 if is_small else 2e-5
+    rates = {
+        "full": full if is_headed or not is_small else 3e-4,
+        "top": full if is_headed or not is_small else 3e-4,
+        "head": 2e-3,
+        "bias": 3e-3,
+        "lora": 1e-3 if is_small else 2e-4,
+        "ia3": 1e-2,
+        "adapter": 1e-3,
+        "prompt": 3e-2,
+        "prefix": 1e-2,
+    }
+    return rates[method]
