@@ -1,8 +1,9 @@
 """Pure arithmetic: numbers and strings in, numbers out. No model, no torch; scipy is imported only where it is used.
 
 labels: scores from the confusion table. texts: ROUGE, BLEU and their like. ranking: recall, MRR, nDCG. calibration: is the
-confidence honest? intervals, paired: how sure is a number, how sure a difference? significance: tests, smallest visible
-difference, probability of being best. curve: more rows? cost, pareto: what it takes. `resample` is the bootstrap below them all.
+confidence honest? intervals, paired: how sure is a number, how sure a difference? marks: answers of either kind held against what
+is right. significance: tests, smallest visible difference, probability of being best. curve: more rows? cost, pareto: what it
+takes. `resample` is the bootstrap below them all.
 """
 
 from hone.measure.calibration import brier, expected_calibration_error, fit_temperature, negative_log_likelihood
@@ -17,6 +18,7 @@ from hone.measure.labels import (
     metric_from_confusion,
     score_labels,
 )
+from hone.measure.marks import AnswerKey, Answers, LabelKey, LabelMarks, Marks, PairedTest, TextKey, TextMarks
 from hone.measure.paired import paired_accuracy_interval, paired_confusion_interval, paired_interval
 from hone.measure.pareto import pareto_front
 from hone.measure.ranking import RANKING_METRICS, RankingScore, ranking_interval, score_rankings
@@ -36,6 +38,7 @@ from hone.measure.texts import (
     first_sentences,
     normalise_answer,
     paired_text_interval,
+    perplexity_interval,
     score_texts,
     text_interval,
 )
@@ -45,10 +48,18 @@ __all__ = [
     "METRIC_VERSIONS",
     "RANKING_METRICS",
     "TEXT_METRICS",
+    "AnswerKey",
+    "Answers",
     "CurveFit",
     "Interval",
+    "LabelKey",
+    "LabelMarks",
     "LabelScores",
+    "Marks",
+    "PairedTest",
     "RankingScore",
+    "TextKey",
+    "TextMarks",
     "TextScore",
     "brier",
     "calibration_interval",
@@ -78,6 +89,7 @@ __all__ = [
     "paired_text_interval",
     "pareto_front",
     "permutation_p",
+    "perplexity_interval",
     "probability_best",
     "probability_best_label",
     "quantile",

@@ -61,6 +61,7 @@ class RankingScore:
     """As asked for: recall@5."""
     per_row: FloatArray
     """The metric of each query alone, [n]."""
+    is_mean: bool = True
 
     @property
     def signature(self) -> str:

@@ -13,7 +13,7 @@ import numpy.typing as npt
 from hone.core.errors import NotEnough
 from hone.measure.labels import LabelMargins, as_indices, check_metric, metric_from_margins
 
-__all__ = ["Imaginary", "label_draws", "label_values", "require_rows", "resampled_counts", "score_draws"]
+__all__ = ["Imaginary", "bootstrap_p", "label_draws", "label_values", "require_rows", "resampled_counts", "score_draws"]
 
 FloatArray = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.int64]
@@ -53,6 +53,16 @@ def resampled_counts(weights: FloatArray, *, size: int, draws: int, rng: np.rand
     block = max(1, _COUNTS_AT_ONCE // len(weights))
     for start in range(0, draws, block):
         yield rng.multinomial(size, share, size=min(block, draws - start)).astype(np.float64)
+
+
+def bootstrap_p(drawn: FloatArray, observed: float) -> float:
+    """How often a resampled difference lies as far from the mean of all as the observed one from 0: two-sided, never 0.
+
+    The spread of the resampled differences [draws] stands for their spread when nothing differs.
+    Source: Berg-Kirkpatrick et al. 2012, https://aclanthology.org/D12-1091
+    """
+    extreme = int((np.abs(drawn - drawn.mean()) >= abs(observed) - 1e-12).sum())
+    return (1 + extreme) / (1 + len(drawn))
 
 
 def score_draws(scores: npt.ArrayLike, *, draws: int, seed: int) -> FloatArray:

@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from hone.core.errors import NotEnough
 from hone.measure.paired import paired_confusion_draws
-from hone.measure.resample import label_draws, require_rows, score_draws
+from hone.measure.resample import bootstrap_p, label_draws, require_rows, score_draws
 
 __all__ = [
     "holm",
@@ -22,6 +22,7 @@ __all__ = [
     "permutation_p",
     "probability_best",
     "probability_best_label",
+    "share_of_wins",
 ]
 
 FloatArray = npt.NDArray[np.float64]
@@ -95,8 +96,7 @@ def paired_bootstrap_p(
     Source: Berg-Kirkpatrick et al. 2012, https://aclanthology.org/D12-1091
     """
     _, observed, drawn = paired_confusion_draws(truth, a, b, classes=classes, metric=metric, draws=draws, seed=seed)
-    extreme = int((np.abs(drawn - drawn.mean()) >= abs(observed) - 1e-12).sum())
-    return (1 + extreme) / (1 + draws)
+    return bootstrap_p(drawn, observed)
 
 
 def holm(p_values: Sequence[float]) -> list[float]:
@@ -167,7 +167,7 @@ def minimal_detectable_mean(*, n: int, sd: float, level: float = 0.05, power: fl
     return float(sum(_power_quantiles(level, power)) * sd / np.sqrt(n))
 
 
-def _share_of_wins(values: FloatArray) -> FloatArray:
+def share_of_wins(values: FloatArray) -> FloatArray:
     """How often each strategy is highest, ties split evenly: [S, draws] -> [S], summing to 1."""
     is_top = values >= values.max(axis=0) - 1e-12
     return np.asarray((is_top / is_top.sum(axis=0)).mean(axis=1), dtype=np.float64)
@@ -186,7 +186,7 @@ def probability_best(scores: npt.ArrayLike, *, draws: int = 2000, seed: int) -> 
     table = np.asarray(scores, dtype=np.float64)
     assert table.ndim == 2 and table.shape[0] >= 1, f"expected [S, n], got {table.shape}"
     require_rows(table.shape[1], "The probability of being best")
-    return _share_of_wins(score_draws(table, draws=draws, seed=seed))
+    return share_of_wins(score_draws(table, draws=draws, seed=seed))
 
 
 def probability_best_label(
@@ -204,4 +204,4 @@ def probability_best_label(
     table = np.asarray(predictions)
     assert table.ndim == 2 and table.shape[0] >= 1, f"expected [S, n], got {table.shape}"
     require_rows(table.shape[1], "The probability of being best")
-    return _share_of_wins(label_draws(truth, list(table), classes=classes, metric=metric, draws=draws, seed=seed))
+    return share_of_wins(label_draws(truth, list(table), classes=classes, metric=metric, draws=draws, seed=seed))

@@ -17,7 +17,7 @@ import numpy.typing as npt
 
 from hone.core.errors import Usage, did_you_mean
 from hone.measure.intervals import Interval, shifted_interval
-from hone.measure.resample import require_rows, resampled_counts
+from hone.measure.resample import bootstrap_p, require_rows, resampled_counts
 
 __all__ = [
     "TEXT_METRICS",
@@ -25,7 +25,10 @@ __all__ = [
     "first_sentences",
     "normalise_answer",
     "paired_text_interval",
+    "perplexity_interval",
     "score_texts",
+    "text_bootstrap_p",
+    "text_draws",
     "text_interval",
 ]
 
@@ -70,12 +73,18 @@ class TextScore(Protocol):
         """The metric of the rows as they are."""
         ...
 
+    @property
+    def is_mean(self) -> bool:
+        """Whether the metric is the mean of `per_row`."""
+        ...
+
 
 @dataclass(frozen=True)
 class _Mean:
     name: str
     signature: str
     per_row: FloatArray
+    is_mean: bool = True
 
     def values(self, counts: FloatArray) -> FloatArray:
         return np.asarray(counts @ self.per_row / counts.sum(axis=1))
@@ -96,6 +105,7 @@ class _Corpus:
     """[n, S]."""
     combined: Any
     """From sums [S] to the metric."""
+    is_mean: bool = False
 
     def values(self, counts: FloatArray) -> FloatArray:
         return np.array([self.combined(sums) for sums in counts @ self.statistics])
@@ -139,7 +149,7 @@ def text_interval(score: TextScore, *, level: float = 0.95, draws: int = 1000, s
         NotEnough: fewer than 2 rows.
     """
     require_rows(len(score.per_row), "An interval")
-    found = _draws([score], draws, seed)[0]
+    found = text_draws([score], draws=draws, seed=seed)[0]
     return shifted_interval(found, score.value, level=level, bounds=(0.0, 1.0))
 
 
@@ -151,11 +161,45 @@ def paired_text_interval(a: TextScore, b: TextScore, *, level: float = 0.95, dra
     """
     assert len(a.per_row) == len(b.per_row), "pairs need the same rows"
     require_rows(len(a.per_row), "A paired interval")
-    first, second = _draws([a, b], draws, seed)
+    first, second = text_draws([a, b], draws=draws, seed=seed)
     return shifted_interval(first - second, a.value - b.value, level=level, bounds=(-1.0, 1.0))
 
 
-def _draws(scores: Sequence[TextScore], draws: int, seed: int) -> list[FloatArray]:
+def perplexity_interval(log_likelihoods: npt.ArrayLike, tokens: npt.ArrayLike, *, draws: int = 1000, seed: int) -> Interval:
+    """exp of the mean negative log-likelihood per token over all rows, with its 95% interval by resampling rows.
+
+    Args:
+        log_likelihoods: natural logarithms, summed over the tokens of each row, [n]. tokens: how many there are, [n].
+    Returns:
+        At least 1; lower is better. Comparable between models only where they cut words alike.
+    Raises:
+        NotEnough: fewer than 2 rows.
+    """
+    sums, counts = np.asarray(log_likelihoods, dtype=np.float64), np.asarray(tokens, dtype=np.float64)
+    require_rows(len(sums), "A perplexity")
+    rng, found = np.random.default_rng(seed), []
+    for weights in resampled_counts(np.ones(len(sums)), size=len(sums), draws=draws, rng=rng):
+        found.append(np.exp(-(weights @ sums) / (weights @ counts)))
+    low, high = np.quantile(np.concatenate(found), [0.025, 0.975]).tolist()
+    mid = float(np.exp(-sums.sum() / counts.sum()))
+    return Interval(low=min(low, mid), mid=mid, high=max(high, mid))
+
+
+def text_bootstrap_p(a: TextScore, b: TextScore, *, draws: int = 1000, seed: int) -> float:
+    """Paired bootstrap test for a = b on the same rows; see `paired_bootstrap_p`.
+
+    Returns:
+        Two-sided p value, (1 + as extreme) / (1 + draws).
+    Raises:
+        NotEnough: fewer than 2 rows.
+    """
+    require_rows(len(a.per_row), "A paired test")
+    first, second = text_draws([a, b], draws=draws, seed=seed)
+    return bootstrap_p(first - second, a.value - b.value)
+
+
+def text_draws(scores: Sequence[TextScore], *, draws: int, seed: int) -> list[FloatArray]:
+    """Each metric in each resample of the rows, [draws] each; all see the same rows."""
     rows = len(scores[0].per_row)
     rng = np.random.default_rng(seed)
     found: list[list[FloatArray]] = [[] for _ in scores]
@@ -246,7 +290,8 @@ def _sacrebleu(name: str, predictions: Sequence[str], references: Sequence[Seque
     statistics = np.array(metric._extract_corpus_statistics(list(predictions), streams), dtype=np.float64)
 
     def combined(sums: FloatArray) -> float:
-        return float(metric._compute_score_from_stats([int(number) for number in sums]).score) / 100
+        score = float(metric._compute_score_from_stats([int(number) for number in sums]).score) / 100
+        return min(1.0, score)  # its BLEU of equal texts is 100.00000000000004
 
     metric.corpus_score(list(predictions[:1]), [stream[:1] for stream in streams])  # fills in the number of references
     per_row = np.array([combined(row) for row in statistics])

@@ -33,16 +33,19 @@ from hone.task.kinds import (
     TaskShape,
 )
 from hone.task.load import load_table, open_rows
-from hone.task.material import load_material
+from hone.task.material import load_material, recognise_kind
 from hone.task.mislabels import likely_mislabels
 from hone.task.near import shingle_similarity
 from hone.task.reader import Broken, Reader
-from hone.task.records import Columns, Example, Finding, Rejected, Split, Table, Task
-from hone.task.split import MIN_ROWS_PER_CLASS, drop_rare, split_examples
+from hone.task.records import Columns, Example, Finding, Rejected, Split, Table, Task, TaskKind
+from hone.task.split import MIN_ROWS_PER_CLASS, drop_rare, split_examples, split_unlabelled
 from hone.task.templates import Template, bundled_templates, few_shot_prompt, read_templates
+from hone.task.written import ANSWERED_KINDS, LETTERS, as_examples, join_references, usual_metric
 
 __all__ = [
+    "ANSWERED_KINDS",
     "KINDS",
+    "LETTERS",
     "MIN_ROWS_PER_CLASS",
     "SHAPES",
     "Broken",
@@ -67,9 +70,11 @@ __all__ = [
     "Table",
     "Tagged",
     "Task",
+    "TaskKind",
     "TaskShape",
     "Template",
     "as_completion",
+    "as_examples",
     "bundled_templates",
     "choice_template",
     "class_balance",
@@ -77,6 +82,7 @@ __all__ = [
     "few_shot_prompt",
     "find_duplicates",
     "infer_columns",
+    "join_references",
     "likely_mislabels",
     "load_material",
     "load_table",
@@ -86,8 +92,11 @@ __all__ = [
     "open_rows",
     "read_row",
     "read_templates",
+    "recognise_kind",
     "rejected_rows",
     "remove_leaks",
     "shingle_similarity",
     "split_examples",
+    "split_unlabelled",
+    "usual_metric",
 ]

@@ -42,11 +42,13 @@ def keep_rows(reader: Reader, columns: Columns, *, name: str, file: TextFile | N
     return examples, rejected
 
 
-def read_row(reader: Reader, cells: Sequence[object], text: Sequence[str]) -> tuple[dict[str, object], str]:
+def read_row(
+    reader: Reader, cells: Sequence[object], text: Sequence[str], *, between: str = "\n"
+) -> tuple[dict[str, object], str]:
     """One row for prediction: its cells by column, and its text exactly as training reads it, empty where there is none.
 
     Args:
-        cells: in the order of `reader.headers`. text: the columns that hold the text.
+        cells: in the order of `reader.headers`. text: the columns that hold the text. between: what stands between them.
     Raises:
         BadData: a cell whose characters cannot be used, or a text cell that is no single value; names the column.
     """
@@ -55,7 +57,7 @@ def read_row(reader: Reader, cells: Sequence[object], text: Sequence[str]) -> tu
         if isinstance(cell, str) and (problem := bad_character(cell, reader.file)):
             raise BadData(f"column '{name}': {problem}")
     try:
-        return row, _joined([row[name] for name in text], text, reader.file)
+        return row, _joined([row[name] for name in text], text, reader.file, between=between)
     except Unusable as unusable:
         raise BadData(f"column '{unusable.column}': {unusable.reason}") from None
 
@@ -76,9 +78,9 @@ def joined_text(cells: Sequence[object], names: Sequence[str], file: TextFile | 
     return text
 
 
-def _joined(cells: Sequence[object], names: Sequence[str], file: TextFile | None) -> str:
+def _joined(cells: Sequence[object], names: Sequence[str], file: TextFile | None, *, between: str = "\n") -> str:
     parts = [_plain(cell, name, file) for cell, name in zip(cells, names, strict=False)]
-    return "\n".join(part for part in parts if part)
+    return between.join(part for part in parts if part)
 
 
 def _plain(cell: object, column: str, file: TextFile | None) -> str | None:

@@ -53,11 +53,13 @@ def near_duplicates(examples: Sequence[Example]) -> Finding | None:
     )
 
 
-def remove_leaks(split: Split) -> tuple[Split, list[Finding]]:
+def remove_leaks(split: Split, *, is_labelled: bool = True) -> tuple[Split, list[Finding]]:
     """Take out of training and validation the rows that stand, exactly or nearly, in a part that judges them.
 
     Test rows are never removed. Training and validation are held against the test, training also against validation.
 
+    Args:
+        is_labelled: whether labels are classes, of which each needs a training row.
     Returns:
         The split without leaks under its new digest, and one finding per pair of parts that shared rows.
     Raises:
@@ -74,7 +76,7 @@ def remove_leaks(split: Split) -> tuple[Split, list[Finding]]:
             f"All {len(split.validation)} validation rows repeat test rows, exactly or nearly. The choice between strategies "
             "needs rows of its own. Give other validation rows, or none: they are then taken from the training rows."
         )
-    lost = sorted({example.label for example in split.train} - {example.label for example in train})
+    lost = sorted({example.label for example in split.train} - {example.label for example in train}) if is_labelled else []
     if lost:
         raise BadData(
             f"Every training row of {', '.join(repr(label) for label in lost[:10])} repeats a validation or test row, "

@@ -7,7 +7,7 @@ included, for every kind but `Example`, `Scored` and `MultiLabelled`, whose text
 from dataclasses import dataclass
 from typing import Literal, TypeAlias, get_args
 
-from hone.task.records import Example, Rejected
+from hone.task.records import Example, Rejected, TaskShape
 
 __all__ = [
     "KINDS",
@@ -32,11 +32,6 @@ Kind: TypeAlias = Literal["classify", "completion", "chat", "plain", "tag", "ans
 """What a row asks of the model; `KINDS` lists the names."""
 
 KINDS: tuple[Kind, ...] = get_args(Kind)
-
-TaskShape: TypeAlias = Literal[
-    "classification", "summarization", "question-answering", "multiple-choice", "translation", "instruction", "text-to-text"
-]
-"""What is asked of a model that answers in words: which prompt templates fit. `SHAPES` lists the names."""
 
 SHAPES: tuple[TaskShape, ...] = get_args(TaskShape)
 
@@ -164,3 +159,7 @@ class Material:
     """One sentence: which columns were taken, why, and which were left out."""
     shape: TaskShape | None = None
     """Which prompt templates fit the rows; None where none do: tags, scores, several labels, dialogues, plain text."""
+    inputs: tuple[str, ...] = ()
+    """Columns that the model reads."""
+    target: str | None = None
+    """Column of what it learns; None where that is the same."""

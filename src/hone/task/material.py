@@ -20,7 +20,7 @@ from hone.task.sample import sample_rows
 from hone.task.shapes import shape_of
 from hone.task.wording import counted
 
-__all__ = ["load_material"]
+__all__ = ["load_material", "recognise_kind"]
 
 _SAID: dict[Kind, str] = {
     "classify": "One class per text",
@@ -58,6 +58,25 @@ def load_material(
     wish = _wish(kind, prompt, completion, tuple(text), label)
     if wish.kind == "classify":
         return _classified(source, wish.text, wish.label, "")
+    reader, sheet, layout, name = _recognised(source, wish)
+    if layout.kind == "classify":
+        return _classified(source, layout.inputs, layout.target, layout.why)
+    moved: list[int] = []
+    rows, rejected = _keep(reader, layout, row_maker(reader, layout, moved), name)
+    check_enough_kept(name, kept=len(rows), rejected=rejected, options=_options(layout.kind))
+    shape = shape_of(layout, sheet.headers, sheet.sample)
+    because = _because(reader, layout, len(moved))
+    return Material(source, layout.kind, rows, rejected, because, shape, layout.inputs, layout.target)
+
+
+def recognise_kind(source: str, *, kind: str | None = None, prompt: str | None = None, completion: str | None = None) -> Kind:
+    """What the rows of a source are, from the columns' names and a sample; see `load_material`, whose errors it raises."""
+    wish = _wish(kind, prompt, completion, (), None)
+    return wish.kind or _recognised(source, wish)[2].kind
+
+
+def _recognised(source: str, wish: Wish) -> tuple[Reader, Sheet, Layout, str]:
+    """The open source, a sample, the kind with its columns, and the source's name in messages."""
     reader = open_rows(source)
     name = Path(source).name if Path(source).expanduser().exists() else source
     if not reader.headers:
@@ -69,16 +88,9 @@ def load_material(
         check_enough_kept(name, kept=0, rejected=[], options="")
     sheet = Sheet(reader.headers, sample)
     try:
-        layout = recognise(sheet, wish)
+        return reader, sheet, recognise(sheet, wish), name
     except BadData as error:
         raise BadData(f"{name}: {error}") from None
-    if layout.kind == "classify":
-        return _classified(source, layout.inputs, layout.target, layout.why)
-    moved: list[int] = []
-    rows, rejected = _keep(reader, layout, row_maker(reader, layout, moved), name)
-    check_enough_kept(name, kept=len(rows), rejected=rejected, options=_options(layout.kind))
-    shape = shape_of(layout, sheet.headers, sheet.sample)
-    return Material(source, layout.kind, rows, rejected, _because(reader, layout, len(moved)), shape)
 
 
 def _wish(kind: str | None, prompt: str | None, completion: str | None, text: tuple[str, ...], label: str | None) -> Wish:

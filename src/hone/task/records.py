@@ -1,11 +1,19 @@
 """What stage 1 hands on: examples, the columns they came from, rejected cells, findings, a split, a task."""
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, TypeAlias
 
 from hone.core.record import Record
 
-__all__ = ["Columns", "Example", "Finding", "Rejected", "Split", "Table", "Task"]
+__all__ = ["Columns", "Example", "Finding", "Rejected", "Split", "Table", "Task", "TaskKind", "TaskShape"]
+
+TaskKind: TypeAlias = Literal["text-classification", "multiple-choice", "text-generation"]
+"""What answers are: a label of a fixed set, one of a row's own choices, or a text."""
+
+TaskShape: TypeAlias = Literal[
+    "classification", "summarization", "question-answering", "multiple-choice", "translation", "instruction", "text-to-text"
+]
+"""What is asked of a model that answers in words: which prompt templates fit. `SHAPES` lists the names."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,9 +25,14 @@ class Example:
 
     text: str
     label: str
+    """The right answer: a class, the letter of a choice, or a text."""
     file: str
     line: int
     group: str | None = None
+    choices: tuple[str, ...] = ()
+    """Of a multiple choice."""
+    more: tuple[str, ...] = ()
+    """Other texts that are as right as the label."""
 
     @property
     def place(self) -> str:
@@ -95,13 +108,18 @@ class Split:
 
 @dataclass(frozen=True, slots=True)
 class Task:
-    """Text classification on one set of rows: what a right answer is.
+    """One set of rows: what a right answer is.
 
-    `labels` is sorted; a class index anywhere in hone is an index into it.
+    `labels` is sorted, and empty where answers are written; a class index anywhere in hone is an index into it.
     """
 
     name: str
+    kind: TaskKind
+    shape: TaskShape
+    """In which words a model is asked."""
     labels: tuple[str, ...]
+    metric: str
+    """By which settings are chosen and strategies ranked."""
     split: Split
     columns: Columns
     findings: tuple[Finding, ...]

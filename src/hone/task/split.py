@@ -7,13 +7,14 @@ SHA-256 of the seed and their text, so sorting or shuffling the file changes no 
 import hashlib
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 
 from hone.core.errors import BadData
 from hone.task.groups import assign_groups
 from hone.task.records import Example, Finding, Split
 from hone.task.wording import counted
 
-__all__ = ["MIN_ROWS_PER_CLASS", "drop_rare", "split_digest", "split_examples"]
+__all__ = ["MIN_ROWS_PER_CLASS", "drop_rare", "split_digest", "split_examples", "split_unlabelled"]
 
 MIN_ROWS_PER_CLASS = 3
 """One row of each class for training, validation and test."""
@@ -32,6 +33,7 @@ def split_examples(
     test: Sequence[Example] | None = None,
     validation: Sequence[Example] | None = None,
     grouped: bool,
+    is_labelled: bool = True,
 ) -> Split:
     """Divide 60/20/20 per class; with test or validation given, the rest 75/25; with both given, all of it trains.
 
@@ -40,6 +42,7 @@ def split_examples(
     Args:
         test, validation: rows that the user keeps apart; they are taken whole.
         grouped: keep rows of one `Example.group` together; a row without a group is a group of its own.
+        is_labelled: whether there must be two labels at least.
     Returns:
         Three disjoint lists, each with every class, each ordered by hash; and the digest over them.
     Raises:
@@ -47,7 +50,7 @@ def split_examples(
             labels that the other rows lack or with groups that stand on both sides.
     """
     given = {name: rows for name, rows in (("validation", validation), ("test", test)) if rows is not None}
-    _check_amount(examples, given)
+    _check_amount(examples, given, is_labelled=is_labelled)
     parts: dict[str, list[Example]] = {name: list(rows) for name, rows in given.items()}
     if len(given) == 2:
         parts["train"] = list(examples)
@@ -66,13 +69,42 @@ def split_examples(
     return Split(train=train, validation=held, test=tested, digest=split_digest(train, held, tested))
 
 
+def split_unlabelled(
+    examples: Sequence[Example],
+    *,
+    seed: int,
+    test: Sequence[Example] | None = None,
+    validation: Sequence[Example] | None = None,
+) -> Split:
+    """As `split_examples`, for rows whose answers are no classes: written ones, and choices. Nothing is stratified.
+
+    Raises:
+        BadData: fewer than 20 rows.
+    """
+    whole: dict[int, Example] = {}
+
+    def bare(rows: Sequence[Example] | None) -> list[Example] | None:
+        if rows is None:
+            return None
+        made = [replace(row, label="") for row in rows]
+        whole.update((id(one), row) for one, row in zip(made, rows, strict=True))
+        return made
+
+    kept = bare(examples), bare(test), bare(validation)  # the dictionary goes by identity: they must live until its last use
+    assert kept[0] is not None
+    split = split_examples(kept[0], seed=seed, test=kept[1], validation=kept[2], grouped=False, is_labelled=False)
+    train, held, tested = ([whole[id(row)] for row in part] for part in (split.train, split.validation, split.test))
+    return Split(train=train, validation=held, test=tested, digest=split_digest(train, held, tested))
+
+
 def split_digest(train: Iterable[Example], validation: Iterable[Example], test: Iterable[Example]) -> str:
-    """SHA-256 over texts and labels of the three lists in order; file names and lines do not count."""
+    """SHA-256 over texts, labels and choices of the three lists in order; file names and lines do not count."""
     digest = hashlib.sha256()
     for name, rows in (("train", train), ("validation", validation), ("test", test)):
         digest.update(f"\x1d{name}".encode())
         for example in rows:
-            digest.update(f"\x1e{example.text}\x1f{example.label}".encode("utf-8", "surrogatepass"))
+            answers = "\x1f".join((example.label, *example.choices, *example.more))
+            digest.update(f"\x1e{example.text}\x1f{answers}".encode("utf-8", "surrogatepass"))
     return digest.hexdigest()
 
 
@@ -127,7 +159,7 @@ def _stratify(ordered: list[Example], shares: Mapping[str, float]) -> dict[str, 
     return parts
 
 
-def _check_amount(examples: Sequence[Example], given: Mapping[str, Sequence[Example]]) -> None:
+def _check_amount(examples: Sequence[Example], given: Mapping[str, Sequence[Example]], *, is_labelled: bool) -> None:
     rows = len(examples) + sum(map(len, given.values()))
     for name, part in (("training", examples), *given.items()):
         if not part:
@@ -140,7 +172,7 @@ def _check_amount(examples: Sequence[Example], given: Mapping[str, Sequence[Exam
             "with fewer, chance decides which strategy looks best. Add labelled rows; 200 or more give a useful answer."
         )
     labels = {example.label for example in examples}
-    if len(labels) == 1:
+    if is_labelled and len(labels) == 1:
         raise BadData(
             f"All {len(examples)} rows have the label '{next(iter(labels))}'. Telling classes apart needs at least two. "
             "Add rows of another class, or name another column with --label."

@@ -1,0 +1,275 @@
+"""Answers held against what is right. Labels and written texts are marked alike, so that one race, one test and one verdict serve both.
+
+An `AnswerKey` knows what is right for some rows and marks the answers of a strategy; two sets of marks for the same rows are compared in
+pairs. Accuracy and exact match are tested by McNemar, other means by permutation, what is no mean of rows by the bootstrap.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Literal, Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from hone.measure.intervals import Interval, calibration_interval, confusion_interval, mean_interval
+from hone.measure.labels import LABEL_METRICS, confusion_table, metric_from_confusion
+from hone.measure.paired import paired_confusion_interval, paired_interval
+from hone.measure.resample import require_rows
+from hone.measure.significance import (
+    mcnemar_exact,
+    paired_bootstrap_p,
+    permutation_p,
+    probability_best,
+    probability_best_label,
+    share_of_wins,
+)
+from hone.measure.texts import (
+    TextScore,
+    paired_text_interval,
+    score_texts,
+    text_bootstrap_p,
+    text_draws,
+    text_interval,
+)
+
+__all__ = ["AnswerKey", "Answers", "LabelKey", "LabelMarks", "Marks", "PairedTest", "TextKey", "TextMarks"]
+
+FloatArray = npt.NDArray[np.float64]
+IntArray = npt.NDArray[np.int64]
+
+Answers = npt.NDArray[np.float64] | tuple[str, ...]
+"""Of a strategy to n rows: class probabilities [n, C], or n texts."""
+
+PairedTest = Literal["mcnemar_exact", "paired_permutation", "paired_bootstrap"]
+
+
+class Marks(Protocol):
+    """The answers of one strategy, marked."""
+
+    @property
+    def value(self) -> float:
+        """The metric by which strategies are ranked."""
+        ...
+
+    @property
+    def per_row(self) -> FloatArray:
+        """How right each row is, 0 to 1, [n]; not every metric is the mean of these."""
+        ...
+
+    @property
+    def test(self) -> PairedTest:
+        """By which `p_value` is computed."""
+        ...
+
+    def metrics(self, *, seed: int) -> dict[str, Interval]:
+        """Every metric of the kind with its 95% interval."""
+        ...
+
+    def minus(self, other: "Marks", *, level: float = 0.95, seed: int) -> Interval:
+        """Interval of the difference in the metric, on the same rows."""
+        ...
+
+    def p_value(self, other: "Marks", *, seed: int) -> float:
+        """Two-sided, paired."""
+        ...
+
+
+class AnswerKey(Protocol):
+    """What is right for some rows."""
+
+    @property
+    def metric(self) -> str:
+        """The one by which strategies are ranked."""
+        ...
+
+    def mark(self, answers: Answers) -> Marks:
+        """Hold answers against what is right."""
+        ...
+
+    def probability_best(self, marks: Sequence[Marks], *, seed: int) -> list[float]:
+        """For each of several strategies, the probability that it has the highest metric."""
+        ...
+
+
+@dataclass(frozen=True)
+class LabelMarks:
+    """Class probabilities held against true classes."""
+
+    truth: IntArray
+    """Class index, [n]."""
+    probabilities: FloatArray
+    """[n, C]."""
+    metric: str
+
+    @cached_property
+    def predicted(self) -> IntArray:
+        """Index of the likeliest class, [n]."""
+        return np.asarray(self.probabilities.argmax(axis=1), dtype=np.int64)
+
+    @cached_property
+    def confidence(self) -> FloatArray:
+        """Probability of the likeliest class, [n]."""
+        return np.asarray(self.probabilities.max(axis=1), dtype=np.float64)
+
+    @property
+    def correct(self) -> npt.NDArray[np.bool_]:
+        """Whether the likeliest class is the true one, [n]."""
+        return np.asarray(self.predicted == self.truth)
+
+    @property
+    def classes(self) -> int:
+        """How many there are."""
+        return int(self.probabilities.shape[1])
+
+    @property
+    def per_row(self) -> FloatArray:
+        """1 where right."""
+        return self.correct.astype(np.float64)
+
+    @cached_property
+    def value(self) -> float:
+        """The metric of these rows."""
+        return float(metric_from_confusion(confusion_table(self.truth, self.predicted, classes=self.classes), self.metric))
+
+    @property
+    def test(self) -> PairedTest:
+        """McNemar's for accuracy, else the bootstrap."""
+        return "mcnemar_exact" if self.metric == "accuracy" else "paired_bootstrap"
+
+    def metrics(self, *, seed: int) -> dict[str, Interval]:
+        """Every label metric, and the expected calibration error."""
+        found = {
+            name: confusion_interval(self.truth, self.predicted, classes=self.classes, metric=name, seed=seed)
+            for name in LABEL_METRICS
+        }
+        return found | {"ece": calibration_interval(self.confidence, self.correct, seed=seed)}
+
+    def minus(self, other: Marks, *, level: float = 0.95, seed: int) -> Interval:
+        """Interval of the difference in the metric, on the same rows."""
+        assert isinstance(other, LabelMarks)
+        return paired_confusion_interval(
+            self.truth, self.predicted, other.predicted, classes=self.classes, metric=self.metric, level=level, seed=seed
+        )
+
+    def p_value(self, other: Marks, *, seed: int) -> float:
+        """Two-sided, paired."""
+        assert isinstance(other, LabelMarks)
+        if self.metric == "accuracy":
+            return mcnemar_exact(self.correct, other.correct)
+        return paired_bootstrap_p(
+            self.truth, self.predicted, other.predicted, classes=self.classes, metric=self.metric, seed=seed
+        )
+
+
+@dataclass(frozen=True)
+class LabelKey:
+    """True classes."""
+
+    truth: IntArray
+    """Class index, [n]."""
+    metric: str
+
+    def mark(self, answers: Answers) -> LabelMarks:
+        """`answers`: class probabilities, [n, C]."""
+        assert isinstance(answers, np.ndarray) and len(answers) == len(self.truth)
+        return LabelMarks(self.truth, answers, self.metric)
+
+    def probability_best(self, marks: Sequence[Marks], *, seed: int) -> list[float]:
+        """Resamples the rows for all strategies at once."""
+        mine = [one for one in marks if isinstance(one, LabelMarks)]
+        assert len(mine) == len(marks)
+        if self.metric == "accuracy":
+            return [float(value) for value in probability_best(np.stack([one.per_row for one in mine]), seed=seed)]
+        predictions = np.stack([one.predicted for one in mine])
+        found = probability_best_label(self.truth, predictions, classes=mine[0].classes, metric=self.metric, seed=seed)
+        return [float(value) for value in found]
+
+
+@dataclass(frozen=True)
+class TextMarks:
+    """Written answers held against right ones."""
+
+    texts: tuple[str, ...]
+    references: tuple[tuple[str, ...], ...]
+    metric: str
+    others: tuple[str, ...]
+    """Metrics reported beside it."""
+
+    @cached_property
+    def score(self) -> TextScore:
+        """The metric with what is needed to resample it."""
+        return score_texts(self.texts, self.references, [self.metric])[self.metric]
+
+    @property
+    def per_row(self) -> FloatArray:
+        """The metric of each answer alone."""
+        return self.score.per_row
+
+    @property
+    def value(self) -> float:
+        """The metric of all answers."""
+        return self.score.value
+
+    @property
+    def test(self) -> PairedTest:
+        """McNemar's where answers are right or wrong, permutation for other means, else the bootstrap."""
+        if self.metric == "exact_match":
+            return "mcnemar_exact"
+        return "paired_permutation" if self.score.is_mean else "paired_bootstrap"
+
+    def metrics(self, *, seed: int) -> dict[str, Interval]:
+        """The metric and the others; one on which all answers score alike gets the interval of a mean."""
+        scores = score_texts(self.texts, self.references, self._names)
+        return {
+            name: text_interval(score, seed=seed) if np.ptp(score.per_row) > 0 else mean_interval(score.per_row)
+            for name, score in scores.items()
+        }
+
+    @property
+    def signatures(self) -> dict[str, str]:
+        """How each metric is computed, so that its number can be had again."""
+        first = score_texts(self.texts[:1], self.references[:1], self._names)
+        return {name: score.signature for name, score in first.items()}
+
+    @property
+    def _names(self) -> list[str]:
+        return [self.metric, *(name for name in self.others if name != self.metric)]
+
+    def minus(self, other: Marks, *, level: float = 0.95, seed: int) -> Interval:
+        """Interval of the difference in the metric, on the same rows."""
+        assert isinstance(other, TextMarks)
+        if self.score.is_mean:
+            return paired_interval(self.per_row, other.per_row, level=level, seed=seed)
+        return paired_text_interval(self.score, other.score, level=level, seed=seed)
+
+    def p_value(self, other: Marks, *, seed: int) -> float:
+        """Two-sided, paired."""
+        assert isinstance(other, TextMarks)
+        if self.test == "mcnemar_exact":
+            return mcnemar_exact(self.per_row, other.per_row)
+        if self.test == "paired_permutation":
+            return permutation_p(self.per_row, other.per_row, seed=seed)
+        return text_bootstrap_p(self.score, other.score, seed=seed)
+
+
+@dataclass(frozen=True)
+class TextKey:
+    """Right answers, of which each row has at least one."""
+
+    references: tuple[tuple[str, ...], ...]
+    metric: str
+    others: tuple[str, ...] = ()
+    """Metrics reported beside it."""
+
+    def mark(self, answers: Answers) -> TextMarks:
+        """`answers`: one text per row."""
+        assert isinstance(answers, tuple) and len(answers) == len(self.references)
+        return TextMarks(answers, self.references, self.metric, self.others)
+
+    def probability_best(self, marks: Sequence[Marks], *, seed: int) -> list[float]:
+        """Resamples the rows for all strategies at once."""
+        mine = [one.score for one in marks if isinstance(one, TextMarks)]
+        assert len(mine) == len(marks)
+        require_rows(len(self.references), "The probability of being best")
+        return [float(value) for value in share_of_wins(np.stack(text_draws(mine, draws=1000, seed=seed)))]
