@@ -9,9 +9,9 @@ import pytest
 from sklearn import metrics as theirs
 
 from hone.core.errors import NotEnough
-from hone.evaluate import Answers, Metric, ask, measure_speed, metrics_of, per_class
-from hone.evaluate.score import BATCH_ROWS, SINGLE_ROWS
-from hone.measure import LABEL_METRICS
+from hone.evaluate import Metric, measure_speed, metrics_of, per_class
+from hone.evaluate.score import BATCH_ROWS, FEW_ROWS, SINGLE_ROWS
+from hone.measure import LABEL_METRICS, LabelMarks
 from hone.strategy.scorers import softmax
 from hone.task import Example
 
@@ -28,8 +28,9 @@ class Remembers:
         self._seconds = seconds
         self._is_afresh = False
 
-    def probabilities(self, texts: Sequence[str]) -> np.ndarray:
-        self.asked.append((self._is_afresh, list(texts)))
+    def answer(self, examples: Sequence[Example]) -> np.ndarray:
+        texts = [example.text for example in examples]
+        self.asked.append((self._is_afresh, texts))
         time.sleep(self._seconds * len(texts))
         return np.array([[0.7, 0.1, 0.1, 0.1] if "a" in text else [0.1, 0.1, 0.1, 0.7] for text in texts])
 
@@ -40,21 +41,14 @@ class Remembers:
         self._is_afresh = False
 
 
-def answers(rows: int = 200, classes: int = 4, *, seed: int = 0) -> Answers:
+def asked(*texts: str) -> list[Example]:
+    return [Example(text, "", "x.csv", line) for line, text in enumerate(texts, 2)]
+
+
+def answers(rows: int = 200, classes: int = 4, *, seed: int = 0) -> LabelMarks:
     rng = np.random.default_rng(seed)
     truth = rng.integers(0, classes - 1, size=rows)  # the last class never occurs
-    return Answers(truth, softmax(2 * rng.normal(size=(rows, classes)) + 1.5 * np.eye(classes)[truth]))
-
-
-def test_answers_keep_the_order_of_the_examples():
-    predictor = Remembers()
-    examples = [Example(text, label, "x.csv", 2) for text, label in (("xyz", "d"), ("a", "b"), ("bab", "a"), ("q", "c"))]
-    found = ask(predictor, examples)
-    assert predictor.asked == [(False, ["xyz", "a", "bab", "q"])]
-    assert found.truth.tolist() == [3, 1, 0, 2]
-    assert found.predicted.tolist() == [3, 0, 0, 3]
-    assert found.correct.tolist() == [True, False, True, False]
-    assert found.confidence.tolist() == [0.7] * 4
+    return LabelMarks(truth, softmax(2 * rng.normal(size=(rows, classes)) + 1.5 * np.eye(classes)[truth]), "accuracy")
 
 
 def test_every_metric_equals_scikit_learns():
@@ -84,7 +78,7 @@ def test_each_interval_holds_its_value_and_has_a_width():
 
 
 def test_perfect_answers_are_no_certainty():
-    perfect = Answers(np.arange(40) % 4, np.eye(4)[np.arange(40) % 4])
+    perfect = LabelMarks(np.arange(40) % 4, np.eye(4)[np.arange(40) % 4], "accuracy")
     for name in LABEL_METRICS:
         metric = metrics_of(perfect, seed=0)[name]
         assert metric.value == metric.high == 1.0 and 0.8 < metric.low < 1.0
@@ -103,7 +97,7 @@ def test_the_same_seed_gives_the_same_intervals_and_another_seed_the_same_values
 
 def test_no_rows_are_refused_rather_than_scored_0():
     with pytest.raises(NotEnough):
-        metrics_of(Answers(np.zeros(0, dtype=np.int64), np.zeros((0, 4))), seed=0)
+        metrics_of(LabelMarks(np.zeros(0, dtype=np.int64), np.zeros((0, 4)), "accuracy"), seed=0)
 
 
 def test_scores_per_class_and_the_confusion_table_equal_scikit_learns():
@@ -120,22 +114,29 @@ def test_scores_per_class_and_the_confusion_table_equal_scikit_learns():
 def test_speed_is_measured_afresh_with_a_warm_up_single_rows_and_batches():
     predictor = Remembers()
     texts = [f"text {index}" for index in range(300)]
-    speed = measure_speed(predictor, texts)
+    speed = measure_speed(predictor, asked(*texts))
     assert speed.latency_ms_median > 0 and speed.latency_ms_p95 >= speed.latency_ms_median and speed.rows_per_second > 0
     assert all(is_afresh for is_afresh, _ in predictor.asked)
-    warm_up, *single = [asked for _, asked in predictor.asked if len(asked) == 1]
+    warm_up, *single = [given for _, given in predictor.asked if len(given) == 1]
     assert warm_up == texts[:1] and single == [[text] for text in texts[:SINGLE_ROWS]]
-    assert [asked for _, asked in predictor.asked if len(asked) > 1] == [texts[:BATCH_ROWS]] * 3
+    assert [given for _, given in predictor.asked if len(given) > 1] == [texts[:BATCH_ROWS]] * 3
 
 
 def test_speed_comes_in_milliseconds_and_rows_per_second():
-    speed = measure_speed(Remembers(seconds=0.002), ["a", "b", "c", "d", "e"])
+    speed = measure_speed(Remembers(seconds=0.002), asked("a", "b", "c", "d", "e"))
     assert 2 <= speed.latency_ms_median < 50
     assert 20 < speed.rows_per_second <= 500
 
 
 def test_a_single_text_is_enough_to_measure_speed():
-    assert measure_speed(Remembers(), ["a"]).rows_per_second > 0
+    assert measure_speed(Remembers(), asked("a")).rows_per_second > 0
+
+
+def test_what_was_timed_already_is_not_answered_again():
+    predictor = Remembers()
+    speed = measure_speed(predictor, asked(*map(str, range(100))), answered_seconds=4.0)
+    assert speed.rows_per_second == 25.0
+    assert [len(given) for _, given in predictor.asked] == [1, *[1] * FEW_ROWS]
 
 
 def test_a_metric_survives_its_json_form():

@@ -9,12 +9,12 @@ from pathlib import Path
 
 import pytest
 import torch
-from tiny_server import Model, chat_answer, serve
 
 from hone.core.errors import Failed, Usage
 from hone.model import Price, RemoteBackend, RemoteSettings, Sampling, load_backend
 from hone.model.answer_cache import FILE
 from tiny import SENTENCES
+from tiny_server import Model, chat_answer, serve
 
 PROMPTS = list(SENTENCES[:6])
 ANSWERS = [" refund the money", " late", " it is late", " the money", " money", " late"]

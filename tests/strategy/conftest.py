@@ -11,7 +11,7 @@ from tokenizers import Tokenizer, models, pre_tokenizers, processors
 from transformers import BertConfig, BertModel, PreTrainedTokenizerFast
 
 from hone.model import Encoder, load_encoder, locate_model, quiet_transformers
-from hone.strategy import Bench, Effort
+from hone.strategy import Effort, EncoderBench
 from hone.task import Example
 
 WORDS_PER_TOPIC = 6
@@ -86,10 +86,12 @@ def rows(counts: Sequence[int], *, seed: int) -> list[Example]:
 
 
 @pytest.fixture
-def make_bench(encoder: Encoder, tmp_path: Path) -> Callable[..., Bench]:
+def make_bench(encoder: Encoder, tmp_path: Path) -> Callable[..., EncoderBench]:
     """A bench with so many training rows per class; five validation rows each."""
 
-    def make(counts: Sequence[int] = (14, 14, 14), *, labels: int | None = None, seed: int = 0, **changes: object) -> Bench:
+    def make(
+        counts: Sequence[int] = (14, 14, 14), *, labels: int | None = None, seed: int = 0, **changes: object
+    ) -> EncoderBench:
         classes = labels or len(counts)
         values: dict[str, object] = {
             "labels": tuple(sorted(f"topic{topic}" for topic in range(classes))),
@@ -102,6 +104,6 @@ def make_bench(encoder: Encoder, tmp_path: Path) -> Callable[..., Bench]:
             "effort": Effort(epochs=4.0, arms=2, batch_rows=8),
             "work": tmp_path / "work",
         }
-        return Bench(**(values | changes))  # type: ignore[arg-type]
+        return EncoderBench(**(values | changes))  # type: ignore[arg-type]
 
     return make

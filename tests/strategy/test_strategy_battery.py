@@ -12,10 +12,20 @@ import torch
 
 from hone.core.errors import BadModel, Usage
 from hone.model import load_encoder, locate_model
-from hone.strategy import STRATEGIES, Bench, Effort, Fitted, Predictor, Strategy, choose_strategies, load_predictor
+from hone.strategy import (
+    STRATEGIES,
+    Effort,
+    EncoderBench,
+    Fitted,
+    Predictor,
+    Strategy,
+    check_names,
+    choose_strategies,
+    load_predictor,
+)
 from hone.strategy.predictors import NetPredictor, VectorPredictor
 
-MakeBench = Callable[..., Bench]
+MakeBench = Callable[..., EncoderBench]
 NEW = ["t0w1 t0w2 again", "please t1w3 t1w5 t1w0 t1w4", "t2w1", "", "nothing known here", "the t0w1 t1w1 t2w1 today"]
 TRAINED = [name for name, strategy in STRATEGIES.items() if strategy.moves_weights]
 SELF_CONTAINED = ("contrastive", "full")  # every weight moves, so every weight is saved
@@ -36,7 +46,7 @@ class CountingBar:
         """A bar may be told what to say."""
 
 
-def first_fit(strategy: Strategy, bench: Bench, **options: object) -> Fitted:
+def first_fit(strategy: Strategy, bench: EncoderBench, **options: object) -> Fitted:
     return strategy.fit(bench, strategy.candidates(bench)[0], **options)  # type: ignore[arg-type]
 
 
@@ -63,7 +73,7 @@ def fitted(name: str, kept: dict[str, Fitted], make_bench: MakeBench) -> Fitted:
 
 
 def test_a_bench_has_no_test_rows():
-    assert {field.name for field in dataclasses.fields(Bench)} & {"test", "test_rows", "split", "task"} == set()
+    assert {field.name for field in dataclasses.fields(EncoderBench)} & {"test", "test_rows", "split", "task"} == set()
 
 
 @every
@@ -224,7 +234,7 @@ def test_a_class_whose_training_rows_are_all_gone_works(name: str, make_bench: M
     check_shape(name, bench.with_train([example for example in bench.train if example.label != "topic1"]), classes=3)
 
 
-def check_shape(name: str, bench: Bench, *, classes: int) -> None:
+def check_shape(name: str, bench: EncoderBench, *, classes: int) -> None:
     fitted = first_fit(STRATEGIES[name], bench)
     answers = fitted.predictor.probabilities(NEW)
     assert answers.shape == (len(NEW), classes) and np.isfinite(answers).all()
@@ -302,15 +312,21 @@ def test_a_folder_without_a_predictor_is_refused(tmp_path: Path):
 
 
 def test_all_strategies_come_in_the_order_of_their_cost_whatever_the_order_asked_for():
-    assert [strategy.name for strategy in choose_strategies(())] == list(STRATEGIES)
-    assert [strategy.name for strategy in choose_strategies(("lora", "zero_shot", "head"))] == ["zero_shot", "head", "lora"]
+    assert [strategy.name for strategy in choose_strategies((), STRATEGIES)] == [
+        n for n in STRATEGIES if STRATEGIES[n].by_default
+    ]
+    assert [strategy.name for strategy in choose_strategies(("lora", "zero_shot", "head"), STRATEGIES)] == [
+        "zero_shot",
+        "head",
+        "lora",
+    ]
     moves = [strategy.moves_weights for strategy in STRATEGIES.values()]
     assert moves == sorted(moves)
 
 
 def test_unknown_strategies_are_all_told_at_once():
     with pytest.raises(Usage) as caught:
-        choose_strategies(("lorra", "head", "hed"))
+        check_names(("lorra", "head", "hed"))
     lines = str(caught.value).splitlines()
     assert len(lines) == 2 and "Did you mean 'lora'?" in lines[0] and "Did you mean 'head'?" in lines[1]
 
@@ -327,3 +343,15 @@ def test_the_digest_of_the_rows_notices_another_label_and_another_order(make_ben
     other = dataclasses.replace(bench.train[0], label="topic2" if bench.train[0].label != "topic2" else "topic0")
     digests = {bench.with_train(train).rows_digest for train in (bench.train, bench.train[::-1], [other, *bench.train[1:]])}
     assert len(digests) == 3
+
+
+def test_virtual_tokens_leave_room_for_a_text_as_long_as_the_context(make_bench: MakeBench, tmp_path: Path):
+    """The encoder has 64 positions, and a prompt takes 20 of them."""
+    bench = make_bench()
+    long = dataclasses.replace(bench.train[0], text=" ".join(["t0w1"] * 200))
+    bench = dataclasses.replace(bench, train=[long, *bench.train], validation=[long, *bench.validation])
+    assert STRATEGIES["prompt"].rehearse(bench) is not None
+    fitted = first_fit(STRATEGIES["prompt"], bench, share=0.25)
+    fitted.predictor.save(tmp_path / "saved")
+    loaded = load_predictor(tmp_path / "saved", precision="fp32")
+    assert loaded.answer([long]) == pytest.approx(fitted.predictor.answer([long]), abs=1e-6)

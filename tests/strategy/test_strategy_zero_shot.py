@@ -5,11 +5,11 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
-from hone.strategy import STRATEGIES, Bench
+from hone.strategy import STRATEGIES, EncoderBench
 from hone.strategy.scorers import softmax
 from hone.strategy.zero_shot import CONTENT_FREE, TEMPLATES, fit_scale, label_vectors, phrase
 
-MakeBench = Callable[..., Bench]
+MakeBench = Callable[..., EncoderBench]
 
 
 @pytest.mark.parametrize(

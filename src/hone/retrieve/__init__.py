@@ -13,12 +13,13 @@ from hone.retrieve.evaluate import (
     Question,
     Questions,
     evaluate_index,
+    holding,
     read_questions,
     scores_table,
 )
 from hone.retrieve.formats import Heading
 from hone.retrieve.index import Index, open_index
-from hone.retrieve.prompt import with_passages
+from hone.retrieve.prompt import numbered, with_passages
 from hone.retrieve.records import MODES, Changes, IndexRecord, IndexSettings, Mode, Passage
 
 __all__ = [
@@ -46,6 +47,8 @@ __all__ = [
     "answer_text",
     "cited",
     "evaluate_index",
+    "holding",
+    "numbered",
     "open_index",
     "read_documents",
     "read_questions",

@@ -28,6 +28,7 @@ __all__ = [
     "Questions",
     "RankedScore",
     "evaluate_index",
+    "holding",
     "read_questions",
     "scores_table",
 ]
@@ -206,11 +207,16 @@ def _marks(question: Question, passages: Sequence[Passage]) -> list[bool]:
             marks.append(passage.document in left)
             left.discard(passage.document)
         return marks
-    answers = [f" {normalise_answer(answer)} " for answer in question.answers]
-    marks = []
+    return holding(passages, question.answers)
+
+
+def holding(passages: Sequence[Passage], answers: Sequence[str]) -> list[bool]:
+    """Whether each passage is the first that holds one of the answers in whole words (SQuAD normalisation): 'art' is not in 'party'."""
+    wanted = [f" {normalise_answer(answer)} " for answer in answers]
+    marks: list[bool] = []
     for passage in passages:
-        text = f" {normalise_answer(passage.text)} "  # whole words: 'art' is not in 'party'
-        marks.append(True not in marks and any(answer in text for answer in answers))
+        text = f" {normalise_answer(passage.text)} "
+        marks.append(True not in marks and any(answer in text for answer in wanted))
     return marks
 
 

@@ -1,23 +1,33 @@
-"""Stage 3 of 6: ADAPT, the ways to get a predictor. Takes a `Bench` (rows, classes, encoder). Gives a `Predictor`.
+"""Stage 3 of 6: ADAPT, the ways to get a predictor. Takes a `Bench` (rows and a model). Gives a `Predictor`.
 
 Read `contracts.py` first, then any one strategy: `zero_shot.py` is the shortest. Next: `hone.evaluate` scores predictors.
 """
 
-from hone.strategy.bench import Bench, Effort
-from hone.strategy.contracts import Fitted, Predictor, Probabilities, Settings, Strategy
-from hone.strategy.predictors import PredictorRecord, load_predictor
-from hone.strategy.registry import STRATEGIES, choose_strategies
+from hone.strategy.bench import Bench, Effort, EncoderBench, class_indices
+from hone.strategy.contracts import Entrant, Fitted, Predictor, Probabilities, Settings, Strategy
+from hone.strategy.load import load_predictor
+from hone.strategy.predictors import PredictorRecord
+from hone.strategy.registry import STRATEGIES, check_names, choose_strategies
+from hone.strategy.text import TEXT_STRATEGIES, TextBase, TextBench, TextPredictor
 
 __all__ = [
     "STRATEGIES",
+    "TEXT_STRATEGIES",
     "Bench",
     "Effort",
+    "EncoderBench",
+    "Entrant",
     "Fitted",
     "Predictor",
     "PredictorRecord",
     "Probabilities",
     "Settings",
     "Strategy",
+    "TextBase",
+    "TextBench",
+    "TextPredictor",
+    "check_names",
     "choose_strategies",
+    "class_indices",
     "load_predictor",
 ]

@@ -1,71 +1,136 @@
-"""What every strategy is given: rows, classes, the encoder, and the one score by which settings are chosen.
+"""What every strategy is given: training and validation rows, a model, and the one key by which settings are chosen.
 
 The test rows are not here: no strategy can see them.
 """
 
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
+from typing import Self
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
 from hone.core.seeds import derive_seed
 from hone.core.store import digest_text
-from hone.measure import confusion_table, metric_from_confusion
+from hone.measure import AnswerKey, Answers, LabelKey, Marks
 from hone.model import Encoder
 from hone.task import Example
 
-__all__ = ["Bench", "Effort"]
+__all__ = ["Bench", "Effort", "EncoderBench", "class_indices"]
 
 Targets = NDArray[np.int64]
 
 
 @dataclass(frozen=True)
 class Effort:
-    """How long the strategies that train may train."""
+    """How long the strategies that train may train, and how widely the others may search."""
 
     epochs: float
     """Passes over the training rows in a full run."""
     arms: int
-    """Learning rates tried."""
+    """Learning rates tried; 1 to 3."""
     batch_rows: int
 
 
 @dataclass(frozen=True)
-class Bench:
-    """Training and validation rows of a task, with the encoder that reads them."""
+class Bench(ABC):
+    """Training and validation rows of a task, with what reads them."""
 
     labels: tuple[str, ...]
-    descriptions: dict[str, str]
+    """Of a task whose answer is one of some labels; else empty."""
     train: list[Example]
     validation: list[Example]
-    encoder: Encoder
     metric: str
     seed: int
     effort: Effort
     work: Path
     """Folder for checkpoints of runs under way."""
 
+    @property
+    @abstractmethod
+    def device(self) -> torch.device:
+        """Where networks of this bench compute."""
+
+    @property
+    @abstractmethod
+    def precision(self) -> str:
+        """Arithmetic of the forward pass, bf16 or fp32."""
+
+    @property
+    def is_billed(self) -> bool:
+        """Whether answers may cost money."""
+        return False
+
+    def usd_spent(self) -> float | None:
+        """US dollars paid so far for answers to this bench; None where they cost none, or no price is known."""
+        return None
+
+    @cached_property
+    def key(self) -> AnswerKey:
+        """What is right for the validation rows."""
+        return LabelKey(class_indices(self.labels, self.validation), self.metric)
+
+    def mark(self, answers: Answers) -> Marks:
+        """Answers to the validation rows, held against what is right."""
+        return self.key.mark(answers)
+
+    def score(self, answers: Answers) -> float:
+        """The task's metric of these answers to the validation rows."""
+        return self.mark(answers).value
+
     @cached_property
     def train_targets(self) -> Targets:
-        """Class index per training row, [n]."""
-        return self._targets(self.train)
+        """Class index per training row, [n]; all 0 where there are no labels."""
+        return class_indices(self.labels, self.train)
 
     @cached_property
     def validation_targets(self) -> Targets:
-        """Class index per validation row, [n]."""
-        return self._targets(self.validation)
-
-    def _targets(self, examples: Sequence[Example]) -> Targets:
-        index = {label: position for position, label in enumerate(self.labels)}
-        return np.array([index[example.label] for example in examples], dtype=np.int64)
+        """Class index per validation row, [n]; all 0 where there are no labels."""
+        return class_indices(self.labels, self.validation)
 
     @cached_property
     def rows_digest(self) -> str:
         """Identifies the training rows and their order."""
         return digest_text(*(f"{example.label}\x1e{example.text}" for example in self.train))
+
+    def seed_for(self, *names: object) -> int:
+        """A seed of the asker's own."""
+        return derive_seed(self.seed, *names)
+
+    def with_train(self, examples: list[Example]) -> Self:
+        """The same bench with other training rows: for learning curves."""
+        return replace(self, train=examples)
+
+    def draw_per_class(self, k: int, *, seed: int) -> list[int]:
+        """Indices of up to `k` random training rows of each class, classes in order."""
+        rng = np.random.default_rng(seed)
+        drawn: list[int] = []
+        for target in range(max(1, len(self.labels))):
+            mine = np.flatnonzero(self.train_targets == target)
+            drawn += rng.permutation(mine)[:k].tolist()
+        return drawn
+
+
+@dataclass(frozen=True)
+class EncoderBench(Bench):
+    """Texts with labels, and an encoder."""
+
+    descriptions: dict[str, str]
+    encoder: Encoder
+
+    @property
+    def device(self) -> torch.device:
+        """The encoder's."""
+        return self.encoder.reader.device
+
+    @property
+    def precision(self) -> str:
+        """The encoder's."""
+        return self.encoder.reader.precision
 
     def train_vectors(self) -> NDArray[np.float32]:
         """Sentence vectors of the training rows, [n, D]; computed once for all strategies."""
@@ -75,28 +140,8 @@ class Bench:
         """Sentence vectors of the validation rows, [n, D]."""
         return self.encoder.embed([example.text for example in self.validation])
 
-    def score(self, probabilities: NDArray[np.float64]) -> float:
-        """The task's metric of these answers to the validation rows."""
-        table = confusion_table(self.validation_targets, probabilities.argmax(axis=1), classes=len(self.labels))
-        return float(metric_from_confusion(table, self.metric))
 
-    def is_right(self, probabilities: NDArray[np.float64]) -> NDArray[np.bool_]:
-        """Whether each validation row is answered rightly, [n]."""
-        return np.asarray(probabilities.argmax(axis=1) == self.validation_targets)
-
-    def seed_for(self, *names: object) -> int:
-        """A seed of the asker's own."""
-        return derive_seed(self.seed, *names)
-
-    def with_train(self, examples: list[Example]) -> "Bench":
-        """The same bench with other training rows: for learning curves."""
-        return replace(self, train=examples)
-
-    def draw_per_class(self, k: int, *, seed: int) -> list[int]:
-        """Indices of up to `k` random training rows of each class, classes in order."""
-        rng = np.random.default_rng(seed)
-        drawn: list[int] = []
-        for target in range(len(self.labels)):
-            mine = np.flatnonzero(self.train_targets == target)
-            drawn += rng.permutation(mine)[:k].tolist()
-        return drawn
+def class_indices(labels: Sequence[str], examples: Sequence[Example]) -> Targets:
+    """The index of each example's label, [n]; all 0 without labels."""
+    index = {label: position for position, label in enumerate(labels)}
+    return np.array([index[example.label] if labels else 0 for example in examples], dtype=np.int64)

@@ -11,7 +11,7 @@ from torch import nn
 
 from hone.core.console import Bar
 from hone.model import Encoder, load_backbone
-from hone.strategy.bench import Bench
+from hone.strategy.bench import EncoderBench
 from hone.strategy.contracts import Fitted, Pace, Probabilities, Settings
 from hone.strategy.head import fit_linear
 from hone.strategy.predictors import VectorPredictor
@@ -31,32 +31,34 @@ class Contrastive:
     name = "contrastive"
     title = "contrastive few-shot"
     moves_weights = True
+    learns_from_rows = True
+    by_default = True
     reads_train_vectors = True
 
-    def candidates(self, bench: Bench) -> list[Settings]:
+    def candidates(self, bench: EncoderBench) -> list[Settings]:
         """As many learning rates as the effort allows."""
         halved = max(2, bench.effort.batch_rows // 2)  # each row brings a partner
         effort = {**effort_settings(bench), "batch_rows": halved, "rows_per_class": ROWS_PER_CLASS}
         return [{"learning_rate": rate, **effort} for rate in RATES[: bench.effort.arms]]
 
-    def steps(self, bench: Bench, settings: Settings, *, share: float = 1.0) -> int:
+    def steps(self, bench: EncoderBench, settings: Settings, *, share: float = 1.0) -> int:
         """Optimiser steps of a full run over the drawn rows, times the share."""
         drawn = bench.draw_per_class(int(settings["rows_per_class"]), seed=0)
         return math.ceil(training_steps(bench, settings, rows=len(drawn), share=share) / 2)  # a pass shows each row twice
 
-    def network(self, bench: Bench) -> nn.Module:
+    def network(self, bench: EncoderBench) -> nn.Module:
         """A copy of the encoder's backbone, all of it free to move."""
         torch.manual_seed(bench.seed_for(self.name, "init"))
         return load_backbone(bench.encoder.folder).to(bench.encoder.reader.device)
 
-    def rehearse(self, bench: Bench) -> Pace | None:
+    def rehearse(self, bench: EncoderBench) -> Pace | None:
         """A few steps on a few batches."""
         objective = self._objective(bench)
         return rehearse(
             bench, lambda: self.network(bench), objective, objective.encode(rehearsal_rows(bench)), self.candidates(bench)[0]
         )
 
-    def fit(self, bench: Bench, settings: Settings, *, share: float = 1.0, bar: Bar | None = None) -> Fitted:
+    def fit(self, bench: EncoderBench, settings: Settings, *, share: float = 1.0, bar: Bar | None = None) -> Fitted:
         """Tune the encoder on pairs, then fit the head on all rows."""
         chosen = bench.draw_per_class(int(settings["rows_per_class"]), seed=bench.seed_for(self.name, "rows"))
         examples = [bench.train[index] for index in chosen]
@@ -76,10 +78,10 @@ class Contrastive:
         moved = record.trainable_parameters + head.weight.size + head.bias.size
         return Fitted(predictor, settings, answers, bench.score(answers), moved, note=told(record))
 
-    def _objective(self, bench: Bench) -> Contrast:
+    def _objective(self, bench: EncoderBench) -> Contrast:
         return Contrast(bench.labels, bench.encoder.reader, pooling=bench.encoder.pooling)
 
-    def _head(self, bench: Bench, encoder: Encoder) -> tuple[LinearHead, Probabilities]:
+    def _head(self, bench: EncoderBench, encoder: Encoder) -> tuple[LinearHead, Probabilities]:
         """The head whose penalty does best on the validation rows."""
         vectors = encoder.embed([example.text for example in bench.train])
         validation = encoder.embed([example.text for example in bench.validation])

@@ -8,7 +8,7 @@ tried for every `k`, and validation rows choose.
 import numpy as np
 
 from hone.core.console import Bar
-from hone.strategy.bench import Bench
+from hone.strategy.bench import EncoderBench
 from hone.strategy.contracts import Fitted, Pace, Settings
 from hone.strategy.zero_shot import TEMPLATES, fitted_prototypes, label_vectors
 
@@ -24,22 +24,24 @@ class FewShot:
     name = "few_shot"
     title = "few-shot"
     moves_weights = False
+    learns_from_rows = True
+    by_default = True
     reads_train_vectors = True
 
-    def candidates(self, bench: Bench) -> list[Settings]:
+    def candidates(self, bench: EncoderBench) -> list[Settings]:
         """Every `k` that the largest class can fill, in five draws each."""
         largest = int(np.bincount(bench.train_targets).max())
         return [{"k": k, "draw": draw} for k in SHOTS if k == 1 or k <= largest for draw in range(DRAWS)]
 
-    def rehearse(self, bench: Bench) -> Pace | None:
+    def rehearse(self, bench: EncoderBench) -> Pace | None:
         """Nothing is trained."""
         return None
 
-    def steps(self, bench: Bench, settings: Settings, *, share: float = 1.0) -> int:
+    def steps(self, bench: EncoderBench, settings: Settings, *, share: float = 1.0) -> int:
         """Nothing is trained."""
         return 0
 
-    def fit(self, bench: Bench, settings: Settings, *, share: float = 1.0, bar: Bar | None = None) -> Fitted:
+    def fit(self, bench: EncoderBench, settings: Settings, *, share: float = 1.0, bar: Bar | None = None) -> Fitted:
         """Average the drawn examples' vectors with the label's."""
         chosen = bench.draw_per_class(int(settings["k"]), seed=bench.seed_for(self.name, settings["draw"]))
         vectors, targets = bench.train_vectors()[chosen].astype(np.float64), bench.train_targets[chosen]

@@ -1,7 +1,7 @@
 """Nearest neighbours: the labelled rows most like a text vote on its class. All rows are the model; nothing is trained."""
 
 from hone.core.console import Bar
-from hone.strategy.bench import Bench
+from hone.strategy.bench import EncoderBench
 from hone.strategy.contracts import Fitted, Pace, Settings
 from hone.strategy.predictors import VectorPredictor
 from hone.strategy.scorers import Neighbours
@@ -15,21 +15,23 @@ class Nearest:
     name = "nearest"
     title = "nearest neighbours"
     moves_weights = False
+    learns_from_rows = True
+    by_default = True
     reads_train_vectors = True
 
-    def candidates(self, bench: Bench) -> list[Settings]:
+    def candidates(self, bench: EncoderBench) -> list[Settings]:
         """How many vote, and how fast a vote's weight falls with distance."""
         return [{"k": k, "temperature": t} for k in (1, 3, 5, 10, 20) for t in (0.02, 0.05, 0.1) if k <= len(bench.train)]
 
-    def rehearse(self, bench: Bench) -> Pace | None:
+    def rehearse(self, bench: EncoderBench) -> Pace | None:
         """Nothing is trained."""
         return None
 
-    def steps(self, bench: Bench, settings: Settings, *, share: float = 1.0) -> int:
+    def steps(self, bench: EncoderBench, settings: Settings, *, share: float = 1.0) -> int:
         """Nothing is trained."""
         return 0
 
-    def fit(self, bench: Bench, settings: Settings, *, share: float = 1.0, bar: Bar | None = None) -> Fitted:
+    def fit(self, bench: EncoderBench, settings: Settings, *, share: float = 1.0, bar: Bar | None = None) -> Fitted:
         """Keep the training rows' vectors."""
         scorer = Neighbours(
             bench.train_vectors(), bench.train_targets, len(bench.labels), int(settings["k"]), float(settings["temperature"])

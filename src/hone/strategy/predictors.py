@@ -32,9 +32,10 @@ from hone.model import (
 )
 from hone.strategy.contracts import Predictor, Probabilities
 from hone.strategy.scorers import Scorer, load_scorer, save_scorer
+from hone.task import Example
 from hone.train import make_trainable
 
-__all__ = ["NetPredictor", "PredictorRecord", "VectorPredictor", "load_predictor", "net_probabilities"]
+__all__ = ["NetPredictor", "PredictorRecord", "VectorPredictor", "load_label_predictor", "net_probabilities"]
 
 FILE = "predictor.json"
 ENCODER = "encoder"
@@ -66,6 +67,10 @@ class VectorPredictor:
     def probabilities(self, texts: Sequence[str]) -> Probabilities:
         """Class probabilities, [n, C]."""
         return self.scorer.probabilities(self.encoder.embed(texts))
+
+    def answer(self, examples: Sequence[Example]) -> Probabilities:
+        """Class probabilities of their texts, [n, C]."""
+        return self.probabilities([example.text for example in examples])
 
     def computed_afresh(self) -> AbstractContextManager[None]:
         """Vectors are computed anew."""
@@ -100,6 +105,10 @@ class NetPredictor:
         """Class probabilities, [n, C]."""
         return net_probabilities(self.net, self._reader, self._reader.tokenize(texts), classes=len(self.labels))
 
+    def answer(self, examples: Sequence[Example]) -> Probabilities:
+        """Class probabilities of their texts, [n, C]."""
+        return self.probabilities([example.text for example in examples])
+
     def computed_afresh(self) -> AbstractContextManager[None]:
         """Nothing is kept between calls."""
         return nullcontext()
@@ -128,7 +137,7 @@ def net_probabilities(net: nn.Module, reader: TextReader, ids: list[list[int]], 
     return answers
 
 
-def load_predictor(folder: Path, *, precision: Precision = "auto") -> Predictor:
+def load_label_predictor(folder: Path, *, precision: Precision = "auto") -> Predictor:
     """Put a saved predictor together again.
 
     Raises:
@@ -147,7 +156,7 @@ def load_predictor(folder: Path, *, precision: Precision = "auto") -> Predictor:
     base = _located(folder, record)
     reader = load_reader(base, precision=precision)
     net = make_trainable(record.trainable).load(load_classifier(base, record.labels), folder).to(reader.device)
-    return NetPredictor(net, reader, record.labels, trainable=record.trainable, base=base)
+    return NetPredictor(net, reader.leaving_room(net.virtual), record.labels, trainable=record.trainable, base=base)
 
 
 def _located(folder: Path, record: PredictorRecord) -> ModelFolder:

@@ -12,13 +12,34 @@ from torch import nn
 from hone.core.console import Bar
 from hone.core.device import peak_memory, release_memory
 from hone.model import Network, load_classifier
-from hone.strategy.bench import Bench
+from hone.strategy.bench import Bench, EncoderBench
 from hone.strategy.contracts import Fitted, Pace, Settings
 from hone.strategy.predictors import NetPredictor, net_probabilities
 from hone.task import Example
-from hone.train import Classify, Objective, SingleTask, TrainPlan, TrainRecord, fit, make_trainable, remove_checkpoint
+from hone.train import (
+    Classify,
+    Objective,
+    SingleTask,
+    TrainPlan,
+    TrainRecord,
+    fit,
+    make_trainable,
+    remove_checkpoint,
+    virtual_tokens,
+)
 
-__all__ = ["TUNED", "Tune", "checkpoint_path", "make_plan", "told"]
+__all__ = [
+    "EVALUATIONS",
+    "TUNED",
+    "Tune",
+    "checkpoint_path",
+    "effort_settings",
+    "make_plan",
+    "rehearsal_rows",
+    "rehearse",
+    "told",
+    "training_steps",
+]
 
 EVALUATIONS = 6  # validation scores in a full run
 REHEARSAL_STEPS = 4
@@ -29,39 +50,48 @@ class Tune:
     """Train with one trainable; learning rates are tried on short runs."""
 
     moves_weights = True
+    learns_from_rows = True
     reads_train_vectors = False
 
-    def __init__(self, trainable: str, *, title: str, rates: tuple[float, ...], head_rate: float) -> None:
-        """`rates`: peak learning rates in the order in which a tight budget gives them up, best guess first."""
+    def __init__(
+        self, trainable: str, *, title: str, rates: tuple[float, ...], head_rate: float, by_default: bool = True
+    ) -> None:
+        """
+        Args:
+            rates: peak learning rates in the order in which a tight budget gives them up, best guess first.
+            by_default: whether it runs without being named.
+        """
         self.name = trainable
         self.title = title
         self._trainable = trainable
         self._rates = rates
         self._head_rate = head_rate
+        self.by_default = by_default
 
-    def candidates(self, bench: Bench) -> list[Settings]:
+    def candidates(self, bench: EncoderBench) -> list[Settings]:
         """As many learning rates as the effort allows."""
         return [{"learning_rate": rate, **effort_settings(bench)} for rate in self._rates[: bench.effort.arms]]
 
-    def steps(self, bench: Bench, settings: Settings, *, share: float = 1.0) -> int:
+    def steps(self, bench: EncoderBench, settings: Settings, *, share: float = 1.0) -> int:
         """Optimiser steps of a full run, times the share."""
         return training_steps(bench, settings, rows=len(bench.train), share=share)
 
-    def network(self, bench: Bench) -> Network:
+    def network(self, bench: EncoderBench) -> Network:
         """The base with a fresh head, prepared by the trainable; the same weights for the same seed."""
         torch.manual_seed(bench.seed_for(self.name, "init"))
         net = load_classifier(bench.encoder.folder, bench.labels)
         return make_trainable(self._trainable).prepare(net).to(bench.encoder.reader.device)
 
-    def rehearse(self, bench: Bench) -> Pace | None:
+    def rehearse(self, bench: EncoderBench) -> Pace | None:
         """A few steps on a few batches."""
-        objective, sample = Classify(bench.labels, bench.encoder.reader), rehearsal_rows(bench)
+        reader = bench.encoder.reader.leaving_room(virtual_tokens(make_trainable(self._trainable)))
+        objective, sample = Classify(bench.labels, reader), rehearsal_rows(bench)
         return rehearse(bench, lambda: self.network(bench), objective, objective.encode(sample), self.candidates(bench)[0])
 
-    def fit(self, bench: Bench, settings: Settings, *, share: float = 1.0, bar: Bar | None = None) -> Fitted:
+    def fit(self, bench: EncoderBench, settings: Settings, *, share: float = 1.0, bar: Bar | None = None) -> Fitted:
         """Train, keeping the parameters with the best validation score."""
-        reader = bench.encoder.reader
         net = self.network(bench)
+        reader = bench.encoder.reader.leaving_room(net.virtual)
         objective = Classify(bench.labels, reader)
         validation_ids = reader.tokenize([example.text for example in bench.validation])
         checkpoint = checkpoint_path(bench, self.name, settings, share)
@@ -107,7 +137,7 @@ def rehearse(
 ) -> Pace:
     """Time some steps of a network that is thrown away, after one that warms up."""
     release_memory()
-    with peak_memory(bench.encoder.reader.device) as peak:
+    with peak_memory(bench.device) as peak:
         net = network()
         for steps in (1, REHEARSAL_STEPS):
             plan = make_plan(bench, settings, steps=steps, head_rate=float(settings["learning_rate"]), evaluations=0)
@@ -136,7 +166,7 @@ def make_plan(bench: Bench, settings: Settings, *, steps: int, head_rate: float,
         batch_rows=int(settings["batch_rows"]),
         evaluations=min(evaluations, steps),
         tie=_TIE * math.sqrt(0.25 / len(bench.validation)) if bench.validation else 0.0,
-        precision=bench.encoder.reader.precision,
+        precision="bf16" if bench.precision == "bf16" else "fp32",
         seed=bench.seed_for("order"),
     )
 
@@ -159,4 +189,8 @@ TUNED = (
     Tune("lora", title="LoRA", rates=(1e-3, 3e-3, 3e-4), head_rate=2e-3),
     Tune("adapter", title="bottleneck adapter", rates=(1e-3, 3e-3, 3e-4), head_rate=2e-3),
     Tune("full", title="full fine-tuning", rates=(1e-4, 5e-5, 2e-4), head_rate=2e-3),
+    Tune("ia3", title="IA3", rates=(1e-2, 3e-2, 3e-3), head_rate=3e-3, by_default=False),
+    Tune("top", title="top layers", rates=(1e-4, 3e-4, 5e-5), head_rate=2e-3, by_default=False),
+    Tune("prompt", title="prompt tuning", rates=(3e-2, 1e-1, 1e-2), head_rate=3e-3, by_default=False),
+    Tune("prefix", title="prefix tuning", rates=(1e-2, 3e-2, 3e-3), head_rate=3e-3, by_default=False),
 )

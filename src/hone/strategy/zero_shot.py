@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from scipy.optimize import minimize_scalar
 
 from hone.core.console import Bar
-from hone.strategy.bench import Bench
+from hone.strategy.bench import EncoderBench
 from hone.strategy.contracts import Fitted, Pace, Settings
 from hone.strategy.predictors import VectorPredictor
 from hone.strategy.scorers import Prototypes, softmax
@@ -33,7 +33,7 @@ def phrase(label: str, description: str | None) -> str:
     return f"{words}: {description}" if description else words
 
 
-def label_vectors(bench: Bench, template: str) -> Floats:
+def label_vectors(bench: EncoderBench, template: str) -> Floats:
     """One unit vector per label, [C, D]."""
     texts = [template.format(label=phrase(label, bench.descriptions.get(label))) for label in bench.labels]
     return bench.encoder.embed(texts).astype(np.float64)
@@ -66,21 +66,23 @@ class ZeroShot:
     name = "zero_shot"
     title = "zero-shot"
     moves_weights = False
+    learns_from_rows = False
+    by_default = True
     reads_train_vectors = False
 
-    def candidates(self, bench: Bench) -> list[Settings]:
+    def candidates(self, bench: EncoderBench) -> list[Settings]:
         """Every template, with and without contextual calibration."""
         return [{"template": template, "calibrated": calibrated} for template in TEMPLATES for calibrated in ("yes", "no")]
 
-    def rehearse(self, bench: Bench) -> Pace | None:
+    def rehearse(self, bench: EncoderBench) -> Pace | None:
         """Nothing is trained."""
         return None
 
-    def steps(self, bench: Bench, settings: Settings, *, share: float = 1.0) -> int:
+    def steps(self, bench: EncoderBench, settings: Settings, *, share: float = 1.0) -> int:
         """Nothing is trained."""
         return 0
 
-    def fit(self, bench: Bench, settings: Settings, *, share: float = 1.0, bar: Bar | None = None) -> Fitted:
+    def fit(self, bench: EncoderBench, settings: Settings, *, share: float = 1.0, bar: Bar | None = None) -> Fitted:
         """Embed the labels and set the scale."""
         prototypes = label_vectors(bench, str(settings["template"]))
         blank = bench.encoder.embed(CONTENT_FREE).astype(np.float64) @ prototypes.T if settings["calibrated"] == "yes" else None
@@ -88,7 +90,7 @@ class ZeroShot:
 
 
 def fitted_prototypes(
-    bench: Bench, settings: Mapping[str, str | int | float], prototypes: Floats, blank: Floats | None = None
+    bench: EncoderBench, settings: Mapping[str, str | int | float], prototypes: Floats, blank: Floats | None = None
 ) -> Fitted:
     """A predictor from class prototypes [C, D]: scale set on validation rows, content-free texts [m, C] divided out."""
     cosines = bench.validation_vectors().astype(np.float64) @ prototypes.T

@@ -1,0 +1,134 @@
+"""The model that answers in words: a local decoder or encoder-decoder, or one behind a server."""
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import torch
+
+from hone.core.device import best_device, release_memory
+from hone.model import (
+    Backend,
+    Head,
+    LocalBackend,
+    ModelFolder,
+    Precision,
+    RemoteSettings,
+    TextModel,
+    TextReader,
+    family,
+    load_backend,
+    load_language_model,
+    load_reader,
+    locate_model,
+    read_config,
+)
+
+__all__ = ["TextBase", "backend_of", "load_network"]
+
+
+@dataclass(frozen=True)
+class TextBase:
+    """A model by name. Its weights are loaded when first asked for, and can be let go while another copy is trained."""
+
+    name: str
+    precision: Precision = "auto"
+    base_url: str | None = None
+    """Of the server; None where the weights are here."""
+    server: RemoteSettings | None = None
+    """How it is asked."""
+
+    @property
+    def is_local(self) -> bool:
+        """Whether the weights are here, so that they can be trained."""
+        return not self.name.startswith(("openai:", "vllm:"))
+
+    @property
+    def is_billed(self) -> bool:
+        """Whether every answer may cost money."""
+        return self.name.startswith("openai:")
+
+    @cached_property
+    def folder(self) -> ModelFolder:
+        """Where the weights lie."""
+        return locate_model(self.name)
+
+    @cached_property
+    def reader(self) -> TextReader:
+        """The tokenizer, with device and arithmetic."""
+        return load_reader(self.folder, precision=self.precision)
+
+    @property
+    def device(self) -> torch.device:
+        """Where it computes; for a server the device of whatever is computed beside it."""
+        return self.reader.device if self.is_local else best_device()
+
+    @property
+    def is_decoder(self) -> bool:
+        """A local decoder."""
+        return self.is_local and family(read_config(self.folder)) == "decoder"
+
+    @property
+    def joins(self) -> bool:
+        """Whether an answer follows its prompt as one text: a decoder without a chat template."""
+        return self.is_decoder and not self.reader.tokenizer.chat_template
+
+    @property
+    def backend(self) -> Backend:
+        """Scores and writes; loaded once."""
+        if "_backend" not in self.__dict__:
+            self.__dict__["_backend"] = (
+                backend_of(self.load(), self.reader)
+                if self.is_local
+                else load_backend(
+                    self.name, precision=self.precision, base_url=self.base_url, settings=self.server, template="{prompt}"
+                )
+            )
+        found: Backend = self.__dict__["_backend"]
+        return found
+
+    def release(self) -> None:
+        """Let the weights go; they are loaded again when they are asked for."""
+        if self.is_local and self.__dict__.pop("_backend", None) is not None:
+            release_memory()
+
+    def load(self) -> TextModel:
+        """A fresh copy of the network, to be trained or asked, on its device."""
+        return load_network(self.folder, self.reader)
+
+    @cached_property
+    def parameters(self) -> int:
+        """How many there are; 0 for a server, which does not say."""
+        if not self.is_local:
+            return 0
+        backend = self.backend
+        assert isinstance(backend, LocalBackend)
+        return sum(parameter.numel() for parameter in backend.net.parameters())
+
+    @cached_property
+    def has_biases(self) -> bool:
+        """Whether there are any to train; Llama and T5 have none."""
+        backend = self.backend
+        assert isinstance(backend, LocalBackend)
+        return any(name.endswith("bias") and value.ndim == 1 for name, value in backend.net.backbone.named_parameters())
+
+    @property
+    def context_length(self) -> int:
+        """Tokens that it may read and write."""
+        return self.reader.context_length if self.is_local else self.backend.context_length
+
+
+def load_network(folder: ModelFolder, reader: TextReader) -> TextModel:
+    """The network of a folder on the reader's device."""
+    has = family(read_config(folder))
+    assert has != "encoder", "an encoder answers no question in words"
+    head: Head = "causal" if has == "decoder" else "seq2seq"
+    return load_language_model(folder, head, pad_id=reader.pad_id).to(reader.device)
+
+
+def backend_of(net: TextModel, reader: TextReader, *, is_tuned: bool = False) -> LocalBackend:
+    """A network's two primitives; prompts are whole texts, so nothing is put around them but a chat template.
+
+    Args:
+        is_tuned: whether it has learnt where its answers end, which then counts.
+    """
+    return LocalBackend(net, reader, template="{prompt}", scores_end=is_tuned)

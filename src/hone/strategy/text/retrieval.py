@@ -1,0 +1,91 @@
+"""Retrieval: passages that fit a question stand before it, so that the model answers from documents it was never trained on.
+
+Source: Lewis 2020, https://arxiv.org/abs/2005.11401. How well the passages fit is told apart from how good the answers are.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+
+from hone.core.errors import BadModel
+from hone.core.record import Record
+from hone.measure import score_rankings
+from hone.model import Backend
+from hone.retrieve import Index, Passage, holding, numbered, open_index
+from hone.task import Example
+
+__all__ = ["LookUp", "LookUpRecord", "fits_at", "open_look_up"]
+
+_DEPTH = 20  # passages by which the retriever is judged
+_FILLED = 0.75  # of the context that passages and question may fill
+
+
+class LookUpRecord(Record):
+    """Which passages stand before a question."""
+
+    index: str
+    """Folder of the index."""
+    built: str
+    """When, so that another index in its place is noticed."""
+    k: int
+    mode: Literal["hybrid", "vector", "text"]
+
+
+@dataclass(frozen=True)
+class LookUp:
+    """Finds passages for questions; the same question is looked up once."""
+
+    index: Index
+    k: int
+    mode: Literal["hybrid", "vector", "text"]
+    _known: dict[str, list[Passage]] = field(default_factory=dict, repr=False, compare=False)
+
+    def passages(self, texts: Sequence[str]) -> list[list[Passage]]:
+        """The passages found for each text, best first."""
+        new = [text for text in dict.fromkeys(texts) if text not in self._known]
+        for text, found in zip(new, self.index.search(new, k=max(self.k, _DEPTH), mode=self.mode), strict=True):
+            self._known[text] = found
+        return [self._known[text][: self.k] for text in texts]
+
+    def ranked(self, text: str) -> list[Passage]:
+        """More than are shown: what the retriever is judged by."""
+        self.passages([text])
+        return self._known[text]
+
+    def texts(self, examples: Sequence[Example], backend: Backend) -> list[str]:
+        """Each question behind its passages; those that do not fit the context are left out from the end."""
+        limit = _FILLED * backend.context_length
+        made = []
+        for example, found in zip(examples, self.passages([example.text for example in examples]), strict=True):
+            shown = list(found)
+            while shown and backend.count_tokens([f"{numbered(shown)}\n\n{example.text}"])[0] > limit:
+                shown.pop()
+            made.append(f"{numbered(shown)}\n\n{example.text}" if shown else example.text)
+        return made
+
+    def record(self) -> LookUpRecord:
+        """What `open_look_up` reads."""
+        return LookUpRecord(index=str(self.index.folder.resolve()), built=self.index.record.built, k=self.k, mode=self.mode)
+
+
+def open_look_up(record: LookUpRecord) -> LookUp:
+    """
+    Raises:
+        BadModel: another index lies there. BadData: none does.
+    """
+    index = open_index(Path(record.index))
+    if index.record.built != record.built:
+        raise BadModel(
+            f"The index {record.index} was built anew ({index.record.built}, before {record.built}), so answers would differ. "
+            "Put the old one back, or compare again."
+        )
+    return LookUp(index, record.k, record.mode)
+
+
+def fits_at(
+    look_up: LookUp, examples: Sequence[Example], answers: Sequence[Sequence[str]], names: Sequence[str]
+) -> dict[str, float]:
+    """How often passages hold a right answer: recall@k and mrr@k over the examples."""
+    rankings = [holding(look_up.ranked(row.text), right) for row, right in zip(examples, answers, strict=True)]
+    return {name: score.value for name, score in score_rankings(rankings, [1] * len(rankings), names).items()}
