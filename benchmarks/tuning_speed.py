@@ -20,7 +20,7 @@ from torch import nn
 from hone.core.console import note
 from hone.measure import paired_interval
 from hone.model import Encoder, load_encoder, locate_model
-from hone.strategy import STRATEGIES, Bench, Effort
+from hone.strategy import STRATEGIES, Effort, EncoderBench
 from hone.strategy.predictors import net_probabilities
 from hone.strategy.tune import Tune, make_plan
 from hone.task import Example
@@ -74,9 +74,9 @@ class _Ours:
         answers = net_probabilities(self.net, self._encoder.reader, ids, classes=len(self._labels))  # [n, C]
         return np.asarray(answers.argmax(axis=1), dtype=np.int64)
 
-    def _bench(self, train: list[Example], *, epochs: int) -> Bench:
+    def _bench(self, train: list[Example], *, epochs: int) -> EncoderBench:
         effort = Effort(epochs=epochs, arms=1, batch_rows=_BATCH_ROWS)
-        return Bench(self._labels, {}, train, [], self._encoder, "accuracy", 0, effort, Path())
+        return EncoderBench(self._labels, {}, train, [], self._encoder, "accuracy", 0, effort, Path())
 
 
 def measure_speed(data: Path, *, is_quick: bool) -> tuple[list[dict[str, Any]], dict[str, float], dict[str, bool]]:

@@ -41,6 +41,14 @@ STRATEGIES: tuple[tuple[str, str, float, float, int, int, float, dict[str, str |
     ("few_shot", "few-shot", 0.641, 5.8, 0, 98_000, 1140.0, {"examples": 16, "order": "similar last"}),
     ("zero_shot", "zero-shot", 0.473, 0.0, 0, 2_100, 214.0, {"template": "This message is about {label}."}),
 )
+MODEL = ModelInfo(
+    name="all-MiniLM-L6-v2",
+    revision="c9745ed1d9f207416be6d2e6f8de32d1f16199bf",
+    sha256="53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db",
+    parameters=22_713_216,
+    context_length=512,
+    licence="apache-2.0",
+)
 OPENINGS = (
     "Hello, I have written twice already and nobody answered.",
     "Guten Tag,",
@@ -197,6 +205,7 @@ def sample(
             Row(
                 strategy=name,
                 title=title,
+                model=MODEL.name,
                 metrics=_metrics(scores, accuracy, test),
                 validation=min(1.0, accuracy + 0.004),
                 per_class=scores,
@@ -217,6 +226,9 @@ def sample(
                 forgetting=Forgetting(mean=-0.012, worst=-0.034, tasks={"boolq": -0.034, "sst2": 0.01})
                 if forgetting and trained
                 else Forgetting(not_measured=REASON),
+                tried=(),
+                spread=None,
+                note="",
                 settings=settings,
                 stopped_early="The time limit of 60 seconds was reached after epoch 1 of 8." if name == stopped else None,
             )
@@ -234,15 +246,9 @@ def sample(
         started="2026-08-22T09:14:03Z",
         seconds=sum(row.cost.train_seconds for row in rows) + 74.5,
         seed=seed,
-        task=TaskInfo(kind="text-classification", labels=tuple(labels), metric="accuracy"),
-        model=ModelInfo(
-            name="all-MiniLM-L6-v2",
-            revision="c9745ed1d9f207416be6d2e6f8de32d1f16199bf",
-            sha256="53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db",
-            parameters=22_713_216,
-            context_length=512,
-            licence="apache-2.0",
-        ),
+        task=TaskInfo(kind="text-classification", labels=tuple(labels), metric="accuracy", metrics={}),
+        model=MODEL,
+        models=(MODEL,),
         data=Data(
             train=1_904,
             validation=402,
@@ -369,11 +375,13 @@ def nulls() -> Comparison:
     ]
     assert base.learning_curve is not None
     empty = {"still_rises": None, "gain_low": None, "gain_high": None, "forecast_rows": None, "forecast": None}
+    unknown = base.model.model_copy(update={"revision": None, "licence": None})
     return base.model_copy(
         update={
             "rows": tuple(rows),
             "task": base.task.model_copy(update={"metric": "macro_f1"}),
-            "model": base.model.model_copy(update={"revision": None, "licence": None}),
+            "model": unknown,
+            "models": (unknown,),
             "data": base.data.model_copy(
                 update={"findings": (), "removed": 0, "columns": Columns(text=("text",), label="label", group="customer")}
             ),

@@ -7,14 +7,14 @@ from pathlib import Path
 import numpy as np
 
 from hone.model import Encoder
-from hone.strategy import Bench, Effort, Fitted
+from hone.strategy import Effort, EncoderBench, Entrant, Fitted
 from hone.strategy.contracts import Pace, Settings
 from hone.strategy.predictors import VectorPredictor
 from hone.strategy.scorers import LinearHead
 from hone.task import Example
 
 LABELS = ("late", "lost", "refund")
-Quality = Callable[[Bench, Settings, float], float]
+Quality = Callable[[EncoderBench, Settings, float], float]
 
 
 def rows(per_class: int, name: str, labels: Sequence[str] = LABELS) -> list[Example]:
@@ -26,9 +26,9 @@ def rows(per_class: int, name: str, labels: Sequence[str] = LABELS) -> list[Exam
     ]
 
 
-def make_bench(encoder: Encoder, work: Path, *, train: int = 20, validation: int = 40, metric: str = "accuracy") -> Bench:
+def make_bench(encoder: Encoder, work: Path, *, train: int = 20, validation: int = 40, metric: str = "accuracy") -> EncoderBench:
     """Three classes with so many training and validation rows each; twice as many of the first in validation where the metric is not accuracy."""
-    return Bench(
+    return EncoderBench(
         labels=LABELS,
         descriptions={},
         train=rows(train, "train"),
@@ -39,6 +39,11 @@ def make_bench(encoder: Encoder, work: Path, *, train: int = 20, validation: int
         effort=Effort(epochs=4.0, arms=3, batch_rows=16),
         work=work,
     )
+
+
+def entrants(bench: EncoderBench, strategies: Sequence["Stub"]) -> list[Entrant]:
+    """Strategies on one bench."""
+    return [Entrant(stub.name, stub.title, stub, bench, "tiny") for stub in strategies]
 
 
 def right_answers(targets: np.ndarray, accuracy: float, *, classes: int = 3) -> np.ndarray:
@@ -54,6 +59,8 @@ class Stub:
     name: str
     quality: Quality | float = 0.8
     moves_weights: bool = False
+    by_default: bool = True
+    learns_from_rows: bool = True
     reads_train_vectors: bool = False
     values: tuple[float, ...] = (1.0,)
     pace: Pace = field(default_factory=lambda: Pace(seconds_per_step=0.1, peak_bytes=1000, trainable_parameters=10))
@@ -65,19 +72,19 @@ class Stub:
     def title(self) -> str:
         return f"the {self.name}"
 
-    def candidates(self, bench: Bench) -> list[Settings]:
+    def candidates(self, bench: EncoderBench) -> list[Settings]:
         values = self.values[: bench.effort.arms] if self.moves_weights else self.values
         return [{"value": value} for value in values]
 
-    def rehearse(self, bench: Bench) -> Pace | None:
+    def rehearse(self, bench: EncoderBench) -> Pace | None:
         return self.pace if self.moves_weights else None
 
-    def steps(self, bench: Bench, settings: Settings, *, share: float = 1.0) -> int:
+    def steps(self, bench: EncoderBench, settings: Settings, *, share: float = 1.0) -> int:
         if not self.moves_weights:
             return 0
         return max(1, round(-(-len(bench.train) // bench.effort.batch_rows) * bench.effort.epochs * share))
 
-    def fit(self, bench: Bench, settings: Mapping[str, object], *, share: float = 1.0, bar: object = None) -> Fitted:
+    def fit(self, bench: EncoderBench, settings: Mapping[str, object], *, share: float = 1.0, bar: object = None) -> Fitted:
         self.fits.append((float(settings["value"]), share))  # type: ignore[arg-type]
         if self.breaks is not None:
             raise self.breaks

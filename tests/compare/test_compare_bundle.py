@@ -124,8 +124,9 @@ def test_a_card_opens_with_a_metadata_block_that_the_hub_reads(name: str):
 
 @pytest.mark.parametrize("model", ["models/mine: the second #2", "- x", "[folder]", "C:\\models\\tiny", "1.0", 'a "b"'])
 def test_any_model_name_is_valid_in_the_metadata(model: str, comparison: Comparison):
-    odd = comparison.model_copy(update={"model": comparison.model.model_copy(update={"name": model, "licence": "other: mine"})})
-    data = front_matter(write_card(odd, odd.rows[0]))
+    info = comparison.model.model_copy(update={"name": model, "licence": "other: mine"})
+    odd = comparison.model_copy(update={"model": info, "models": (info,)})
+    data = front_matter(write_card(odd, odd.rows[0].model_copy(update={"model": model})))
     assert (data["base_model"], data["license"]) == (model, "other: mine")
 
 

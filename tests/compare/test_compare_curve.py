@@ -6,38 +6,38 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from stubs import LABELS, Stub, make_bench, rows
+from stubs import LABELS, Stub, entrants, make_bench, rows
 
 from hone.compare.curve import DRAWS, SHARES, learning_curve
 from hone.compare.race import Finished, race
 from hone.measure import forecast, paired_accuracy_interval
 from hone.model import Encoder
-from hone.strategy import Bench
+from hone.strategy import EncoderBench
 
 
 @pytest.fixture
-def bench(tiny_encoder: Encoder, tmp_path: Path) -> Bench:
+def bench(tiny_encoder: Encoder, tmp_path: Path) -> EncoderBench:
     return make_bench(tiny_encoder, tmp_path / "work", train=32)
 
 
 @pytest.fixture
-def curve_of(bench: Bench, tmp_path: Path):
+def curve_of(bench: EncoderBench, tmp_path: Path):
     """`curve_of(stub)`: the curve of a strategy that has just run on the bench."""
 
-    def curve(stub: Stub, *, bench: Bench = bench, **options):
-        finished: Finished = race(bench, [stub], tmp_path / "strategies", embed_seconds=0.0)[0]
+    def curve(stub: Stub, *, bench: EncoderBench = bench, **options):
+        finished: Finished = race(entrants(bench, [stub]), tmp_path / "strategies", embed_seconds=0.0)[0]
         stub.fits.clear()
-        return learning_curve(bench, finished, **options)
+        return learning_curve(finished, **options)
 
     return curve
 
 
-def rising(bench: Bench, _settings: object, _share: float) -> float:
+def rising(bench: EncoderBench, _settings: object, _share: float) -> float:
     """0.9 with all 96 rows, then 0.15 less for each halving."""
     return {96: 0.9, 48: 0.75, 24: 0.6, 12: 0.45}[len(bench.train)]
 
 
-def test_a_strategy_that_lives_on_rows_still_rises(bench: Bench, curve_of):
+def test_a_strategy_that_lives_on_rows_still_rises(bench: EncoderBench, curve_of):
     curve = curve_of(Stub("head", rising))
     assert curve.strategy == "head"
     assert [(point.rows, point.value) for point in curve.points] == [(12, 0.45), (24, 0.6), (48, 0.75), (96, 0.9)]
@@ -70,8 +70,8 @@ def test_the_forecast_is_that_of_the_fitted_curve_at_twice_the_rows(curve_of):
     assert 0.9 < curve.forecast <= 1
 
 
-def test_the_parts_hold_the_same_share_of_each_class_and_only_training_rows(bench: Bench, curve_of):
-    seen: list[Bench] = []
+def test_the_parts_hold_the_same_share_of_each_class_and_only_training_rows(bench: EncoderBench, curve_of):
+    seen: list[EncoderBench] = []
     curve_of(Stub("head", lambda part, *_: seen.append(part) or 0.8))
     parts = [part.train for part in seen if len(part.train) < 96]
     assert [len(part) for part in parts] == [12] * DRAWS + [24] * DRAWS + [48] * DRAWS
@@ -99,21 +99,21 @@ def test_a_point_shows_the_mean_and_the_spread_of_its_draws(curve_of):
     assert (point.value, point.low, point.high) == (pytest.approx(0.45), 0.3, 0.6)
 
 
-def test_what_trains_is_fitted_once_per_share_with_the_chosen_settings_and_length(bench: Bench, curve_of):
+def test_what_trains_is_fitted_once_per_share_with_the_chosen_settings_and_length(bench: EncoderBench, curve_of):
     stub = Stub("lora", lambda _, settings, __: 0.5 + 0.1 * settings["value"], moves_weights=True, values=(1.0, 3.0, 2.0))
     curve = curve_of(stub)
     assert stub.fits == [(3.0, 1.0)] * len(SHARES)
     assert all(point.low == point.value == point.high for point in curve.points)
 
 
-def test_shares_that_would_leave_the_smallest_class_without_a_row_are_dropped(bench: Bench, curve_of):
+def test_shares_that_would_leave_the_smallest_class_without_a_row_are_dropped(bench: EncoderBench, curve_of):
     train = [example for example in rows(32, "train") if example.label != LABELS[2]] + rows(4, "rare", LABELS[2:])
     curve = curve_of(Stub("head", 0.8), bench=replace(bench, train=train))
     assert [point.rows for point in curve.points] == [16 + 1, 32 + 2, 68]
     assert curve.still_rises is False and curve.forecast_rows == 136
 
 
-def test_a_class_of_two_rows_leaves_one_share_and_no_forecast(bench: Bench, curve_of):
+def test_a_class_of_two_rows_leaves_one_share_and_no_forecast(bench: EncoderBench, curve_of):
     train = [example for example in rows(32, "train") if example.label != LABELS[2]] + rows(2, "rare", LABELS[2:])
     curve = curve_of(Stub("head", 0.8), bench=replace(bench, train=train))
     assert len(curve.points) == 2 and curve.forecast_rows is None and curve.forecast is None
@@ -121,7 +121,7 @@ def test_a_class_of_two_rows_leaves_one_share_and_no_forecast(bench: Bench, curv
 
 
 @pytest.mark.parametrize("left", [0, 1])
-def test_a_class_with_no_row_or_one_gives_no_curve(bench: Bench, curve_of, left: int):
+def test_a_class_with_no_row_or_one_gives_no_curve(bench: EncoderBench, curve_of, left: int):
     train = [example for example in rows(32, "train") if example.label != LABELS[2]] + rows(left, "rare", LABELS[2:])
     assert curve_of(Stub("head", 0.8), bench=replace(bench, train=train)) is None
 
@@ -132,7 +132,7 @@ def test_without_the_half_nothing_is_said_about_rising(curve_of):
     assert curve.forecast_rows == 192
 
 
-def test_the_points_are_in_the_metric_of_the_task(bench: Bench, curve_of, tmp_path: Path):
+def test_the_points_are_in_the_metric_of_the_task(bench: EncoderBench, curve_of, tmp_path: Path):
     other = make_bench(bench.encoder, tmp_path / "work", train=32, metric="macro_f1")
     plain, by_f1 = curve_of(Stub("head", rising)), curve_of(Stub("other", rising), bench=other)
     assert [point.value for point in plain.points] != [point.value for point in by_f1.points]

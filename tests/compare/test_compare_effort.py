@@ -4,13 +4,13 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from stubs import Stub, make_bench, rows
+from stubs import Stub, entrants, make_bench, rows
 
 from hone.compare.effort import Forecast, plan_effort, plan_text, usable_rows
 from hone.compare.effort import _seconds_per_row as measured_pace
 from hone.compare.settings import CompareSettings
 from hone.model import Encoder
-from hone.strategy import Bench
+from hone.strategy import EncoderBench
 from hone.strategy.contracts import Pace
 
 PER_ROW = 0.001
@@ -24,7 +24,7 @@ def fixed_pace(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-def bench(tiny_encoder: Encoder, tmp_path: Path) -> Bench:
+def bench(tiny_encoder: Encoder, tmp_path: Path) -> EncoderBench:
     return make_bench(tiny_encoder, tmp_path / "work", train=200)
 
 
@@ -37,17 +37,17 @@ def strategies() -> list[Stub]:
     ]
 
 
-def planned(bench: Bench, budget: float = AMPLE, *, of: list[Stub] | None = None, **changes: object) -> Forecast:
-    return plan_effort(bench, of or strategies(), CompareSettings(data="x", budget_seconds=budget, **changes))  # type: ignore[arg-type]
+def planned(bench: EncoderBench, budget: float = AMPLE, *, of: list[Stub] | None = None, **changes: object) -> Forecast:
+    return plan_effort(entrants(bench, of or strategies()), CompareSettings(data="x", budget_seconds=budget, **changes))  # type: ignore[arg-type]
 
 
-def halvings(bench: Bench) -> list[tuple[float, Forecast]]:
+def halvings(bench: EncoderBench) -> list[tuple[float, Forecast]]:
     """Budgets from ample down, eight to each halving, with their plans."""
     budgets = [planned(bench).seconds * 2 / 2 ** (power / 8) for power in range(88)]
     return [(budget, planned(bench, budget)) for budget in budgets]
 
 
-def test_an_ample_budget_gives_three_learning_rates_and_all_the_passes(bench: Bench):
+def test_an_ample_budget_gives_three_learning_rates_and_all_the_passes(bench: EncoderBench):
     forecast = planned(bench)
     assert (forecast.arms, forecast.epochs, forecast.batch_rows) == (3, 10.0, 16)
 
@@ -62,7 +62,7 @@ def test_batches_are_larger_from_2000_rows_on(tiny_encoder: Encoder, tmp_path: P
     assert planned(make_bench(tiny_encoder, tmp_path, train=per_class)).batch_rows == batch_rows
 
 
-def test_each_halving_of_the_budget_takes_learning_rates_first_and_passes_after(bench: Bench):
+def test_each_halving_of_the_budget_takes_learning_rates_first_and_passes_after(bench: EncoderBench):
     efforts = [(forecast.arms, forecast.epochs) for _, forecast in halvings(bench)]
     assert efforts == sorted(efforts, reverse=True)
     assert {arms for arms, _ in efforts} == {3, 2, 1}
@@ -71,12 +71,12 @@ def test_each_halving_of_the_budget_takes_learning_rates_first_and_passes_after(
     assert len({epochs for _, epochs in efforts}) > 4
 
 
-def test_the_expected_time_fits_the_budget_until_the_floor_is_reached(bench: Bench):
+def test_the_expected_time_fits_the_budget_until_the_floor_is_reached(bench: EncoderBench):
     for budget, forecast in halvings(bench)[:36]:
         assert forecast.seconds <= budget
 
 
-def test_passes_never_fall_below_a_single_step(bench: Bench):
+def test_passes_never_fall_below_a_single_step(bench: EncoderBench):
     forecast = planned(bench, 0.001)
     assert (forecast.arms, forecast.epochs) == (1, round(16 / 600, 2))
     stub = strategies()[1]
@@ -88,24 +88,24 @@ def test_a_huge_set_still_gets_more_than_no_pass(tiny_encoder: Encoder, tmp_path
     assert planned(bench, 0.001).epochs == 0.01
 
 
-def test_named_passes_rates_and_batches_are_kept_at_any_budget(bench: Bench):
+def test_named_passes_rates_and_batches_are_kept_at_any_budget(bench: EncoderBench):
     for budget in (0.001, AMPLE):
         forecast = planned(bench, budget, epochs=2.5, arms=2, batch_rows=4)
         assert (forecast.epochs, forecast.arms, forecast.batch_rows) == (2.5, 2, 4)
 
 
-def test_a_plan_that_is_repeated_from_its_own_configuration_is_the_same(bench: Bench):
+def test_a_plan_that_is_repeated_from_its_own_configuration_is_the_same(bench: EncoderBench):
     for _, forecast in halvings(bench):
         again = planned(bench, epochs=forecast.epochs, arms=forecast.arms, batch_rows=forecast.batch_rows)
         assert again.effort == forecast.effort
 
 
-def test_named_rates_still_leave_the_passes_to_the_budget(bench: Bench):
+def test_named_rates_still_leave_the_passes_to_the_budget(bench: EncoderBench):
     forecast = planned(bench, 30, arms=3)
     assert forecast.arms == 3 and forecast.epochs < 10.0
 
 
-def test_every_strategy_has_an_estimate_in_the_order_given(bench: Bench):
+def test_every_strategy_has_an_estimate_in_the_order_given(bench: EncoderBench):
     forecast = planned(bench)
     assert list(forecast.estimates) == ["head", "lora", "full"]
     assert forecast.embed_seconds == pytest.approx(PER_ROW * (600 + 120))
@@ -115,7 +115,7 @@ def test_every_strategy_has_an_estimate_in_the_order_given(bench: Bench):
     assert forecast.estimates["full"].peak_bytes == 5000 and forecast.estimates["head"].peak_bytes > 0
 
 
-def test_an_estimate_counts_the_full_run_the_short_ones_and_the_validation_scores(bench: Bench):
+def test_an_estimate_counts_the_full_run_the_short_ones_and_the_validation_scores(bench: EncoderBench):
     """38 batches of 16 x 10 passes at 0.2 s; 3 short runs of a quarter; 120 rows scored 12 times."""
     steps = 380 + 3 * 95
     assert planned(bench).estimates["full"].seconds == pytest.approx(0.2 * steps + 120 * 12 * PER_ROW)
@@ -123,9 +123,9 @@ def test_an_estimate_counts_the_full_run_the_short_ones_and_the_validation_score
     assert single == pytest.approx(0.2 * 380 + 120 * 8 * PER_ROW)
 
 
-def test_strategies_that_train_nothing_are_not_rehearsed_and_take_little(bench: Bench):
+def test_strategies_that_train_nothing_are_not_rehearsed_and_take_little(bench: EncoderBench):
     class Untrained(Stub):
-        def rehearse(self, bench: Bench) -> Pace | None:
+        def rehearse(self, bench: EncoderBench) -> Pace | None:
             raise AssertionError("nothing to rehearse")
 
     forecast = planned(bench, of=[Untrained("head"), Untrained("nearest"), Untrained("zero_shot")])
@@ -133,16 +133,16 @@ def test_strategies_that_train_nothing_are_not_rehearsed_and_take_little(bench: 
     assert forecast.epochs == 10.0
 
 
-def test_a_forecast_survives_its_json_form(bench: Bench):
+def test_a_forecast_survives_its_json_form(bench: EncoderBench):
     forecast = planned(bench)
     assert Forecast.model_validate_json(forecast.to_json()) == forecast
 
 
-def test_the_plan_is_told_with_its_estimates(bench: Bench):
-    text = plan_text(planned(bench), strategies())
+def test_the_plan_is_told_with_its_estimates(bench: EncoderBench):
+    text = plan_text(planned(bench), entrants(bench, strategies()))
     assert "the head" in text and "the lora" in text and "the full" in text
     assert "up to 10 epochs, 3 learning rates, 16 rows a step." in text
-    assert "1 learning rate," in plan_text(planned(bench, arms=1), strategies())
+    assert "1 learning rate," in plan_text(planned(bench, arms=1), entrants(bench, strategies()))
 
 
 @pytest.mark.parametrize(
@@ -174,7 +174,7 @@ def test_validation_and_test_rows_are_capped_where_more_would_show_nothing(tiny_
     assert usable_rows(bench, test_rows=1_000_000, budget=1e6) == (30_000, 5_000, 20_000)
 
 
-def test_the_pace_is_measured_on_texts_that_are_computed_afresh(bench: Bench):
+def test_the_pace_is_measured_on_texts_that_are_computed_afresh(bench: EncoderBench):
     bench.encoder.embed([example.text for example in bench.train])
     calls: list[int] = []
     hook = bench.encoder.net.register_forward_hook(lambda *_: calls.append(1))

@@ -7,27 +7,26 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from stubs import Stub, make_bench
+from stubs import Stub, entrants, make_bench
 
 from hone.compare.effort import SHORT
 from hone.compare.race import LATE_GAIN, Finished, race
 from hone.model import Encoder
-from hone.strategy import Bench, Effort, Strategy
+from hone.strategy import Effort, EncoderBench
 from hone.strategy.predictors import VectorPredictor
 
 
 @pytest.fixture
-def bench(tiny_encoder: Encoder, tmp_path: Path) -> Bench:
+def bench(tiny_encoder: Encoder, tmp_path: Path) -> EncoderBench:
     return make_bench(tiny_encoder, tmp_path / "work")
 
 
 @pytest.fixture
-def run(bench: Bench, tmp_path: Path):
+def run(bench: EncoderBench, tmp_path: Path):
     """`run(strategies)`: a race in this test's folder."""
 
-    def start(strategies: Sequence[Stub], *, embed_seconds: float = 0.0, bench: Bench = bench) -> dict[str, Finished]:
-        known: Sequence[Strategy] = strategies
-        found = race(bench, known, tmp_path / "strategies", embed_seconds=embed_seconds)
+    def start(strategies: Sequence[Stub], *, embed_seconds: float = 0.0, bench: EncoderBench = bench) -> dict[str, Finished]:
+        found = race(entrants(bench, strategies), tmp_path / "strategies", embed_seconds=embed_seconds)
         assert [one.strategy.name for one in found] == [strategy.name for strategy in strategies]
         return {one.strategy.name: one for one in found}
 
@@ -59,7 +58,7 @@ def test_among_equals_the_first_candidate_is_kept(run):
     assert run([Stub("head", 0.8, values=(5.0, 4.0, 6.0))])["head"].outcome.chosen.settings == {"value": 5.0}
 
 
-def test_the_score_of_a_choice_is_the_metric_of_the_task(bench: Bench, run):
+def test_the_score_of_a_choice_is_the_metric_of_the_task(bench: EncoderBench, run):
     """With macro F1 the scores are not the accuracies."""
     other = make_bench(bench.encoder, bench.work, metric="macro_f1")
     found = run([Stub("head", 0.75)], bench=other)["head"]
@@ -84,7 +83,7 @@ def test_the_full_run_is_the_result_even_where_the_short_one_scored_higher(run):
     assert found.outcome.chosen.share == 1.0 and found.outcome.chosen.score == 0.8
 
 
-def test_a_single_rate_needs_no_short_run(bench: Bench, run):
+def test_a_single_rate_needs_no_short_run(bench: EncoderBench, run):
     from dataclasses import replace
 
     stub = trained("lora", 0.8)
@@ -118,7 +117,7 @@ def test_what_does_not_train_is_never_stopped(run):
     assert [one.outcome.stopped_early for one in found.values()] == [None] * 3
 
 
-def test_the_reason_for_a_stop_follows_the_metric_of_the_task(bench: Bench, run):
+def test_the_reason_for_a_stop_follows_the_metric_of_the_task(bench: EncoderBench, run):
     found = run([trained("bias", 0.3), trained("lora", 0.95)], bench=make_bench(bench.encoder, bench.work, metric="macro_f1"))
     assert found["bias"].outcome.stopped_early is not None and found["lora"].outcome.stopped_early is None
 
@@ -135,7 +134,7 @@ def test_finished_strategies_are_read_back_and_not_fitted_again(run):
         assert back[name].outcome == one.outcome and np.array_equal(back[name].validation, one.validation)
 
 
-def test_finished_strategies_are_not_fitted_again_when_the_work_folder_is_gone(bench: Bench, run):
+def test_finished_strategies_are_not_fitted_again_when_the_work_folder_is_gone(bench: EncoderBench, run):
     """A comparison that ends removes its work folder; the same command then only reads."""
     strategies = [trained("lora", 0.9), trained("bias", 0.4)]
     run(strategies)
@@ -146,7 +145,7 @@ def test_finished_strategies_are_not_fitted_again_when_the_work_folder_is_gone(b
     assert [stub.fits for stub in strategies] == [[], []]
 
 
-def test_a_strategy_added_later_is_the_only_one_fitted(bench: Bench, run):
+def test_a_strategy_added_later_is_the_only_one_fitted(bench: EncoderBench, run):
     old, new = trained("lora", 0.9), trained("full", 0.9)
     run([old])
     shutil.rmtree(bench.work, ignore_errors=True)
@@ -171,7 +170,7 @@ def test_an_interrupted_race_goes_on_where_it_was(run, tmp_path: Path):
 def test_short_runs_survive_an_interruption_of_the_full_ones(run):
     steady = trained("lora", 0.9)
 
-    def interrupted(_: Bench, __: object, share: float) -> float:
+    def interrupted(_: EncoderBench, __: object, share: float) -> float:
         if share == 1.0:
             raise KeyboardInterrupt
         return 0.85

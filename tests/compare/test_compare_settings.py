@@ -10,7 +10,7 @@ from hone.core.errors import Usage
 
 EVERYTHING = CompareSettings(
     data="my tickets: 2024.csv",
-    model="models/tiny",
+    model=("models/tiny", "openai:m"),
     strategies=("head", "lora"),
     budget_seconds=90.5,
     seed=7,
@@ -27,6 +27,14 @@ EVERYTHING = CompareSettings(
     epochs=2.5,
     arms=2,
     batch_rows=8,
+    kind="completion",
+    prompt="asked",
+    completion="said",
+    templates="mine.toml",
+    base_url="http://localhost:1/v1",
+    api="completions",
+    price="1,2",
+    docs="handbook",
 )
 
 
@@ -53,14 +61,14 @@ def test_what_is_written_is_read_back_the_same(tmp_path: Path, settings: Compare
 
 
 def test_keys_at_their_defaults_are_left_out():
-    lines = write_settings(COMPARE, CompareSettings(data="tickets.csv", seed=0, metric="accuracy")).splitlines()
+    lines = write_settings(COMPARE, CompareSettings(data="tickets.csv", seed=0)).splitlines()
     assert lines == ["# Repeats this run: hone compare --config config.yaml", "data: tickets.csv"]
 
 
 def test_names_from_other_tools_mean_the_same(tmp_path: Path):
     text = "data: a.csv\nbase_model: m\nnum_train_epochs: 3\nper_device_train_batch_size: 4\nlabel_column: y\noutput_dir: o\nbudget: 2m\n"
     assert read_settings(COMPARE, written(tmp_path, text), {}) == CompareSettings(
-        data="a.csv", model="m", epochs=3, batch_rows=4, label="y", out="o", budget_seconds=120
+        data="a.csv", model=("m",), epochs=3, batch_rows=4, label="y", out="o", budget_seconds=120
     )
 
 
@@ -99,7 +107,7 @@ def test_a_key_that_is_a_number_is_told_with_its_line(tmp_path: Path):
 
 def test_the_command_line_wins_over_the_file(tmp_path: Path):
     path = written(tmp_path, "data: a.csv\nseed: 1\nmodel: m\n")
-    assert read_settings(COMPARE, path, {"seed": 2, "data": "b.csv"}) == CompareSettings(data="b.csv", seed=2, model="m")
+    assert read_settings(COMPARE, path, {"seed": 2, "data": "b.csv"}) == CompareSettings(data="b.csv", seed=2, model=("m",))
 
 
 def test_a_wrong_value_of_the_command_line_is_not_blamed_on_the_file(tmp_path: Path):
@@ -146,3 +154,11 @@ def test_loose_values_need_no_file():
 def test_settings_cannot_be_changed():
     with pytest.raises(ValueError, match="frozen"):
         EVERYTHING.seed = 3  # type: ignore[misc]
+
+
+def test_a_model_named_on_the_command_line_wins_over_the_configuration(tmp_path: Path):
+    path = written(tmp_path, "data: a.csv\nmodel: m\n")
+    assert read_settings(COMPARE, path, {"model": "one,two"}).model == ("one", "two")
+    assert read_settings(COMPARE, path, {"budget_seconds": 20.0}) == CompareSettings(
+        data="a.csv", model=("m",), budget_seconds=20
+    )

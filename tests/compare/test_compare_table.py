@@ -77,7 +77,7 @@ def test_findings_stand_in_order_of_gravity_with_their_first_places():
 
 
 def test_the_plan_names_every_strategy_and_says_where_nothing_was_estimated():
-    strategies = [SimpleNamespace(name=row.strategy, title=row.title) for row in SAMPLES["two_classes"].rows]
+    strategies = [SimpleNamespace(key=row.strategy, title=row.title) for row in SAMPLES["two_classes"].rows]
     text = plan_table(strategies, {"lora": Estimate(seconds=75, peak_bytes=2**30)})
     assert [line.split()[-1] for line in text.splitlines() if "zero-shot" in line] == ["-"]
     assert "1 min 15 s" in text

@@ -1,6 +1,8 @@
 """The verdict: the cheapest strategy that is not distinguishably worse than the best, and sentences that hold the record's numbers."""
 
+from dataclasses import replace
 from pathlib import Path
+from typing import cast
 
 import numpy as np
 import pytest
@@ -9,9 +11,11 @@ from stubs import Stub
 from hone.compare.race import Finished, Outcome, Trial
 from hone.compare.records import CurvePoint, Difference, LearningCurve, Row
 from hone.compare.verdict import LEVEL, judge, recommend
-from hone.compare.verdict import Tested as Entrant  # pytest would take a class named Test... for tests
-from hone.evaluate import Answers, Speed
+from hone.compare.verdict import Tested as Ready  # pytest would take a class named Test... for tests
+from hone.evaluate import Speed
 from hone.measure import (
+    LabelKey,
+    LabelMarks,
     cost_seconds,
     holm,
     human_seconds,
@@ -20,6 +24,7 @@ from hone.measure import (
     paired_bootstrap_p,
     paired_confusion_interval,
 )
+from hone.strategy import EncoderBench, Entrant
 
 LABELS = ("a", "b", "c")
 N = 300
@@ -34,7 +39,7 @@ def one(
     stopped: str | None = None,
     shift: int = 0,
     truth: np.ndarray | None = None,
-) -> Entrant:
+) -> Ready:
     """A strategy that is right on `accuracy` of the test rows; `shift` moves which ones."""
     truth = np.arange(N) % 3 if truth is None else truth
     is_right = np.roll(np.arange(len(truth)) < round(accuracy * len(truth)), shift)
@@ -42,17 +47,25 @@ def one(
     trial = Trial(
         settings={"value": 1.0}, share=1.0, score=accuracy, seconds=seconds, peak_bytes=10, trainable_parameters=3, note=""
     )
-    outcome = Outcome(chosen=trial, seconds=seconds, peak_bytes=10, trials=(trial,), stopped_early=stopped)
-    finished = Finished(Stub(name), outcome, np.zeros((0, 3)), Path("nowhere"))
+    outcome = Outcome(chosen=trial, seconds=seconds, peak_bytes=10, trials=(trial,), spread=None, stopped_early=stopped)
+    finished = Finished(entrant(name), outcome, np.zeros((0, 3)), Path("nowhere"))
     speed = Speed(latency_ms_median=1.0, latency_ms_p95=2.0, rows_per_second=rate)
-    return Entrant(finished, Answers(truth, 0.7 * np.eye(3)[given] + 0.1), speed, 100, None)
+    return Ready(finished, LabelMarks(truth, 0.7 * np.eye(3)[given] + 0.1, "accuracy"), speed, 100, None)
 
 
-def judged(*tested: Entrant, metric: str = "accuracy", seed: int = 0) -> dict[str, Row]:
-    return {row.strategy: row for row in judge(tested, labels=LABELS, metric=metric, seed=seed)}
+def entrant(name: str) -> Entrant:
+    """Only its names are read here."""
+    return Entrant(name, f"the {name}", Stub(name), cast(EncoderBench, None), "tiny")
 
 
-def advice(*tested: Entrant, metric: str = "accuracy", curve: LearningCurve | None = None):
+def judged(*tested: Ready, metric: str = "accuracy", seed: int = 0) -> dict[str, Row]:
+    first = tested[0].marks
+    assert isinstance(first, LabelMarks)
+    marked = [replace(one, marks=replace(one.marks, metric=metric)) for one in tested]
+    return {row.strategy: row for row in judge(marked, LabelKey(first.truth, metric), labels=LABELS, seed=seed)}
+
+
+def advice(*tested: Ready, metric: str = "accuracy", curve: LearningCurve | None = None):
     return recommend(list(judged(*tested, metric=metric).values()), metric=metric, curve=curve)
 
 
@@ -140,15 +153,15 @@ def test_differences_are_to_the_best_paired_and_holm_adjusted():
     tested = [one("best", 0.9), one("near", 0.87, shift=30), one("far", 0.82, shift=200), one("stopped", 0.5, stopped="Behind.")]
     rows = judged(*tested)
     others = {t.finished.strategy.name: t for t in tested}
-    plain = [mcnemar_exact(others[name].answers.correct, others["best"].answers.correct) for name in ("near", "far", "stopped")]
+    plain = [mcnemar_exact(others[name].marks.per_row, others["best"].marks.per_row) for name in ("near", "far", "stopped")]
     for name, p_value, adjusted in zip(("near", "far", "stopped"), plain, holm(plain), strict=True):
         difference = rows[name].difference
         assert difference is not None and difference.test == "mcnemar_exact"
         assert (difference.p_value, difference.p_holm) == (p_value, adjusted)
         interval = paired_confusion_interval(
-            others[name].answers.truth,
-            others[name].answers.predicted,
-            others["best"].answers.predicted,
+            others[name].marks.truth,
+            others[name].marks.predicted,
+            others["best"].marks.predicted,
             classes=3,
             metric="accuracy",
             seed=0,
@@ -163,10 +176,10 @@ def test_many_rivals_excuse_no_loss():
     rivals = [one(f"rival{i}", 246 / N, seconds=10 + i) for i in range(6)]
     is_right = (np.arange(N) >= 4) & (np.arange(N) < 262)  # rows 0-3 only the rivals have right, rows 246-261 only the best
     base, given = one("best", 0.86, seconds=1000), np.where(is_right, truth, (truth + 1) % 3)
-    best = Entrant(base.finished, Answers(truth, 0.7 * np.eye(3)[given] + 0.1), base.speed, 100, None)
+    best = Ready(base.finished, LabelMarks(truth, 0.7 * np.eye(3)[given] + 0.1, "accuracy"), base.speed, 100, None)
     rows = judged(best, *rivals)
     gap = rows["rival0"].difference
-    assert gap is not None and gap.p_value == mcnemar_exact(rivals[0].answers.correct, best.answers.correct)
+    assert gap is not None and gap.p_value == mcnemar_exact(rivals[0].marks.correct, best.marks.correct)
     assert gap.p_value < LEVEL <= gap.p_holm
     assert recommend(list(rows.values()), metric="accuracy", curve=None).strategy == "best"
 
@@ -180,7 +193,7 @@ def test_macro_f1_ranks_and_tests_by_macro_f1():
     tested = []
     for name, given in (("never_rare", never_rare), ("fair", fair)):
         base = one(name, 0.5, truth=truth)
-        tested.append(Entrant(base.finished, Answers(truth, 0.7 * np.eye(3)[given] + 0.1), base.speed, 100, None))
+        tested.append(Ready(base.finished, LabelMarks(truth, 0.7 * np.eye(3)[given] + 0.1, "accuracy"), base.speed, 100, None))
     assert next(iter(judged(*tested))) == "never_rare"
     rows = judged(*tested, metric="macro_f1")
     assert list(rows) == ["fair", "never_rare"]
@@ -191,7 +204,7 @@ def test_macro_f1_ranks_and_tests_by_macro_f1():
     expected = paired_bootstrap_p(truth, never_rare, fair, classes=3, metric="macro_f1", seed=derive_seed(0, "p"))
     assert gap.p_value == gap.p_holm == expected < LEVEL
     found = recommend(list(rows.values()), metric="macro_f1", curve=None)
-    assert found.strategy == "fair" and "macro f1" in found.because[0]
+    assert found.strategy == "fair" and "macro F1" in found.because[0]
     assert f"{rows['fair'].metrics['macro_f1'].value:.1%}" in found.because[0]
 
 
@@ -254,7 +267,7 @@ def test_the_smallest_visible_difference_stands_in_the_sentence_and_shrinks_with
 def test_the_smallest_visible_difference_is_that_of_mcnemars_test():
     """On discordant rows 6 + 12 of 300 the interval's half width gives their share back, nearly."""
     tested = (one("a", 0.9), one("b", 0.88, shift=6))
-    discordant = float(np.mean(tested[0].answers.correct != tested[1].answers.correct))
+    discordant = float(np.mean(tested[0].marks.correct != tested[1].marks.correct))
     expected = minimal_detectable_difference(n=N, discordant_rate=discordant)
     assert advice(*tested).minimal_detectable_difference == pytest.approx(expected, rel=0.1)
 

@@ -26,26 +26,29 @@ def command(data: str, as_json: bool, show_mask: bool, kind: str | None, templat
     import json
 
     from hone.compare import findings_text
+    from hone.compare.line_up import find_models
     from hone.compare.prepare import look_closer, prepare
     from hone.compare.settings import COMPARE
     from hone.core.configuration import settings_from
     from hone.core.console import result
-    from hone.model import load_encoder, locate_model
 
     named = given(**options)
     if show_mask:
         _show_mask({"data": data, "model": "starter/encoder", "kind": kind, "template": template, **named})
         return
     settings = settings_from(COMPARE, {"data": data, **named})
-    prepared = prepare(settings)
-    task = look_closer(prepared.task, load_encoder(locate_model(settings.model)), seed=settings.seed)
+    models = find_models(settings)
+    task = prepare(settings, writes=bool(models.texts) or None).task
+    if task.kind == "text-classification" and models.encoders:
+        task = look_closer(task, next(iter(models.encoders.values())), seed=settings.seed)
     if as_json:
         result(json.dumps([finding.model_dump(mode="json") for finding in task.findings], ensure_ascii=False, indent=2))
         return
     split = task.split
     result(
         f"{task.name}: {len(split.train):,} rows to train on, {len(split.validation):,} to choose on, {len(split.test):,} to test on, "
-        f"{len(task.labels)} labels; text from {', '.join(task.columns.text)}, label from {task.columns.label}.\n"
+        f"{f'{len(task.labels)} labels' if task.labels else 'written answers'}; text from {', '.join(task.columns.text)}, "
+        f"{'label' if task.labels else 'answer'} from {task.columns.label}.\n"
         f"{findings_text(task.findings)}"
     )
 

@@ -14,6 +14,8 @@ Examples:
   hone compare tickets.csv
   hone compare tickets.csv --test newest.csv --group customer
   hone compare reviews.jsonl --strategies head,lora,full --budget 30m
+  hone compare dialogues.jsonl --model google/flan-t5-small
+  hone compare tickets.csv --model starter/encoder,HuggingFaceTB/SmolLM2-135M
   hone compare --config runs/tickets-1a2b3c4d/config.yaml
 """
 
@@ -22,10 +24,20 @@ Examples:
 @click.argument("data", required=False)
 @data_options
 @click.option(
-    "--strategies", metavar="A,B", help="Only these: zero_shot, few_shot, nearest, head, contrastive, bias, lora, adapter, full."
+    "--kind", type=click.Choice(["classify", "completion", "chat", "answers", "choice"]), help="What rows are; else recognised."
 )
+@click.option(
+    "--strategies", metavar="A,B", help="Only these; docs/strategies.md has their names, and those that run only when named."
+)
+@click.option("--templates", metavar="FILE", help="Prompt templates of your own (TOML), for models that answer in words.")
+@click.option("--docs", metavar="FOLDER", help="Documents, or an index of `hone index`, to be looked up before answering.")
+@click.option("--base-url", metavar="URL", help="OpenAI-compatible server for models named openai:NAME; key from OPENAI_API_KEY.")
+@click.option("--api", type=click.Choice(["chat", "completions"]), help="How that server is asked.  [default: chat]")
+@click.option("--price", metavar="IN,OUT", help="US dollars per million tokens read and written by that server.")
 @click.option("--budget", metavar="TIME", help="Time for the whole comparison: 90s, 10m, 1.5h.  [default: 10m]")
-@click.option("--metric", metavar="NAME", help="Rank by accuracy, macro_f1 or weighted_f1.  [default: accuracy]")
+@click.option(
+    "--metric", metavar="NAME", help="Rank by accuracy, macro_f1, rougeL, chrf, exact_match ...; else as is usual for the rows."
+)
 @click.option("--precision", type=click.Choice(["auto", "bf16", "fp32"]), help="Arithmetic.  [default: auto]")
 @click.option("--config", type=click.Path(path_type=Path), help="YAML with these settings; options given here win over it.")
 @click.option("--out", metavar="DIR", help="Run folder.  [default: runs/ and a name made of data and settings]")

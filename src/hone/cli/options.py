@@ -27,7 +27,17 @@ def data_options(function: F) -> F:
             click.option(
                 "--describe", metavar="LABEL=TEXT", multiple=True, help="What a label means, for zero-shot; once per label."
             ),
-            click.option("--model", metavar="NAME", help="Encoder: a starter, a folder or a Hub id.  [default: starter/encoder]"),
+            click.option(
+                "--prompt", metavar="COLUMN", help="Column of what is asked, where answers are texts. Inferred when left out."
+            ),
+            click.option(
+                "--completion", metavar="COLUMN", help="Column of the answers, where they are texts. Inferred when left out."
+            ),
+            click.option(
+                "--model",
+                metavar="NAME[,NAME]",
+                help="Starters, folders or Hub ids, of any family; openai:NAME for a server's.  [default: starter/encoder]",
+            ),
             click.option("--seed", type=int, help="Of every random choice.  [default: 0]"),
         )
     ):

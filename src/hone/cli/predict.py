@@ -34,4 +34,5 @@ def command(bundle: Path, inputs: tuple[str, ...], out: Path | None, text: str |
         note(f"{rows:,} rows answered, in {out}.")
         return
     for answer in ready.predict(list(inputs)):
-        result(answer.to_json(indent=None) if as_json else f"{answer.label}\t{answer.confidence:.3f}")
+        sure = "" if answer.confidence is None else f"\t{answer.confidence:.3f}"  # a written text has none
+        result(answer.to_json(indent=None) if as_json else f"{answer.label}{sure}")

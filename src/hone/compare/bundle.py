@@ -13,11 +13,11 @@ import numpy as np
 
 from hone.compare.card import write_card
 from hone.compare.records import Comparison, Cost, Metric, ModelInfo
-from hone.core.errors import BadModel
+from hone.core.errors import BadModel, Usage
 from hone.core.record import Record
 from hone.core.store import replace_folder, write_atomic
 from hone.strategy import Predictor, load_predictor
-from hone.task import Columns
+from hone.task import Columns, Example, TaskKind
 
 __all__ = ["Answer", "Bundle", "Provenance", "write_bundle"]
 
@@ -27,6 +27,7 @@ class Provenance(Record):
 
     hone_version: str
     strategy: str
+    kind: TaskKind = "text-classification"
     labels: tuple[str, ...]
     columns: Columns
     model: ModelInfo
@@ -39,10 +40,10 @@ class Provenance(Record):
 
 
 class Answer(Record):
-    """One prediction: the likeliest label, its probability, and all of them."""
+    """One prediction: the likeliest label, its probability, and all of them; or a written text, which has neither."""
 
     label: str
-    confidence: float
+    confidence: float | None
     probabilities: dict[str, float]
 
 
@@ -52,9 +53,10 @@ def write_bundle(comparison: Comparison, strategies: Path, target: Path) -> None
     provenance = Provenance(
         hone_version=comparison.hone_version,
         strategy=row.strategy,
+        kind=comparison.task.kind,
         labels=comparison.task.labels,
         columns=comparison.data.columns,
-        model=comparison.model,
+        model=next((model for model in comparison.models if model.name == row.model), comparison.model),
         source=comparison.data.source,
         split_digest=comparison.data.split_digest,
         seed=comparison.seed,
@@ -91,14 +93,32 @@ class Bundle:
         """All labels, in the order of the probabilities."""
         return self.provenance.labels
 
-    def predict(self, texts: Sequence[str]) -> list[Answer]:
+    def predict(self, texts: Sequence[str], *, choices: Sequence[Sequence[str]] = ()) -> list[Answer]:
         """One answer per text, in order.
 
         Args:
-            texts: any number; a single text must stand in a list.
+            texts: any number; a single text must stand in a list. choices: those of each text, for a multiple choice alone.
+        Raises:
+            Usage: choices are missing, or given where there are none.
         """
         assert not isinstance(texts, str), "predict takes a list of texts"
-        answers = self.predictor.probabilities(list(texts))
+        if (self.provenance.kind == "multiple-choice") != bool(choices) and texts:
+            wanted = "needs the choices of each text" if not choices else "answers without choices"
+            raise Usage(
+                f"{self.folder} {wanted}: a bundle answers as it was compared. From Python: predict(texts, choices=[...])."
+            )
+        most = max(map(len, choices), default=0)
+        if most > len(self.labels):
+            raise Usage(
+                f"A text has {most} choices, and {self.folder} knows the letters {', '.join(self.labels)}. Ask with fewer."
+            )
+        given = choices or [()] * len(texts)
+        asked = [
+            Example(text, "", "", at, choices=tuple(mine)) for at, (text, mine) in enumerate(zip(texts, given, strict=True), 1)
+        ]
+        answers = self.predictor.answer(asked)
+        if isinstance(answers, tuple):
+            return [Answer(label=text, confidence=None, probabilities={}) for text in answers]
         return [self._answer(row) for row in np.round(answers, 6)]
 
     def _answer(self, row: "np.ndarray[tuple[int], np.dtype[np.float64]]") -> Answer:

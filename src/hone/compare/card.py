@@ -7,21 +7,27 @@ from hone.measure import human_bytes, human_count, human_seconds
 
 __all__ = ["write_card"]
 
+_PIPELINES = {
+    "text-classification": "text-classification",
+    "multiple-choice": "multiple-choice",
+    "text-generation": "text-generation",
+}
+
 
 def write_card(comparison: Comparison, row: Row) -> str:
     """`README.md` with its metadata block."""
     metric = comparison.task.metric
     found = row.metrics[metric]
-    weak = sorted((one for one in row.per_class if one.support), key=lambda one: one.f1)[:3]
+    model = next((one for one in comparison.models if one.name == row.model), comparison.model)
     scores = "\n".join(
         f"| {name.replace('_', ' ')} | {value.value:.4f} | {value.low:.4f} to {value.high:.4f} |"
         for name, value in row.metrics.items()
     )
     settings = ", ".join(f"{name} {value}" for name, value in row.settings.items())
-    licence = f"license: {_quoted(comparison.model.licence)}\n" if comparison.model.licence else ""
+    licence = f"license: {_quoted(model.licence)}\n" if model.licence else ""
     return f"""---
-{licence}base_model: {_quoted(comparison.model.name)}
-pipeline_tag: text-classification
+{licence}base_model: {_quoted(model.name)}
+pipeline_tag: {_PIPELINES[comparison.task.kind]}
 library_name: hone
 metrics:
 - {metric}
@@ -29,7 +35,7 @@ metrics:
 
 # {comparison.data.source}: {row.title}
 
-Answers which of {len(comparison.task.labels)} labels a text belongs to: {", ".join(comparison.task.labels)}.
+{_purpose(comparison)}
 
     hone predict FOLDER "a text"
 
@@ -41,11 +47,11 @@ On {found.n} rows that took no part in training or in any choice. Intervals are 
 |---|---|---|
 {scores}
 
-Weakest classes by F1: {", ".join(f"{one.label} ({one.f1:.2f}, {one.support} rows)" for one in weak)}.
+{_details(comparison, row)}
 
 ## How it was made
 
-- Base: {comparison.model.name}, {human_count(comparison.model.parameters)} parameters, weights sha256 {comparison.model.sha256}.
+- Base: {model.name}{f", {human_count(model.parameters)} parameters, weights sha256 {model.sha256}" if model.parameters else ", behind a server"}.
 - Strategy: {row.title} ({settings}); {human_count(row.cost.trainable_parameters)} trained parameters, {human_bytes(row.cost.bytes_on_disk)} on disk.
 - Rows: {comparison.data.train} for training, {comparison.data.validation} to choose settings; {comparison.data.removed} left out by checks.
 - Time: {human_seconds(row.cost.train_seconds)} on {comparison.machine.processor}, {comparison.machine.cores} cores.
@@ -53,10 +59,35 @@ Weakest classes by F1: {", ".join(f"{one.label} ({one.f1:.2f}, {one.support} row
 
 ## Limits
 
-It answers with one of its labels also when none fits, and its probabilities are off by {row.metrics["ece"].value:.1%} on average
-(expected calibration error). Texts unlike the rows it was made from were not measured. What the base model forgot was not measured:
+{_honesty(row)} Texts unlike the rows it was made from were not measured. What the base model forgot was not measured:
 {row.forgetting.not_measured}.
 """
+
+
+def _purpose(comparison: Comparison) -> str:
+    labels = comparison.task.labels
+    return {
+        "text-classification": f"Answers which of {len(labels)} labels a text belongs to: {', '.join(labels)}.",
+        "multiple-choice": f"Answers which of up to {len(labels)} choices is right.",
+        "text-generation": f"Writes '{comparison.data.columns.label}' for {' and '.join(map(repr, comparison.data.columns.text))}.",
+    }[comparison.task.kind]
+
+
+def _details(comparison: Comparison, row: Row) -> str:
+    """What lies behind the averages: the weakest classes, or how each metric of texts is computed."""
+    if not row.per_class:
+        return "\n".join(f"- {name}: {signature}" for name, signature in comparison.task.metrics.items())
+    weak = sorted((one for one in row.per_class if one.support), key=lambda one: one.f1)[:3]
+    return f"Weakest classes by F1: {', '.join(f'{one.label} ({one.f1:.2f}, {one.support} rows)' for one in weak)}."
+
+
+def _honesty(row: Row) -> str:
+    if "ece" not in row.metrics:
+        return "It writes an answer also where it knows none, and its texts may say what is not so."
+    return (
+        f"It answers with one of its labels also when none fits, and its probabilities are off by {row.metrics['ece'].value:.1%} on average\n"
+        "(expected calibration error)."
+    )
 
 
 def _quoted(text: str) -> str:

@@ -6,13 +6,12 @@ Scores are of validation rows; the test rows stay unread.
 from collections.abc import Sequence
 
 import numpy as np
-from numpy.typing import NDArray
 
 from hone.compare.race import Finished
 from hone.compare.records import CurvePoint, LearningCurve
 from hone.core.console import progress
 from hone.core.device import release_memory
-from hone.measure import forecast, paired_interval
+from hone.measure import Answers, forecast, paired_interval
 from hone.strategy import Bench
 
 __all__ = ["learning_curve"]
@@ -21,14 +20,16 @@ SHARES = (0.125, 0.25, 0.5)
 DRAWS = 3  # where nothing is trained; else one draw, for it costs a training run
 
 
-def learning_curve(bench: Bench, finished: Finished, *, shares: Sequence[float] = SHARES) -> LearningCurve | None:
+def learning_curve(finished: Finished, *, shares: Sequence[float] = SHARES) -> LearningCurve | None:
     """Refit on stratified parts of the training rows and compare with all of them.
 
     Returns:
-        None when the smallest part would hold no row of some class.
+        None when the smallest part would hold no row of some class, the strategy reads no training rows, or answers cost money.
     """
-    strategy = finished.strategy
-    smallest_class = int(np.bincount(bench.train_targets, minlength=len(bench.labels)).min())
+    strategy, bench = finished.strategy, finished.entrant.bench
+    if not strategy.learns_from_rows or bench.is_billed:
+        return None
+    smallest_class = int(np.bincount(bench.train_targets, minlength=max(1, len(bench.labels))).min())
     shares = [share for share in shares if smallest_class * share >= 1]
     if not shares:
         return None
@@ -47,14 +48,14 @@ def learning_curve(bench: Bench, finished: Finished, *, shares: Sequence[float] 
             points.append(CurvePoint(rows=rows, value=float(np.mean(scores)), low=min(scores), high=max(scores)))
     everything = bench.score(finished.validation)
     points.append(CurvePoint(rows=len(bench.train), value=everything, low=everything, high=everything))
-    full = bench.is_right(finished.validation)
-    half = np.mean([bench.is_right(validation) for validation in answers[-1]], axis=0)
+    full = bench.mark(finished.validation).per_row
+    half = np.mean([bench.mark(validation).per_row for validation in answers[-1]], axis=0)
     gain = paired_interval(full, half, seed=bench.seed_for("curve"))
     is_half = shares[-1] == SHARES[-1]
     sizes, values = [point.rows for point in points], [point.value for point in points]
     ahead = 2 * len(bench.train) if len(set(sizes)) >= 3 else None
     return LearningCurve(
-        strategy=strategy.name,
+        strategy=finished.entrant.key,
         points=tuple(points),
         still_rises=gain.low > 0 if is_half else None,
         gain_low=gain.low if is_half else None,
@@ -64,7 +65,7 @@ def learning_curve(bench: Bench, finished: Finished, *, shares: Sequence[float] 
     )
 
 
-def _refit(part: Bench, finished: Finished) -> NDArray[np.float64]:
+def _refit(part: Bench, finished: Finished) -> Answers:
     """Answers to the validation rows; the network is let go."""
     if finished.strategy.moves_weights:
         release_memory()
@@ -75,7 +76,7 @@ def _stratified(bench: Bench, share: float, draw: int) -> list[int]:
     """Indices of a random part of each class, at least one row each."""
     rng = np.random.default_rng(bench.seed_for("curve", share, draw))
     chosen: list[int] = []
-    for target in range(len(bench.labels)):
+    for target in range(max(1, len(bench.labels))):
         mine = rng.permutation(np.flatnonzero(bench.train_targets == target))
         chosen += mine[: max(1, round(share * len(mine)))].tolist()
     return sorted(chosen)

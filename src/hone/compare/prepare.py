@@ -3,6 +3,7 @@
 `hone check` is this file and nothing more.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -10,25 +11,36 @@ import numpy as np
 
 from hone.compare.settings import CompareSettings
 from hone.core.console import progress
-from hone.core.errors import BadData
+from hone.core.errors import BadData, Usage, did_you_mean
 from hone.core.seeds import derive_seed
+from hone.measure import TEXT_METRICS
 from hone.model import Encoder
 from hone.task import (
+    ANSWERED_KINDS,
+    LETTERS,
+    Columns,
     Example,
     Finding,
+    Material,
     Rejected,
     Table,
     Task,
+    as_examples,
     class_balance,
     drop_rare,
     find_duplicates,
+    join_references,
     likely_mislabels,
+    load_material,
     load_table,
     long_texts,
     near_duplicates,
+    recognise_kind,
     rejected_rows,
     remove_leaks,
     split_examples,
+    split_unlabelled,
+    usual_metric,
 )
 
 __all__ = ["Prepared", "look_closer", "prepare"]
@@ -46,36 +58,86 @@ class Prepared:
     """Rows taken out by the checks, rejected ones included."""
 
 
-def prepare(settings: CompareSettings) -> Prepared:
+def prepare(settings: CompareSettings, *, writes: bool | None = False) -> Prepared:
     """Read and check the rows, and divide them.
 
+    Args:
+        writes: whether a model that answers in words takes part, so that answers may be texts; None where none is chosen yet.
     Raises:
-        BadData: with every problem that keeps the rows from being used.
+        BadData: with every problem that keeps the rows from being used. Usage: options that do not fit the rows.
     """
     with progress("Reading and checking rows", 1):
-        table = load_table(settings.data, text=settings.text, label=settings.label, group=settings.group)
-        rejected = list(table.rejected)
-        examples, findings = find_duplicates(table.examples)
-        if settings.drop_rare:
-            examples, dropped = drop_rare(examples, grouped=settings.group is not None)
-            findings += [dropped] if dropped else []
-        held = {}
-        for name in ("test", "validation"):
-            source = getattr(settings, name)
-            if source:
-                other = _load_like(source, table)
-                held[name] = other.examples
-                rejected += other.rejected
-        split = split_examples(examples, seed=settings.seed, grouped=settings.group is not None, **held)
-        split, leaks = remove_leaks(split)
-        everyone = [*split.train, *split.validation, *split.test]
-        near = near_duplicates(examples)
-        told = [rejected_rows(rejected), *findings, *leaks, near, *class_balance(everyone)]
+        material = _material(settings, writes=writes)
+        return _prepare_labelled(settings) if material is None else _prepare_written(settings, material)
+
+
+def _material(settings: CompareSettings, *, writes: bool | None) -> Material | None:
+    """The rows, where their answers are written or chosen; None where they are classes, read in a way of their own.
+
+    Raises:
+        Usage: answers are texts, and no model takes part that writes any.
+    """
+    if settings.kind == "classify" or (settings.kind is None and (settings.text or settings.label)):
+        return None
+    kind, prompt, completion = settings.kind, settings.prompt, settings.completion
+    try:
+        known = recognise_kind(settings.data, kind=kind, prompt=prompt, completion=completion)
+    except BadData:
+        if kind or prompt or completion:
+            raise
+        return None  # read again as classes, whose error names what to do
+    if known not in ANSWERED_KINDS:
+        return None
+    found = load_material(settings.data, kind=kind, prompt=prompt, completion=completion)
+    if writes:
+        return found
+    if settings.kind is None and found.kind != "choice" and _reads_as_classes(settings, found):
+        return None
+    if writes is None:
+        return found
+    raise Usage(
+        f"{settings.data}: {found.because} Answers are texts, and an encoder writes none. Name a decoder or an encoder-decoder "
+        "with --model, or the label column with --label to tell classes apart."
+    )
+
+
+def _reads_as_classes(settings: CompareSettings, material: Material) -> bool:
+    """Whether the column of the answers holds classes: few values that repeat."""
+    try:
+        table = load_table(settings.data, group=settings.group)
+    except BadData:
+        return False
+    return table.columns.label == material.target
+
+
+def _prepare_labelled(settings: CompareSettings) -> Prepared:
+    table = load_table(settings.data, text=settings.text, label=settings.label, group=settings.group)
+    rejected = list(table.rejected)
+    examples, findings = find_duplicates(table.examples)
+    if settings.drop_rare:
+        examples, dropped = drop_rare(examples, grouped=settings.group is not None)
+        findings += [dropped] if dropped else []
+    held: dict[str, list[Example]] = {}
+    for name in ("test", "validation"):
+        source = getattr(settings, name)
+        if source:
+            other = _load_like(source, table)
+            held[name] = other.examples
+            rejected += other.rejected
+    split = split_examples(
+        examples, seed=settings.seed, test=held.get("test"), validation=held.get("validation"), grouped=settings.group is not None
+    )
+    split, leaks = remove_leaks(split)
+    everyone = [*split.train, *split.validation, *split.test]
+    told = [rejected_rows(rejected), *findings, *leaks, near_duplicates(examples), *class_balance(everyone)]
     labels = tuple(sorted({example.label for example in everyone}))
     _check_descriptions(settings.descriptions, labels)
     task = Task(
         name=Path(settings.data).name,
+        kind="text-classification",
+        shape="classification",
         labels=labels,
+        metric=_metric(settings, "accuracy", ("accuracy", "macro_f1", "weighted_f1")),
         split=split,
         columns=table.columns,
         findings=tuple(finding for finding in told if finding is not None),
@@ -83,6 +145,56 @@ def prepare(settings: CompareSettings) -> Prepared:
     )
     given = len(table.examples) + sum(len(rows) for rows in held.values()) + len(rejected)
     return Prepared(task, rejected, given - len(everyone))
+
+
+def _prepare_written(settings: CompareSettings, material: Material) -> Prepared:
+    if settings.group or settings.descriptions or settings.drop_rare:
+        raise Usage("--group, --describe and --drop-rare are for rows with labels, and the answers of these rows are texts.")
+    examples, unusable = as_examples(material)
+    rejected = [*material.rejected, *unusable]
+    given = len(material.rows) + len(material.rejected)
+    held: dict[str, list[Example]] = {}
+    for name in ("test", "validation"):
+        source = getattr(settings, name)
+        if source:
+            other = load_material(source, kind=material.kind, prompt=settings.prompt, completion=settings.completion)
+            rows, bad = as_examples(other)
+            held[name] = join_references(rows)[0]
+            rejected += [*other.rejected, *bad]
+            given += len(other.rows) + len(other.rejected)
+    examples, findings = join_references(examples)
+    split, leaks = remove_leaks(
+        split_unlabelled(examples, seed=settings.seed, test=held.get("test"), validation=held.get("validation")),
+        is_labelled=False,
+    )
+    everyone = [*split.train, *split.validation, *split.test]
+    told = [rejected_rows(rejected), *findings, *leaks, near_duplicates(examples)]
+    is_choice = material.kind == "choice"
+    task = Task(
+        name=Path(settings.data).name,
+        kind="multiple-choice" if is_choice else "text-generation",
+        shape=material.shape or ("instruction" if material.kind == "chat" else "text-to-text"),
+        labels=tuple(LETTERS[: max(len(row.choices) for row in everyone)]) if is_choice else (),
+        metric=_metric(settings, "accuracy", ("accuracy",))
+        if is_choice
+        else _metric(settings, usual_metric(material.shape, split.train), TEXT_METRICS),
+        split=split,
+        columns=Columns(text=_in_order(material), label=material.target or "", because=material.because),
+        findings=tuple(finding for finding in told if finding is not None),
+        descriptions={},
+    )
+    return Prepared(task, rejected, given - len(everyone))
+
+
+def _in_order(material: Material) -> tuple[str, ...]:
+    """The columns that are read, as they follow one another: the question stands behind its context."""
+    return material.inputs[::-1] if material.kind == "answers" else material.inputs
+
+
+def _metric(settings: CompareSettings, usual: str, known: Sequence[str]) -> str:
+    if settings.metric is not None and settings.metric not in known:
+        raise Usage(f"The metric '{settings.metric}' does not fit these rows. {did_you_mean(settings.metric, known)}")
+    return settings.metric or usual
 
 
 def _load_like(source: str, table: Table) -> Table:

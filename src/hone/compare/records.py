@@ -9,7 +9,8 @@ from typing import Literal
 from hone.core.record import Record
 from hone.evaluate.records import ClassScore, Metric
 from hone.measure.cost import cost_seconds
-from hone.task.records import Columns, Finding
+from hone.measure.marks import PairedTest
+from hone.task.records import Columns, Finding, TaskKind
 
 __all__ = [
     "ANSWERED_ROWS",
@@ -28,7 +29,9 @@ __all__ = [
     "ModelInfo",
     "Recommendation",
     "Row",
+    "Spread",
     "TaskInfo",
+    "Tried",
 ]
 
 
@@ -43,7 +46,7 @@ class Difference(Record):
     high: float
     p_value: float
     p_holm: float
-    test: Literal["mcnemar_exact", "paired_bootstrap"]
+    test: PairedTest
 
 
 class Forgetting(Record):
@@ -72,6 +75,10 @@ class Cost(Record):
     latency_ms_median: float
     latency_ms_p95: float
     rows_per_second: float
+    usd: float | None = None
+    """US dollars paid to a server to choose settings and to answer the test rows; None where no price is known."""
+    usd_per_answers: float | None = None
+    """US dollars for `ANSWERED_ROWS` further answers."""
     estimate: Estimate | None = None
 
     @property
@@ -80,19 +87,47 @@ class Cost(Record):
         return cost_seconds(self.train_seconds, self.rows_per_second, rows=ANSWERED_ROWS)
 
 
+class Spread(Record):
+    """How the validation score of a prompt moves with its wording and the order of its examples, all else equal.
+
+    `sd` is the prompts' own standard deviation, without what the few rows add by chance; `low` and `high` are scores as seen.
+    """
+
+    n: int
+    """Prompts tried."""
+    low: float
+    high: float
+    sd: float
+
+
+class Tried(Record):
+    """Settings that were tried on validation rows, and how they did; `share` is the part of the full training length."""
+
+    settings: dict[str, str | float | int]
+    share: float
+    score: float
+
+
 class Row(Record):
     """One strategy: how good, how sure, at what cost, with which settings."""
 
     strategy: str
     title: str
     """For people: 'LoRA', 'frozen encoder + head'."""
+    model: str
+    """The base model, as the user named it."""
     metrics: dict[str, Metric]
-    """accuracy, macro_precision, macro_recall, macro_f1, weighted_precision, weighted_recall, weighted_f1, ece."""
+    """Labels: accuracy, macro_precision, macro_recall, macro_f1, weighted_precision, weighted_recall, weighted_f1, ece.
+    Written answers: the metrics of `task.metrics`. Where prompts were varied, the primary metric's interval holds their spread too."""
+    perplexity: Metric | None = None
+    """Of the right answers to the test rows, per token of the model's own: comparable only between strategies of one model. None
+    where answers are no texts, or likelihoods are not told."""
     validation: float
     """Primary metric on the validation rows, by which settings were chosen."""
     per_class: tuple[ClassScore, ...]
+    """Empty where answers are written."""
     confusion: tuple[tuple[int, ...], ...]
-    """Counts, [true label, predicted label], both in the order of `task.labels`."""
+    """Counts, [true label, predicted label], both in the order of `task.labels`; empty where answers are written."""
     difference: Difference | None
     """None for the best row itself."""
     p_best: float
@@ -102,6 +137,11 @@ class Row(Record):
     forgetting: Forgetting
     settings: dict[str, str | float | int]
     """What was chosen on validation data: {'k': 8} or {'learning_rate': 1e-4, 'epochs': 6}."""
+    tried: tuple[Tried, ...]
+    spread: Spread | None
+    """None where neither wording nor order was varied."""
+    note: str
+    """What is worth telling: 'Examples fill 40% of the context.'"""
     stopped_early: str | None
     """None, or why training ended before its full length."""
 
@@ -168,9 +208,12 @@ class Data(Record):
 class TaskInfo(Record):
     """Kind of task, its labels and the metric by which strategies are ranked."""
 
-    kind: Literal["text-classification"]
+    kind: TaskKind
     labels: tuple[str, ...]
-    metric: Literal["accuracy", "macro_f1", "weighted_f1"]
+    """Of a multiple choice the letters; empty where answers are written."""
+    metric: str
+    metrics: dict[str, str]
+    """All metrics of written answers, with their signatures; empty for labels, whose metrics are scikit-learn's."""
 
 
 class ModelInfo(Record):
@@ -179,7 +222,8 @@ class ModelInfo(Record):
     name: str
     revision: str | None
     sha256: str
-    parameters: int
+    parameters: int | None
+    """None for a model behind a server, which does not say."""
     context_length: int
     licence: str | None
 
@@ -208,6 +252,8 @@ class Comparison(Record):
     seed: int
     task: TaskInfo
     model: ModelInfo
+    """The first model named."""
+    models: tuple[ModelInfo, ...]
     data: Data
     rows: tuple[Row, ...]
     """Sorted by the primary metric, best first; strategies stopped early last."""

@@ -9,7 +9,9 @@ from hone.core.record import Record
 
 __all__ = ["COMPARE", "CompareSettings", "MetricName"]
 
-MetricName = Literal["accuracy", "macro_f1", "weighted_f1"]
+MetricName = Literal[
+    "accuracy", "macro_f1", "weighted_f1", "rouge1", "rouge2", "rougeL", "rougeLsum", "bleu", "chrf", "exact_match", "token_f1"
+]
 
 
 class CompareSettings(Record):
@@ -17,15 +19,32 @@ class CompareSettings(Record):
 
     data: str
     """File (CSV, TSV, JSON, JSONL, Parquet) or Hub id."""
-    model: str = "starter/encoder"
-    """Starter, folder or Hub id of an encoder."""
+    model: tuple[str, ...] = ("starter/encoder",)
+    """Starters, folders or Hub ids of encoders, decoders or encoder-decoders; openai:NAME for a model behind a server."""
     strategies: tuple[str, ...] = ()
     """Names of strategies; none means all."""
     budget_seconds: float = Field(default=600.0, gt=0)
     """Time that the whole comparison should take on this machine."""
     seed: int = Field(default=0, ge=0)
-    metric: MetricName = "accuracy"
-    """By which settings are chosen and strategies ranked."""
+    metric: MetricName | None = None
+    """By which settings are chosen and strategies ranked: a label metric, or for written answers a text metric; none means what is
+    usual for the task."""
+    kind: Literal["classify", "completion", "chat", "answers", "choice"] | None = None
+    """What the rows are; none means recognised."""
+    prompt: str | None = None
+    """Column of what is asked, where answers are texts; none means inferred."""
+    completion: str | None = None
+    """Column of the answers, where they are texts; none means inferred."""
+    templates: str | None = None
+    """File of prompt templates (TOML); none means those that come with hone."""
+    docs: str | None = None
+    """Documents to be looked up: a folder or file of texts, or an index made by `hone index`."""
+    base_url: str | None = None
+    """Address of an OpenAI-compatible server, for models named openai:NAME; the key comes from OPENAI_API_KEY."""
+    api: Literal["chat", "completions"] = "chat"
+    """How that server is asked."""
+    price: str | None = None
+    """IN,OUT: US dollars per million tokens read and written by that server."""
     text: tuple[str, ...] = ()
     """Text columns; none means inferred."""
     label: str | None = None
@@ -73,5 +92,5 @@ COMPARE = Form(
         "output": "out",
         "budget": "budget_seconds",
     },
-    readers={"strategies": parse_names, "text": parse_names, "budget_seconds": parse_duration},
+    readers={"model": parse_names, "strategies": parse_names, "text": parse_names, "budget_seconds": parse_duration},
 )

@@ -9,7 +9,7 @@ import textwrap
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Protocol
 
-from hone.compare.records import Comparison, Estimate, Row
+from hone.compare.records import ANSWERED_ROWS, Comparison, Estimate, Row
 from hone.compare.report.words import (
     forgetting_reason,
     is_significant,
@@ -18,8 +18,10 @@ from hone.compare.report.words import (
     places_text,
     points,
     row_of,
+    second_metric,
     sentence,
     signed,
+    task_phrase,
 )
 from hone.core.console import WIDTH, render_table
 from hone.measure.cost import human_bytes, human_count, human_seconds
@@ -36,7 +38,7 @@ class Titled(Protocol):
     """What the plan needs to know of a strategy; the strategies themselves would bring torch along."""
 
     @property
-    def name(self) -> str:
+    def key(self) -> str:
         """As in the record: 'lora'."""
         ...
 
@@ -79,7 +81,7 @@ def plan_table(strategies: Sequence[Titled], estimates: Mapping[str, Estimate]) 
     """What will run and what it is expected to take, before it runs; '-' where nothing was estimated."""
     rows = []
     for strategy in strategies:
-        estimate = estimates.get(strategy.name)
+        estimate = estimates.get(strategy.key)
         cells = [human_seconds(estimate.seconds), human_bytes(estimate.peak_bytes)] if estimate is not None else ["-", "-"]
         rows.append([strategy.title, *cells])
     return render_table(["Strategy", "Expected time", "Expected memory"], rows, align=["left", "right", "right"])
@@ -94,8 +96,8 @@ def _finding(finding: Finding) -> str:
 
 
 def _title(comparison: Comparison) -> str:
-    classes, test = len(comparison.task.labels), comparison.data.test
-    return _wrap(f"{comparison.data.source}: {_strategies(len(comparison.rows))}, {classes} classes, {test:,} test rows")
+    data = comparison.data
+    return _wrap(f"{data.source}: {_strategies(len(comparison.rows))}, {task_phrase(comparison)}, {data.test:,} test rows")
 
 
 def _strategies(count: int) -> str:
@@ -105,7 +107,7 @@ def _strategies(count: int) -> str:
 def _table(comparison: Comparison) -> str:
     """The table with two header lines, the best row first."""
     metric = comparison.task.metric
-    second = "accuracy" if metric == "macro_f1" else "macro_f1"
+    second = second_metric(comparison)
     has_forgetting = forgetting_reason(comparison) is None
     headers = [
         ("", "Strategy"),
@@ -170,6 +172,8 @@ def _legend(comparison: Comparison) -> str:
         "P best: chance of being the best",
         "Answer time: median for one row",
     ]
+    if any(row.spread is not None for row in comparison.rows):
+        meanings.append("intervals of prompts hold the spread over wordings and orders")
     if forgetting_reason(comparison) is None:
         meanings.append("Old tasks: points gained or lost on tasks that were not trained")
     return "\n".join(_unbroken(items) for items in (marks, meanings))
@@ -195,6 +199,16 @@ def _circumstances(comparison: Comparison) -> str:
     reason = forgetting_reason(comparison)
     if reason is not None:
         lines.append(f"Forgetting: not measured. {reason}")
+    paid = [row for row in comparison.rows if row.cost.usd is not None]
+    if paid:
+        lines.append(
+            "Money: "
+            + ", ".join(
+                f"{row.title} ${row.cost.usd:,.4f}, ${row.cost.usd_per_answers or 0:,.2f} for {ANSWERED_ROWS:,} answers"
+                for row in paid
+            )
+            + "."
+        )
     lines += [f"† {row.title} stopped early. {sentence(row.stopped_early)}" for row in comparison.rows if row.stopped_early]
     for reason in dict.fromkeys(comparison.not_run.values()):
         lines.append(f"Not run ({reason}): {', '.join(name for name, why in comparison.not_run.items() if why == reason)}.")

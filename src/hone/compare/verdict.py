@@ -5,32 +5,46 @@ then answer 10,000 rows on this machine. Here each is held against the best alon
 guards the table against calling too much "worse", and would excuse real losses if it chose the winner.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from hone.compare.race import Finished
-from hone.compare.records import ANSWERED_ROWS, Cost, Difference, Estimate, Forgetting, LearningCurve, Recommendation, Row
+from hone.compare.records import (
+    ANSWERED_ROWS,
+    Cost,
+    Difference,
+    Estimate,
+    Forgetting,
+    LearningCurve,
+    Recommendation,
+    Row,
+    Spread,
+    Tried,
+)
+from hone.compare.report.words import metric_phrase
 from hone.core.errors import NotEnough
 from hone.core.seeds import derive_seed
-from hone.evaluate import Answers, Speed, metrics_of, per_class
+from hone.evaluate import Metric, Speed, metrics_of, per_class
 from hone.measure import (
+    AnswerKey,
+    LabelMarks,
+    Marks,
     cost_seconds,
     holm,
     human_seconds,
-    mcnemar_exact,
     minimal_detectable_difference,
-    paired_bootstrap_p,
-    paired_confusion_interval,
+    minimal_detectable_mean,
     pareto_front,
-    probability_best,
-    probability_best_label,
 )
+from hone.strategy import EncoderBench
 
 __all__ = ["Tested", "judge", "recommend"]
 
 LEVEL = 0.05
+_FLOOR = 0.05  # a metric below which strategies can hardly be told apart
+_NOT_YET = "not measured: no task but this one was asked before and after"
 _NO_FORGETTING = (
     "not measured: only the classification head answers here, and there is no earlier task with the same head to compare with"
 )
@@ -41,10 +55,14 @@ class Tested:
     """A finished strategy with its answers to the test rows and its speed."""
 
     finished: Finished
-    answers: Answers
+    marks: Marks
+    """Of its answers to the test rows."""
     speed: Speed
     bytes_on_disk: int
     estimate: Estimate | None
+    usd: float | None = None
+    """Paid to a server for the answers to the test rows."""
+    perplexity: Metric | None = None
 
     @property
     def cost(self) -> float:
@@ -52,58 +70,75 @@ class Tested:
         return cost_seconds(self.finished.outcome.seconds, self.speed.rows_per_second, rows=ANSWERED_ROWS)
 
 
-def judge(tested: Sequence[Tested], *, labels: Sequence[str], metric: str, seed: int) -> list[Row]:
-    """Rows of the table, best first; strategies that were stopped early stand last and compete for nothing."""
-    scores = [metrics_of(one.answers, seed=derive_seed(seed, "metrics")) for one in tested]
+def judge(tested: Sequence[Tested], key: AnswerKey, *, labels: Sequence[str], seed: int) -> list[Row]:
+    """Rows of the table, best first; strategies that were stopped early stand last and compete for nothing.
+
+    Args:
+        key: what is right for the test rows. labels: empty where answers are written.
+    """
+    metric = key.metric
+    scores = [metrics_of(one.marks, seed=derive_seed(seed, "metrics")) for one in tested]
     order = sorted(range(len(tested)), key=lambda i: (_is_stopped(tested[i]), -scores[i][metric].value, tested[i].cost))
     racing = [i for i in order if not _is_stopped(tested[i])] or order
-    best = tested[racing[0]].answers
-    p_values = [_p_value(tested[i].answers, best, metric, len(labels), seed) for i in order[1:]]
+    best = tested[racing[0]].marks
+    p_values = [tested[i].marks.p_value(best, seed=derive_seed(seed, "p")) for i in order[1:]]
     adjusted = dict(zip(order[1:], zip(p_values, holm(p_values), strict=True), strict=True))
-    p_best = dict(zip(racing, _p_best([tested[i].answers for i in racing], metric, len(labels), seed), strict=True))
+    chances = key.probability_best([tested[i].marks for i in racing], seed=derive_seed(seed, "best"))
+    p_best = dict(zip(racing, chances, strict=True))
     front = dict(
         zip(racing, pareto_front([scores[i][metric].value for i in racing], [tested[i].cost for i in racing]), strict=True)
     )
     rows = []
     for i in order:
-        one = tested[i]
-        classes, confusion = per_class(one.answers, labels)
         difference = None
         if i in adjusted:
-            gap = paired_confusion_interval(
-                best.truth,
-                one.answers.predicted,
-                best.predicted,
-                classes=len(labels),
-                metric=metric,
-                seed=derive_seed(seed, "paired"),
-            )
+            gap = tested[i].marks.minus(best, seed=derive_seed(seed, "paired"))
+            p_value, p_holm = adjusted[i]
             difference = Difference(
-                value=gap.mid,
-                low=gap.low,
-                high=gap.high,
-                p_value=adjusted[i][0],
-                p_holm=adjusted[i][1],
-                test="mcnemar_exact" if metric == "accuracy" else "paired_bootstrap",
+                value=gap.mid, low=gap.low, high=gap.high, p_value=p_value, p_holm=p_holm, test=tested[i].marks.test
             )
+        row = _row(tested[i], scores[i], labels=labels, metric=metric)
         rows.append(
-            Row(
-                strategy=one.finished.strategy.name,
-                title=one.finished.strategy.title,
-                metrics=scores[i],
-                validation=one.finished.outcome.chosen.score,
-                per_class=classes,
-                confusion=confusion,
-                difference=difference,
-                p_best=float(p_best.get(i, 0.0)),
-                is_pareto=front.get(i, False),
-                cost=_cost(one),
-                forgetting=Forgetting(not_measured=_NO_FORGETTING),
-                settings=one.finished.outcome.chosen.settings,
-                stopped_early=one.finished.outcome.stopped_early,
+            row.model_copy(
+                update={"difference": difference, "p_best": p_best.get(i, 0.0), "is_pareto": front.get(i, False)},
             )
         )
     return rows
+
+
+def _row(one: Tested, scores: Mapping[str, Metric], *, labels: Sequence[str], metric: str) -> Row:
+    """A strategy's row, by itself: not yet held against the others."""
+    entrant, outcome = one.finished.entrant, one.finished.outcome
+    classes, confusion = per_class(one.marks, labels) if isinstance(one.marks, LabelMarks) else ((), ())
+    spread = outcome.spread
+    return Row(
+        strategy=entrant.key,
+        title=entrant.title,
+        model=entrant.model,
+        metrics={**scores, metric: _widened(scores[metric], spread)},
+        validation=outcome.chosen.score,
+        per_class=classes,
+        confusion=confusion,
+        difference=None,
+        p_best=0.0,
+        is_pareto=False,
+        cost=_cost(one),
+        forgetting=Forgetting(not_measured=_NO_FORGETTING if isinstance(entrant.bench, EncoderBench) else _NOT_YET),
+        perplexity=one.perplexity,
+        settings=outcome.chosen.settings,
+        tried=tuple(Tried(settings=trial.settings, share=trial.share, score=trial.score) for trial in outcome.trials),
+        spread=spread,
+        note=outcome.chosen.note,
+        stopped_early=outcome.stopped_early,
+    )
+
+
+def _widened(metric: Metric, spread: Spread | None) -> Metric:
+    """The interval with the prompts' variance added to that of the rows, which is independent of it."""
+    if spread is None:
+        return metric
+    below, above = (np.hypot(side, 1.96 * spread.sd) for side in (metric.value - metric.low, metric.high - metric.value))
+    return metric.model_copy(update={"low": max(0.0, metric.value - below), "high": min(1.0, metric.value + above)})
 
 
 def _cost(one: Tested) -> Cost:
@@ -116,6 +151,8 @@ def _cost(one: Tested) -> Cost:
         latency_ms_median=one.speed.latency_ms_median,
         latency_ms_p95=one.speed.latency_ms_p95,
         rows_per_second=one.speed.rows_per_second,
+        usd=(outcome.usd or 0.0) + one.usd if one.usd is not None else None,
+        usd_per_answers=one.usd / len(one.marks.per_row) * ANSWERED_ROWS if one.usd is not None else None,
         estimate=one.estimate,
     )
 
@@ -126,7 +163,7 @@ def recommend(rows: Sequence[Row], *, metric: str, curve: LearningCurve | None) 
     best = racing[0]
     tied = [row for row in racing if row.difference is None or row.difference.p_value >= LEVEL]
     chosen = min(tied, key=lambda row: row.cost.seconds)
-    smallest = _smallest_visible(best, racing)
+    smallest = _smallest_visible(best, racing, metric)
     return Recommendation(
         strategy=chosen.strategy,
         best=best.strategy,
@@ -137,7 +174,7 @@ def recommend(rows: Sequence[Row], *, metric: str, curve: LearningCurve | None) 
 
 
 def _because(chosen: Row, best: Row, tied: Sequence[Row], racing: Sequence[Row], metric: str) -> list[str]:
-    name = metric.replace("_", " ")
+    name = metric_phrase(metric)
     found = chosen.metrics[metric]
     lines = [
         f"{_cap(chosen.title)} reaches {found.value:.1%} {name} on {found.n} test rows "
@@ -152,6 +189,10 @@ def _because(chosen: Row, best: Row, tied: Sequence[Row], racing: Sequence[Row],
             f"The highest {name} is that of {best.title}, {best.metrics[metric].value:.1%}; the difference of {_points(gap.value)} "
             f"(95% interval {_points(gap.low)} to {_points(gap.high)}) could be chance (paired test, p = {gap.p_value:.2f})."
         )
+    if chosen.cost.usd_per_answers is not None:
+        lines.append(f"Its server would be paid ${chosen.cost.usd_per_answers:,.2f} for {ANSWERED_ROWS:,} answers.")
+    if doubt := _doubt(best, metric):
+        lines.append(doubt)
     cheaper = [row for row in racing if row.cost.seconds < chosen.cost.seconds]
     cost = f"{human_seconds(chosen.cost.seconds)} to train it and answer {ANSWERED_ROWS:,} rows here"
     if len(tied) == 1:
@@ -167,6 +208,15 @@ def _because(chosen: Row, best: Row, tied: Sequence[Row], racing: Sequence[Row],
         names = ", ".join(f"{row.title} ({_points(row.difference.value)})" for row in cheaper if row.difference is not None)
         lines.append(f"Cheaper, but worse than the best beyond chance when held against it alone: {names}.")
     return lines
+
+
+def _doubt(best: Row, metric: str) -> str:
+    """Where the winner is no reason to be glad: it copies, or nothing is right."""
+    if best.strategy.partition("@")[0] == "first_sentences":
+        return "No model does better than copying the first sentences: a larger model, or more training, is needed before any is of use."
+    if best.metrics[metric].value < _FLOOR:
+        return "Nearly nothing is right whatever the strategy: this model is not up to the task, and the ranking means little."
+    return ""
 
 
 def _would_change(chosen: Row, best: Row, metric: str, smallest: float, curve: LearningCurve | None) -> list[str]:
@@ -196,35 +246,18 @@ def _would_change(chosen: Row, best: Row, metric: str, smallest: float, curve: L
     return lines
 
 
-def _smallest_visible(best: Row, racing: Sequence[Row]) -> float:
-    """Minimal detectable difference between the best and its nearest rival, from how often exactly one of the two is right."""
-    n = best.metrics["accuracy"].n
+def _smallest_visible(best: Row, racing: Sequence[Row], metric: str) -> float:
+    """Minimal detectable difference between the best and its nearest rival, from the width of their interval."""
+    n = best.metrics[metric].n
     gaps = [row.difference for row in racing if row.difference is not None]
     width = max((gap.high - gap.low) / 2 for gap in gaps[:1]) if gaps else 1.0
-    discordant = min(1.0, max((width / 1.96) ** 2 * n, 1 / n))
+    sd = width / 1.96 * n**0.5
     try:
-        return minimal_detectable_difference(n=n, discordant_rate=discordant)
+        if metric not in ("accuracy", "exact_match"):
+            return min(1.0, minimal_detectable_mean(n=n, sd=sd))
+        return minimal_detectable_difference(n=n, discordant_rate=min(1.0, max(sd**2 / n, 1 / n)))
     except NotEnough:
         return 1.0
-
-
-def _p_value(one: Answers, best: Answers, metric: str, classes: int, seed: int) -> float:
-    if metric == "accuracy":
-        return mcnemar_exact(one.correct, best.correct)
-    return paired_bootstrap_p(
-        best.truth, one.predicted, best.predicted, classes=classes, metric=metric, seed=derive_seed(seed, "p")
-    )
-
-
-def _p_best(answers: Sequence[Answers], metric: str, classes: int, seed: int) -> list[float]:
-    if metric == "accuracy":
-        values = probability_best(np.stack([one.correct for one in answers]).astype(float), seed=derive_seed(seed, "best"))
-    else:
-        predictions = np.stack([one.predicted for one in answers])
-        values = probability_best_label(
-            answers[0].truth, predictions, classes=classes, metric=metric, seed=derive_seed(seed, "best")
-        )
-    return [float(value) for value in values]
 
 
 def _is_stopped(one: Tested) -> bool:

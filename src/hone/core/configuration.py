@@ -83,7 +83,7 @@ def settings_from(
     """Settings from loose values: other tools' names for a key, '10m' for 600 seconds, 'a,b' for a list.
 
     Args:
-        overrides: exact values that win. places: where each key stands, as a prefix for messages.
+        overrides: values that win. places: where each key stands, as a prefix for messages.
     Raises:
         Usage: with every unknown key and wrong value at once.
     """
@@ -105,7 +105,7 @@ def settings_from(
             values[name] = _exact(form, name, value)
         except Usage as error:
             problems.append(f"{where[name]}'{key}': {error}")
-    values |= overrides or {}
+    values |= {name: _exact(form, name, value) for name, value in (overrides or {}).items()}
     try:
         settings = form.record(**values)
     except ValidationError as error:

@@ -41,7 +41,8 @@ def predict_file(bundle: Bundle, source: Path, target: Path, *, text: Sequence[s
     for name in ADDED:
         if name in reader.headers:
             raise BadData(f"{source} already has a column '{name}', where the answer goes. Rename or remove it, and run again.")
-    rows, texts = _read(reader, source, wanted)
+    between = "\n" if bundle.provenance.kind == "text-classification" else "\n\n"  # as training joined them
+    rows, texts = _read(reader, source, wanted, between)
     answers: list[Answer | None] = []
     with progress("Answering", len(texts)) as bar:
         for at in range(0, len(texts), BATCH):
@@ -53,7 +54,7 @@ def predict_file(bundle: Bundle, source: Path, target: Path, *, text: Sequence[s
     return len(rows)
 
 
-def _read(reader: Reader, source: Path, wanted: Sequence[str]) -> tuple[list[dict[str, object]], list[str]]:
+def _read(reader: Reader, source: Path, wanted: Sequence[str], between: str) -> tuple[list[dict[str, object]], list[str]]:
     """All rows by column, and their texts; every row that cannot be read is told at once."""
     rows, texts, broken = [], [], []
     for found in reader.rows(reader.headers):
@@ -61,7 +62,7 @@ def _read(reader: Reader, source: Path, wanted: Sequence[str]) -> tuple[list[dic
             broken.append(f"{source} line {found.line}: {found.reason}")
             continue
         try:
-            row, text = read_row(reader, found[1], wanted)
+            row, text = read_row(reader, found[1], wanted, between=between)
         except BadData as error:
             broken.append(f"{source} line {found[0]}: {error}")
             continue
@@ -74,6 +75,11 @@ def _read(reader: Reader, source: Path, wanted: Sequence[str]) -> tuple[list[dic
     return rows, texts
 
 
+def _sure(answer: Answer | None) -> float | str:
+    """A written text has no confidence."""
+    return round(answer.confidence, 4) if answer and answer.confidence is not None else ""
+
+
 def _lines(
     headers: Sequence[str], rows: Sequence[dict[str, object]], answers: Sequence[Answer | None], *, is_csv: bool
 ) -> Iterator[str]:
@@ -84,7 +90,7 @@ def _lines(
         writer.writeheader()
         yield buffer.getvalue()
     for row, answer in zip(rows, answers, strict=True):
-        full = {**row, "predicted": answer.label if answer else "", "confidence": round(answer.confidence, 4) if answer else ""}
+        full = {**row, "predicted": answer.label if answer else "", "confidence": _sure(answer)}
         if not is_csv:
             yield json.dumps(full, ensure_ascii=False, default=str) + "\n"
             continue

@@ -73,7 +73,7 @@ def _charts(comparison: Comparison) -> dict[str, str]:
             name=f"interval-{index}",
             is_marked=row.strategy == chosen,
         )
-        if len(comparison.task.labels) > views.MANY_CLASSES:
+        if row.confusion and len(comparison.task.labels) > views.MANY_CLASSES:
             charts[f"confusion_{row.strategy}"] = figures.confusion_figure(row, comparison.task.labels, name=f"confusion-{index}")
     if comparison.learning_curve is not None:
         curve = comparison.learning_curve
@@ -113,6 +113,7 @@ def _environment() -> "Environment":
         "signed": lambda share: words.signed(share, minus="−"),
         "p_value": words.p_value,
         "metric_name": words.metric_name,
+        "metric_phrase": words.metric_phrase,
         "breakable": _breakable,
         "readable": views.readable,
         "sentence": words.sentence,
@@ -126,7 +127,11 @@ def _environment() -> "Environment":
         "confused_pairs": views.confused_pairs,
         "grouped_answers": views.grouped_answers,
         "learning_sentence": words.learning_sentence,
+        "is_right_or_wrong": words.is_right_or_wrong,
         "places_text": words.places_text,
+        "second_metric": words.second_metric,
+        "task_phrase": words.task_phrase,
+        "prompt_trials": views.prompt_trials,
         "shortened": views.shortened,
     }
     return environment

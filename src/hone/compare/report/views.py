@@ -14,10 +14,12 @@ __all__ = [
     "Answer",
     "ClassLine",
     "Pair",
+    "PromptTrial",
     "class_lines",
     "column_metrics",
     "confused_pairs",
     "grouped_answers",
+    "prompt_trials",
     "readable",
     "shortened",
     "titles",
@@ -55,6 +57,16 @@ class Answer:
     label: str
     is_right: bool
     given_by: tuple[tuple[str, float | None], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class PromptTrial:
+    """So many examples in the prompt: how often tried, and the best and worst score."""
+
+    examples: int
+    prompts: int
+    best: float
+    worst: float
 
 
 def titles(comparison: Comparison) -> dict[str, str]:
@@ -99,6 +111,17 @@ def grouped_answers(mistake: Mistake, names: dict[str, str]) -> list[Answer]:
         for label, given in groups.items()
     ]
     return sorted(answers, key=lambda answer: (not answer.is_right, -len(answer.given_by), answer.label))
+
+
+def prompt_trials(row: Row) -> list[PromptTrial]:
+    """Scores on validation rows by number of examples, where that was varied: the curve that says how many help."""
+    by_count: dict[int, list[float]] = {}
+    for tried in row.tried:
+        if "k" in tried.settings:
+            by_count.setdefault(int(tried.settings["k"]), []).append(tried.score)
+    if len(by_count) < 2:
+        return []
+    return [PromptTrial(k, len(scores), max(scores), min(scores)) for k, scores in sorted(by_count.items())]
 
 
 def readable(text: str) -> str:

@@ -10,17 +10,21 @@ from hone.compare.records import Comparison, Difference, LearningCurve, Row
 __all__ = [
     "SIGNIFICANT",
     "forgetting_reason",
+    "is_right_or_wrong",
     "is_significant",
     "learning_sentence",
     "metric_name",
+    "metric_phrase",
     "milliseconds",
     "p_value",
     "percent",
     "places_text",
     "points",
     "row_of",
+    "second_metric",
     "sentence",
     "signed",
+    "task_phrase",
 ]
 
 SIGNIFICANT = 0.05
@@ -36,12 +40,62 @@ _METRICS = {
     "weighted_precision": "Weighted precision",
     "weighted_recall": "Weighted recall",
     "ece": "Calibration error",
+    "rouge1": "ROUGE-1",
+    "rouge2": "ROUGE-2",
+    "rougeL": "ROUGE-L",
+    "rougeLsum": "ROUGE-Lsum",
+    "bleu": "BLEU",
+    "chrf": "chrF",
+    "exact_match": "Exact match",
+    "token_f1": "Token F1",
 }
+_PARTS = {"precision": "precision", "recall": "recall"}
+_SECOND = {
+    "accuracy": "macro_f1",
+    "macro_f1": "accuracy",
+    "weighted_f1": "macro_f1",
+    "exact_match": "token_f1",
+    "token_f1": "exact_match",
+    "rougeL": "rouge2",
+    "chrf": "bleu",
+    "bleu": "chrf",
+}
+_RIGHT_OR_WRONG = ("accuracy", "exact_match")
 
 
 def metric_name(name: str) -> str:
     """A metric's name for people; one that is not known keeps its own."""
+    kind, _, part = name.rpartition("_")
+    if part in _PARTS and kind.startswith("rouge"):
+        return f"{_METRICS[kind]} {_PARTS[part]}"
     return _METRICS.get(name, name.replace("_", " "))
+
+
+def metric_phrase(name: str) -> str:
+    """As it stands within a sentence: 'macro F1', 'ROUGE-L'."""
+    text = metric_name(name)
+    return text if text[1:2].isupper() or text == "chrF" else text[:1].lower() + text[1:]
+
+
+def second_metric(comparison: Comparison) -> str:
+    """The metric that stands beside the one that ranks."""
+    usual = "rougeL" if comparison.task.kind == "text-generation" else "macro_f1"
+    return _SECOND.get(comparison.task.metric, usual)
+
+
+def is_right_or_wrong(metric: str) -> bool:
+    """Whether the metric is the share of rows that are right."""
+    return metric in _RIGHT_OR_WRONG
+
+
+def task_phrase(comparison: Comparison) -> str:
+    """What kind of answers: '8 classes', 'written answers', 'a choice among up to 4'."""
+    labels = len(comparison.task.labels)
+    return {
+        "text-classification": f"{labels} classes",
+        "multiple-choice": f"a choice among up to {labels}",
+        "text-generation": "written answers",
+    }[comparison.task.kind]
 
 
 def percent(share: float) -> str:

@@ -1,0 +1,221 @@
+"""The end of a comparison: the test rows, read once, and the record of what follows from the answers to them."""
+
+import shlex
+import time
+from collections.abc import Iterator, Sequence
+from importlib.metadata import version
+from pathlib import Path
+
+import numpy as np
+
+from hone.compare.curve import learning_curve
+from hone.compare.effort import Forecast
+from hone.compare.line_up import OTHER_METRICS, Models
+from hone.compare.prepare import Prepared
+from hone.compare.race import Finished
+from hone.compare.records import Comparison, Data, LearningCurve, Machine, Mistake, ModelInfo, TaskInfo
+from hone.compare.settings import CompareSettings
+from hone.compare.verdict import Tested, judge, recommend
+from hone.core.console import progress
+from hone.core.device import core_count, processor_name, release_memory, total_memory
+from hone.core.store import folder_bytes, write_atomic, write_lines
+from hone.evaluate import Metric, measure_speed
+from hone.measure import AnswerKey, LabelKey, LabelMarks, Marks, TextKey, TextMarks, perplexity_interval
+from hone.model import Encoder
+from hone.retrieve import Passage
+from hone.strategy import Bench, Predictor, TextBase, TextPredictor, class_indices
+from hone.task import Example, Task
+
+__all__ = ["conclude"]
+
+MISTAKES = 20
+
+
+def conclude(
+    settings: CompareSettings,
+    prepared: Prepared,
+    task: Task,
+    models: Models,
+    forecast: Forecast,
+    finished: Sequence[Finished],
+    folder: Path,
+) -> Comparison:
+    """The test rows, read once, and what follows from the answers to them."""
+    key = _key(task)
+    tested = _test(finished, task, key, forecast, folder, settings)
+    rows = judge(tested, key, labels=task.labels, seed=settings.seed)
+    curve = _curve(finished, recommend(rows, metric=task.metric, curve=None).strategy, folder)
+    infos = tuple(_model_info(models.encoders.get(name) or models.texts[name]) for name in models.order)
+    signatures = tested[0].marks.signatures if isinstance(tested[0].marks, TextMarks) else {}
+    return Comparison(
+        hone_version=version("hone-lm"),
+        command=f"hone compare --config {shlex.quote(str(folder / 'config.yaml'))}",
+        started="",
+        seconds=0.0,
+        seed=settings.seed,
+        task=TaskInfo(kind=task.kind, labels=task.labels, metric=task.metric, metrics=signatures),
+        model=infos[0],
+        models=infos,
+        data=_data(settings, prepared, task),
+        rows=tuple(rows),
+        recommended=recommend(rows, metric=task.metric, curve=curve),
+        learning_curve=curve,
+        mistakes=_mistakes(tested, task),
+        machine=_machine(finished[0].entrant.bench),
+        folder=str(folder),
+        not_run={},
+    )
+
+
+def _key(task: Task) -> AnswerKey:
+    """What is right for the test rows."""
+    if task.kind == "text-generation":
+        return TextKey(tuple((row.label, *row.more) for row in task.split.test), task.metric, OTHER_METRICS)
+    return LabelKey(class_indices(task.labels, task.split.test), task.metric)
+
+
+def _test(
+    finished: Sequence[Finished], task: Task, key: AnswerKey, forecast: Forecast, folder: Path, settings: CompareSettings
+) -> list[Tested]:
+    """Every strategy answers the test rows, once; each answer is written down."""
+    tested = []
+    rows = task.split.test
+    with progress("Test rows", len(finished)) as bar:
+        for one in finished:
+            release_memory()
+            predictor = one.predictor(settings.precision)
+            started = time.perf_counter()
+            marks = key.mark(predictor.answer(rows))
+            took = time.perf_counter() - started
+            writes = isinstance(predictor, TextPredictor)
+            usd = (
+                predictor.asker.backend.spent().usd if isinstance(predictor, TextPredictor) and predictor.base.is_billed else None
+            )
+            speed = measure_speed(predictor, rows, answered_seconds=took if writes else None)
+            size = folder_bytes(one.folder / "predictor")
+            perplexity = _perplexity(predictor, rows, seed=settings.seed)
+            tested.append(Tested(one, marks, speed, size, forecast.estimates.get(one.entrant.key), usd, perplexity))
+            passages = predictor.passages(rows) if isinstance(predictor, TextPredictor) else [[] for _ in rows]
+            write_lines(
+                folder / "strategies" / one.entrant.key / "predictions.jsonl", _predictions(rows, marks, task.labels, passages)
+            )
+            bar.advance()
+    return tested
+
+
+def _perplexity(predictor: Predictor, rows: Sequence[Example], *, seed: int) -> Metric | None:
+    """Of the right answers, where a model that tells likelihoods is asked for texts."""
+    found = predictor.likelihoods(rows) if isinstance(predictor, TextPredictor) else None
+    if not found:
+        return None
+    interval = perplexity_interval([one.log_likelihood for one in found], [one.tokens for one in found], seed=seed)
+    return Metric(value=interval.mid, low=interval.low, high=interval.high, n=len(found))
+
+
+def _predictions(
+    rows: Sequence[Example], marks: Marks, labels: Sequence[str], passages: Sequence[Sequence[Passage]]
+) -> Iterator[dict[str, object]]:
+    """One record per row: what was asked, what is right, what was answered, and which passages were looked up for it."""
+    for at, example in enumerate(rows):
+        record: dict[str, object] = {"file": example.file, "line": example.line, "text": example.text, "label": example.label}
+        if isinstance(marks, LabelMarks):
+            record |= {
+                "predicted": labels[int(marks.predicted[at])],
+                "confidence": round(float(marks.confidence[at]), 6),
+                "probabilities": dict(zip(labels, np.round(marks.probabilities[at], 6).tolist(), strict=True)),
+            }
+        elif isinstance(marks, TextMarks):
+            record |= {"predicted": marks.texts[at], marks.metric: round(float(marks.per_row[at]), 6)}
+        if passages[at]:
+            record["passages"] = [{"document": one.document, "start": one.start, "end": one.end} for one in passages[at]]
+        yield record
+
+
+def _curve(finished: Sequence[Finished], name: str, folder: Path) -> LearningCurve | None:
+    path = folder / "curve.json"
+    if path.exists():
+        curve = LearningCurve.model_validate_json(path.read_text(encoding="utf-8"))
+        if curve.strategy == name:
+            return curve
+    found = learning_curve(next(one for one in finished if one.entrant.key == name))
+    if found is not None:
+        write_atomic(path, found.to_json())
+    return found
+
+
+def _model_info(model: Encoder | TextBase) -> ModelInfo:
+    if isinstance(model, TextBase) and not model.is_local:
+        return ModelInfo(
+            name=model.name, revision=None, sha256="", parameters=None, context_length=model.context_length, licence=None
+        )
+    folder = model.folder
+    return ModelInfo(
+        name=folder.name,
+        revision=folder.revision,
+        sha256=folder.sha256,
+        parameters=model.parameters,
+        context_length=model.reader.context_length,
+        licence=folder.licence,
+    )
+
+
+def _data(settings: CompareSettings, prepared: Prepared, task: Task) -> Data:
+    return Data(
+        train=len(task.split.train),
+        validation=len(task.split.validation),
+        test=len(task.split.test),
+        removed=prepared.removed,
+        source=settings.data,
+        columns=task.columns,
+        split_digest=task.split.digest,
+        findings=task.findings,
+    )
+
+
+def _machine(bench: Bench) -> Machine:
+    import torch
+
+    device = bench.device
+    return Machine(
+        processor=processor_name(),
+        cores=core_count(),
+        memory_bytes=total_memory(),
+        accelerator=torch.cuda.get_device_name(device) if device.type == "cuda" else None,
+        arithmetic=bench.precision,
+        versions={name: version(name) for name in ("torch", "transformers", "peft", "scikit-learn", "numpy")},
+    )
+
+
+def _mistakes(tested: Sequence[Tested], task: Task) -> tuple[Mistake, ...]:
+    """Test rows that most strategies get wrong, the most confidently wrong first; of texts those that score lowest."""
+    racing = [one for one in tested if one.finished.outcome.stopped_early is None] or list(tested)
+    marks = [one.marks for one in racing]
+    wrong = np.stack([1.0 - one.per_row for one in marks])  # [S, n]
+    confidence = np.stack([one.confidence if isinstance(one, LabelMarks) else np.zeros(len(one.per_row)) for one in marks])
+    order = np.lexsort((-(wrong * confidence).sum(axis=0), -wrong.sum(axis=0)))
+    mistakes = []
+    for index in order[:MISTAKES]:
+        if not wrong[:, index].any():
+            break
+        example = task.split.test[index]
+        keys = [one.finished.entrant.key for one in racing]
+        mistakes.append(
+            Mistake(
+                place=example.place,
+                text=example.text,
+                label=example.label,
+                answers={key: _said(one, int(index), task.labels) for key, one in zip(keys, marks, strict=True)},
+                confidence={
+                    key: float(one.confidence[index]) for key, one in zip(keys, marks, strict=True) if isinstance(one, LabelMarks)
+                },
+            )
+        )
+    return tuple(mistakes)
+
+
+def _said(marks: Marks, index: int, labels: Sequence[str]) -> str:
+    """The answer to a row, in words."""
+    if isinstance(marks, LabelMarks):
+        return str(labels[int(marks.predicted[index])])
+    assert isinstance(marks, TextMarks)
+    return marks.texts[index]

@@ -1,0 +1,412 @@
+"""Comparisons whose models answer in words: texts, choices and label words, from start to end with tiny models."""
+
+import json
+import re
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import jsonschema
+import numpy as np
+import pytest
+
+import hone.compare.race as racing
+from hone.cli.main import run
+from hone.compare import comparison_table
+from hone.compare.bundle import Bundle
+from hone.compare.race import Trial, _Best, _spread
+from hone.compare.records import Comparison
+from hone.compare.run import compare_rows
+from hone.compare.schema import comparison_schema
+from hone.compare.settings import CompareSettings
+from hone.core import console
+from hone.core.errors import BadModel, Usage
+from hone.measure import score_texts
+from hone.model import Encoder
+from hone.task import Example
+from tiny_server import chat_answer, serve
+from tiny_words import TOPICS, choice_rows, label_rows, save_word_model, written_rows
+
+ROWS = 45
+QUICK = {"epochs": 1.0, "arms": 1, "batch_rows": 8, "precision": "fp32", "budget_seconds": 20.0}
+FEW = ("first_sentences", "zero_shot", "few_shot", "inference", "lora")
+
+
+@pytest.fixture(autouse=True)
+def _loud_again():
+    yield
+    console.set_quiet(False)
+
+
+@pytest.fixture(scope="module")
+def models(tiny_encoder: Encoder, tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], str]:
+    """Folder of a tiny 'llama' or 't5'; the folder's name is the model's. With the encoder comes what quickens garbage collections."""
+    made: dict[str, Path] = {}
+
+    def path(kind: str) -> str:
+        if kind not in made:
+            made[kind] = save_word_model(tmp_path_factory.mktemp("models", numbered=True) / kind, kind)
+        return str(made[kind])
+
+    return path
+
+
+def write(path: Path, rows: Sequence[dict[str, object]]) -> str:
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+    return str(path)
+
+
+def completions(rows: Sequence[Example]) -> list[dict[str, object]]:
+    return [{"prompt": row.text, "completion": row.label} for row in rows]
+
+
+def choices(rows: Sequence[Example]) -> list[dict[str, object]]:
+    return [{"question": row.text, "choices": list(row.choices), "answer": "ABC".index(row.label)} for row in rows]
+
+
+def labels(rows: Sequence[Example]) -> list[dict[str, object]]:
+    return [{"text": row.text, "label": row.label} for row in rows]
+
+
+def compared(folder: Path, rows: Sequence[dict[str, object]], *names: str, **more: object) -> Comparison:
+    data = write(folder / "rows.jsonl", rows)
+    return compare_rows(CompareSettings(data=data, model=names, out=str(folder / "run"), **{**QUICK, **more}))  # type: ignore[arg-type]
+
+
+@pytest.fixture(scope="module")
+def texts(models, tmp_path_factory: pytest.TempPathFactory) -> Comparison:
+    folder = tmp_path_factory.mktemp("texts")
+    return compared(folder, completions(written_rows(ROWS)), models("llama"), strategies=FEW, metric="rougeL")
+
+
+@pytest.fixture(scope="module")
+def choice(models, tmp_path_factory: pytest.TempPathFactory) -> Comparison:
+    folder = tmp_path_factory.mktemp("choice")
+    return compared(folder, choices(choice_rows(ROWS)), models("t5"), strategies=("zero_shot", "one_shot", "lora"))
+
+
+@pytest.fixture(scope="module")
+def both(models, encoder_path, tmp_path_factory: pytest.TempPathFactory) -> Comparison:
+    """An encoder and a decoder on the same labels."""
+    folder = tmp_path_factory.mktemp("both")
+    names = (str(encoder_path()), models("llama"))
+    return compared(folder, labels(label_rows(ROWS)), *names, strategies=("zero_shot", "nearest_shots", "head", "lora"))
+
+
+@pytest.fixture(params=["texts", "choice", "both"])
+def any_one(request: pytest.FixtureRequest) -> Comparison:
+    found: Comparison = request.getfixturevalue(request.param)
+    return found
+
+
+def test_the_record_keeps_its_schema_and_is_read_back_as_it_was(any_one: Comparison):
+    path = Path(any_one.folder) / "comparison.json"
+    jsonschema.validate(json.loads(path.read_text(encoding="utf-8")), comparison_schema())
+    assert Comparison.model_validate_json(path.read_text(encoding="utf-8")) == any_one
+
+
+def test_every_field_of_a_record_makes_sense(any_one: Comparison):
+    task, data = any_one.task, any_one.data
+    assert (data.train, data.validation, data.test, data.removed) == (27, 9, 9, 0)
+    assert sum(row.p_best for row in any_one.rows) == pytest.approx(1) and any_one.seconds > 0
+    assert [row.difference is None for row in any_one.rows] == [True] + [False] * (len(any_one.rows) - 1)
+    for row in any_one.rows:
+        metric = row.metrics[task.metric]
+        assert 0 <= metric.low <= metric.value <= metric.high <= 1 and metric.high > metric.low and metric.n == 9
+        assert row.cost.train_seconds > 0 and row.cost.rows_per_second > 0 and row.cost.bytes_on_disk > 0
+        assert (row.cost.trainable_parameters > 0) == (row.strategy.split("@")[0] in ("lora", "head"))
+        assert 0 < row.cost.latency_ms_median <= row.cost.latency_ms_p95
+        assert row.settings in [one.settings for one in row.tried] and row.forgetting.mean is None and row.forgetting.not_measured
+        assert row.model in [model.name for model in any_one.models]
+    assert any_one.rows[0].metrics[task.metric].value == max(row.metrics[task.metric].value for row in any_one.rows)
+    assert any_one.recommended.strategy in {row.strategy for row in any_one.rows}
+    assert not (Path(any_one.folder) / "work").exists() and (Path(any_one.folder) / "report.html").stat().st_size > 10_000
+    assert len(any_one.mistakes) <= 9 and all(
+        set(one.answers) == {row.strategy for row in any_one.rows} for one in any_one.mistakes
+    )
+
+
+def test_the_answers_written_down_give_the_numbers_of_the_table(any_one: Comparison):
+    metric = any_one.task.metric
+    for row in any_one.rows:
+        path = Path(any_one.folder) / "strategies" / row.strategy / "predictions.jsonl"
+        lines = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+        assert len(lines) == 9
+        if any_one.task.kind == "text-generation":
+            score = score_texts([one["predicted"] for one in lines], [[one["label"]] for one in lines], [metric])[metric]
+            assert score.value == pytest.approx(row.metrics[metric].value)
+            assert [one[metric] for one in lines] == pytest.approx(score.per_row.tolist(), abs=1e-6)
+        else:
+            assert np.mean([one["label"] == one["predicted"] for one in lines]) == pytest.approx(row.metrics[metric].value)
+            assert all(sum(one["probabilities"].values()) == pytest.approx(1, abs=1e-5) for one in lines)
+
+
+def test_written_answers_are_reported_with_their_metrics_and_no_classes(texts: Comparison):
+    task = texts.task
+    assert (task.kind, task.labels, task.metric) == ("text-generation", (), "rougeL")
+    assert {row.strategy for row in texts.rows} == set(FEW)
+    assert set(task.metrics) >= {"rougeL", "bleu", "chrf", "exact_match"} and all(task.metrics.values())
+    for row in texts.rows:
+        assert set(row.metrics) == set(task.metrics) and row.per_class == () and row.confusion == ()
+    assert {row.difference.test for row in texts.rows if row.difference} == {"paired_permutation"}
+    page = (Path(texts.folder) / "report.html").read_text(encoding="utf-8")
+    assert "ROUGE-L" in page and "Written answers".lower() in page.lower()
+    assert "Every class" not in page and "Which classes are confused" not in page and "#confusion" not in page
+    table = comparison_table(texts)
+    assert "ROUGE-L" in table and "written answers, 9 test rows" in table
+    assert max(len(line) for line in table.splitlines() if "/" not in line) <= 100
+
+
+def test_prompts_are_tried_in_several_wordings_and_their_spread_is_told(texts: Comparison):
+    rows = {row.strategy: row for row in texts.rows}
+    spread = rows["few_shot"].spread
+    assert spread is not None and spread.n == 3 and spread.low <= rows["few_shot"].validation <= spread.high
+    assert rows["lora"].spread is None and rows["first_sentences"].spread is None
+    assert "Examples fill" in rows["few_shot"].note and rows["lora"].note.startswith("Kept step")
+    assert rows["inference"].note.startswith("Over the prompt of ")
+    assert {name: reason for name, reason in texts.not_run.items() if name == "full"} == {"full": "not asked for"}
+    assert "intervals of prompts hold the spread" in comparison_table(texts)
+
+
+def test_choices_are_told_apart_by_letter_and_reported_as_classes_are(choice: Comparison):
+    assert (choice.task.kind, choice.task.labels, choice.task.metric) == ("multiple-choice", ("A", "B", "C"), "accuracy")
+    assert {row.strategy for row in choice.rows} == {"zero_shot", "one_shot", "lora"}
+    assert all("ece" in row.metrics and np.sum(row.confusion) == 9 for row in choice.rows)
+    assert "a choice among up to 3" in comparison_table(choice)
+    assert "Every class" in (Path(choice.folder) / "report.html").read_text(encoding="utf-8")
+
+
+def test_an_encoder_and_a_decoder_stand_in_one_table_under_their_names(both: Comparison):
+    encoder, decoder = (Path(model.name).name for model in both.models)
+    keys = {row.strategy for row in both.rows}
+    assert keys == {
+        *(f"{name}@{encoder}" for name in ("zero_shot", "head", "lora")),
+        *(f"{name}@{decoder}" for name in ("zero_shot", "nearest_shots", "lora")),
+    }
+    for row in both.rows:
+        assert row.title.endswith(f"({row.strategy.split('@')[1]})") and row.model.endswith(row.strategy.split("@")[1])
+    assert both.model == both.models[0] and both.not_run[f"full@{decoder}"] == both.not_run[f"full@{encoder}"] == "not asked for"
+    for row in both.rows:
+        assert (Path(both.folder) / "strategies" / row.strategy / "predictor").is_dir()
+
+
+def test_the_bundle_of_a_text_model_answers_from_python_and_from_the_command(texts: Comparison, tmp_path: Path, capsys):
+    best = Path(texts.folder) / "best"
+    bundle = Bundle(best)
+    asked = ["sail mast rope tide note", "oven crust dough rye again"]
+    answers = bundle.predict(asked)
+    assert [(one.confidence, one.probabilities) for one in answers] == [(None, {})] * 2
+    assert bundle.predict([]) == []
+    with pytest.raises(Usage, match="answers without choices"):
+        bundle.predict(asked, choices=[("a", "b")] * 2)
+
+    given = write(tmp_path / "new.jsonl", [{"prompt": text, "id": at} for at, text in enumerate(asked)])
+    assert run(["predict", str(best), given, "--out", str(tmp_path / "answered.jsonl")]) == 0
+    lines = [json.loads(line) for line in (tmp_path / "answered.jsonl").read_text(encoding="utf-8").splitlines()]
+    assert [(one["id"], one["predicted"], one["confidence"]) for one in lines] == [
+        (at, answer.label, "") for at, answer in enumerate(answers)
+    ]
+    capsys.readouterr()
+    assert run(["predict", str(best), *asked, "--json"]) == 0
+    assert [json.loads(line)["label"] for line in capsys.readouterr().out.splitlines()] == [one.label for one in answers]
+
+
+def test_a_text_is_printed_alone_for_it_has_no_confidence(texts: Comparison, capsys):
+    best = Path(texts.folder) / "best"
+    assert run(["predict", str(best), "sail mast rope tide note"]) == 0
+    assert capsys.readouterr().out == f"{Bundle(best).predict(['sail mast rope tide note'])[0].label}\n"
+
+
+def test_the_bundle_of_a_choice_needs_the_choices(choice: Comparison):
+    bundle = Bundle(Path(choice.folder) / "best")
+    (answer,) = bundle.predict(["sail mast rope tide note"], choices=[("boats", "chess")])
+    assert answer.label in "AB" and answer.probabilities["C"] == 0 and answer.confidence is not None
+    with pytest.raises(Usage, match="needs the choices"):
+        bundle.predict(["sail mast rope tide note"])
+
+
+def test_more_choices_than_the_bundle_knows_are_refused(choice: Comparison):
+    with pytest.raises(Usage, match="4 choices"):
+        Bundle(Path(choice.folder) / "best").predict(["sail mast"], choices=[("boats", "chess", "bread", "rope")])
+
+
+def test_an_interrupted_comparison_repeats_nothing_that_was_finished(models, tmp_path: Path, monkeypatch):
+    fitted: list[str] = []
+    real = racing._fit
+
+    def watched(entrant, settings, *, share, bar=None):
+        if entrant.key == "lora" and "lora" not in fitted:
+            fitted.append("lora")
+            raise KeyboardInterrupt
+        fitted.append(entrant.key)
+        return real(entrant, settings, share=share, bar=bar)
+
+    monkeypatch.setattr(racing, "_fit", watched)
+    rows, names = completions(written_rows(30)), ("zero_shot", "one_shot", "lora")
+    with pytest.raises(KeyboardInterrupt):
+        compared(tmp_path, rows, models("llama"), strategies=names)
+    assert {"zero_shot", "one_shot", "lora"} == set(fitted)
+    fitted[:] = ["lora"]
+    found = compared(tmp_path, rows, models("llama"), strategies=names)
+    assert fitted == ["lora", "lora"] and {row.strategy for row in found.rows} == set(names)
+    assert found.task.metric == "exact_match"
+
+
+def refused(tmp_path: Path, rows: Sequence[dict[str, object]], *names: str, **more: object) -> str:
+    with pytest.raises(Usage) as told:
+        compared(tmp_path, rows, *names, **more)
+    assert not (tmp_path / "run").exists()
+    return str(told.value)
+
+
+def test_texts_with_an_encoder_alone_ask_for_a_model_that_writes(encoder_path, tmp_path: Path):
+    said = refused(
+        tmp_path,
+        completions([Example(row.text, f"{row.label} {row.text[::-1]}", "", 1) for row in written_rows(30)]),
+        str(encoder_path()),
+    )
+    assert "an encoder writes none" in said and "--model" in said and "rows.jsonl" in said
+
+
+def test_choices_with_an_encoder_alone_ask_for_a_model_that_writes(encoder_path, tmp_path: Path):
+    said = refused(tmp_path, choices(choice_rows(30)), str(encoder_path()))
+    assert "--model" in said
+
+
+@pytest.mark.parametrize(
+    ("make", "metric", "known"),
+    [
+        ("completions", "accuracy", "rougeL"),
+        ("completions", "macro_f1", "exact_match"),
+        ("choices", "rougeL", "accuracy"),
+        ("labels", "bleu", "accuracy"),
+    ],
+)
+def test_a_metric_of_other_answers_is_refused(make: str, metric: str, known: str, models, tmp_path: Path):
+    rows = {"completions": completions(written_rows(30)), "choices": choices(choice_rows(30)), "labels": labels(label_rows(30))}[
+        make
+    ]
+    said = refused(tmp_path, rows, models("llama"), metric=metric)
+    assert f"metric '{metric}' does not fit" in said and known in said
+
+
+@pytest.mark.parametrize("more", [{"group": "prompt"}, {"descriptions": {"boats": "they float"}}, {"drop_rare": True}])
+def test_what_is_for_labels_is_refused_for_texts(more: dict[str, object], models, tmp_path: Path):
+    said = refused(tmp_path, completions(written_rows(30)), models("llama"), **more)
+    assert "--group, --describe and --drop-rare are for rows with labels" in said
+
+
+def test_all_unknown_strategies_are_told_at_once(models, tmp_path: Path):
+    said = refused(tmp_path, completions(written_rows(30)), models("llama"), strategies=("loora", "zero_shot", "few_shots"))
+    assert "'loora' is not known. Did you mean 'lora'?" in said and "'few_shots' is not known. Did you mean 'few_shot'?" in said
+
+
+def test_a_strategy_of_another_family_leaves_nothing_to_run(models, tmp_path: Path):
+    with pytest.raises(Usage, match="No strategy is left to run on these rows"):
+        compared(tmp_path, completions(written_rows(30)), models("llama"), strategies=("head",))
+
+
+def test_models_of_one_name_do_not_share_their_results(models, tmp_path: Path):
+    """Two folders whose last part is the same."""
+    other = save_word_model(tmp_path / "other" / "llama", "llama", seed=3)
+    found = compared(tmp_path, completions(written_rows(30)), models("llama"), str(other), strategies=("zero_shot",))
+    assert {row.strategy for row in found.rows} == {"zero_shot@llama", "zero_shot@llama+2"}
+    assert (Path(found.folder) / "strategies" / "zero_shot@llama+2" / "predictions.jsonl").exists()
+    assert {row.model for row in found.rows} == {models("llama"), str(other)}
+
+
+def test_a_model_that_is_not_there_is_told(tmp_path: Path):
+    with pytest.raises(BadModel, match="no-such-model"):
+        compared(tmp_path, completions(written_rows(30)), str(tmp_path / "no-such-model"))
+
+
+def test_a_model_behind_a_server_stands_in_the_table_and_is_not_tuned(models, tmp_path: Path, monkeypatch):
+    monkeypatch.delenv("OPENAI_API_KEY", raising=False)
+    known = {word: name for name, words in TOPICS.items() for word in words.split()}
+
+    def reply(path, body):
+        if path.endswith("/models"):
+            return 200, {"data": [{"id": "tiny", "max_model_len": 300}]}
+        said = [known[word] for word in re.findall(r"\w+", prompt_of(body)) if word in known][-1]
+        return 200, chat_answer(f"about {said}")
+
+    with serve(reply) as server:
+        arguments = (tmp_path, completions(written_rows(30)), "openai:tiny", models("llama"))
+        more = {"base_url": server.url, "strategies": ("zero_shot", "one_shot", "lora"), "price": "1,2"}
+        found = compared(*arguments, **more)
+        times = len(server.asked)
+        again = {row.strategy: row.metrics for row in compared(*arguments, **more).rows}
+        assert again == {row.strategy: row.metrics for row in found.rows}
+        assert len(server.asked) - times <= 60, "all but the timing of a few rows is remembered"
+    rows = {row.strategy: row for row in found.rows}
+    assert set(rows) == {"zero_shot@openai-tiny", "one_shot@openai-tiny", "zero_shot@llama", "one_shot@llama", "lora@llama"}
+    assert rows["zero_shot@openai-tiny"].metrics["exact_match"].value == 1
+    assert found.not_run["lora@openai-tiny"] == "its weights are not here to be trained"
+    assert found.models[0].parameters is None and found.models[0].name == "openai:tiny" and found.models[0].sha256 == ""
+    assert found.machine.arithmetic and "behind a server" in (Path(found.folder) / "best" / "README.md").read_text(
+        encoding="utf-8"
+    )
+
+
+def prompt_of(body) -> str:
+    return str(body["messages"][0]["content"])
+
+
+def prompts(table: np.ndarray, *, fixed: dict[str, object] | None = None) -> _Best:
+    """So many wordings that scored so on each row, [prompts, rows]."""
+    trials = [
+        Trial(
+            settings={"k": 2, **(fixed or {}), "template": f"t{at}", "order": at},
+            share=1.0,
+            score=float(row.mean()),
+            seconds=1.0,
+            peak_bytes=None,
+            trainable_parameters=0,
+            note="",
+        )
+        for at, row in enumerate(table)
+    ]
+    return _Best(Path("nowhere"), trials, max(trials, key=lambda one: one.score), per_row=list(table))
+
+
+def test_prompts_that_differ_by_chance_alone_have_no_spread_of_their_own():
+    rng = np.random.default_rng(0)
+    found = []
+    for _ in range(200):
+        spread = _spread(prompts((rng.random((3, 50)) < 0.6).astype(float)))
+        assert spread is not None and spread.n == 3 and spread.low <= spread.high
+        found.append(spread.sd)
+    assert np.median(found) < 0.04 and np.mean(found) < 0.045, "the scores themselves vary with an sd of 0.07"
+
+
+def test_prompts_that_differ_in_truth_have_the_sd_of_that_difference():
+    rng = np.random.default_rng(0)
+    found = []
+    for _ in range(200):
+        truth = rng.normal(0.6, 0.15, size=(4, 1)).clip(0.02, 0.98)
+        spread = _spread(prompts((rng.random((4, 80)) < truth).astype(float)))
+        assert spread is not None
+        found.append(spread.sd**2)
+    assert np.sqrt(np.mean(found)) == pytest.approx(0.15, abs=0.02)
+
+
+def test_only_prompts_that_differ_in_nothing_else_are_held_together():
+    table = np.random.default_rng(0).random((4, 20))
+    best = prompts(table)
+    best.trials[3] = best.trials[3].model_copy(update={"settings": {**best.trials[3].settings, "k": 4}})
+    best.trial = best.trials[0]
+    spread = _spread(best)
+    assert spread is not None and spread.n == 3 and spread.high == max(trial.score for trial in best.trials[:3])
+    best.trial = best.trials[3]
+    assert _spread(best) is None, "one prompt of its kind tells no spread"
+
+
+def test_an_encoder_beside_a_model_that_writes_is_told_to_write_nothing(models, encoder_path, tmp_path: Path):
+    held = write(tmp_path / "held.jsonl", completions([*written_rows(12, seed=8), written_rows(30)[0]]))
+    rows = completions(written_rows(30))
+    found = compared(tmp_path, rows, str(encoder_path()), models("t5"), strategies=("zero_shot", "head"), test=held)
+    assert [row.strategy for row in found.rows] == ["zero_shot@t5"] and found.not_run[
+        "head@bert0"
+    ] == "an encoder writes no answers"
+    assert (found.data.test, found.data.removed) == (13, 1), "the row that stands in both files trains nothing"
+    leak = next(one for one in found.data.findings if one.kind == "leak")
+    assert leak.count == 1 and "line 1" in leak.places[0]
