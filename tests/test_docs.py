@@ -4,7 +4,7 @@ import importlib.util
 import re
 from pathlib import Path
 
-from hone.strategy import STRATEGIES
+from hone.strategy import STRATEGIES, TEXT_STRATEGIES
 
 ROOT = Path(__file__).parents[1]
 
@@ -37,4 +37,6 @@ def test_the_readme_tree_names_every_folder():
 
 def test_every_strategy_has_its_row():
     page = (ROOT / "docs" / "strategies.md").read_text(encoding="utf-8")
-    assert all(f"| `{name}` |" in page for name in STRATEGIES)
+    assert all(f"| `{name}` |" in page or f"| `{name}`* |" in page for name in STRATEGIES)
+    written = page.split("## Decoders and encoder-decoders")[1].split("**Options**")[0]
+    assert all(f"`{name}`" in written for name in TEXT_STRATEGIES)
