@@ -300,9 +300,10 @@ def test_all_unknown_strategies_are_told_at_once(models, tmp_path: Path):
     assert "'loora' is not known. Did you mean 'lora'?" in said and "'few_shots' is not known. Did you mean 'few_shot'?" in said
 
 
-def test_a_strategy_of_another_family_leaves_nothing_to_run(models, tmp_path: Path):
+def test_a_strategy_of_another_family_leaves_nothing_to_run_and_no_folder_behind(models, tmp_path: Path):
     with pytest.raises(Usage, match="No strategy is left to run on these rows"):
         compared(tmp_path, completions(written_rows(30)), models("llama"), strategies=("head",))
+    assert not (tmp_path / "run").exists()
 
 
 def test_models_of_one_name_do_not_share_their_results(models, tmp_path: Path):

@@ -26,8 +26,9 @@ from hone.compare.settings import COMPARE, CompareSettings
 from hone.compare.table import findings_text
 from hone.core.configuration import write_settings
 from hone.core.console import note, progress
+from hone.core.errors import HoneError
 from hone.core.seeds import derive_seed
-from hone.core.store import claim_folder, digest_text, write_atomic, write_lines
+from hone.core.store import claim_folder, digest_text, release_folder, write_atomic, write_lines
 from hone.measure import human_count
 from hone.model import Encoder
 from hone.strategy import EncoderBench, Entrant, TextBase
@@ -46,8 +47,12 @@ def compare_rows(settings: CompareSettings) -> Comparison:
     models = find_models(settings)
     prepared = prepare(settings, writes=bool(models.texts))
     folder = _run_folder(settings, prepared.task, models)
-    index = open_documents(settings, folder) if models.texts else None
-    lined_up = line_up(models, prepared.task, settings, folder, index=index)
+    try:
+        index = open_documents(settings, folder) if models.texts else None
+        lined_up = line_up(models, prepared.task, settings, folder, index=index)
+    except HoneError:
+        release_folder(folder)
+        raise
     task, lined_up = _fit_budget(prepared.task, lined_up, settings, folder)
     entrants = lined_up.entrants
     note(f"\n{_what(task, models)}\n{findings_text(task.findings)}\n")

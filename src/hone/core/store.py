@@ -22,6 +22,7 @@ __all__ = [
     "folder_bytes",
     "open_atomic",
     "read_lines",
+    "release_folder",
     "replace_folder",
     "write_atomic",
     "write_lines",
@@ -140,6 +141,14 @@ def claim_folder(out: str | None, data: str, *, key: str) -> Path:
         raise Usage(f"{folder} is not empty and holds no run. Name another folder with --out.")
     write_atomic(stamp, key)
     return folder
+
+
+def release_folder(folder: Path) -> None:
+    """Give a claimed folder back, as long as nothing else lies in it: what was refused leaves nothing behind."""
+    stamp = folder / "run.key"
+    if stamp.exists() and list(folder.iterdir()) == [stamp]:
+        stamp.unlink()
+        folder.rmdir()
 
 
 def _swap(new: Path, path: Path) -> None:
