@@ -36,7 +36,8 @@ def write(tmp_path, rows, *, form="jsonl"):
 def first(material):
     """The first row without its place."""
     row = material.rows[0]
-    return tuple(getattr(row, name) for name in row.__dataclass_fields__ if name not in ("file", "line", "group"))
+    left_out = ("file", "line", "group") if getattr(row, "more", None) else ("file", "line", "group", "more")
+    return tuple(getattr(row, name) for name in row.__dataclass_fields__ if name not in left_out)
 
 
 TURNS = [{"role": "user", "content": "Hello?"}, {"role": "assistant", "content": "Hi."}]

@@ -41,7 +41,7 @@ BAD = [
     ("completion", {"prompt": "", "completion": "b"}, "prompt", "empty text"),
     ("completion", {"prompt": "a", "completion": " "}, "completion", "empty text"),
     ("completion", {"prompt": "a"}, "completion", "missing cell"),
-    ("completion", {"prompt": "a", "completion": ["b", "c"]}, "completion", "several answers: the cell is a list of 2"),
+    ("completion", {"prompt": "a", "completion": []}, "completion", "no answer: the cell is an empty list"),
     ("chat", {"messages": []}, "messages", "no messages"),
     ("chat", {"messages": None}, "messages", "missing cell"),
     ("chat", {"messages": "Hello?"}, "messages", "no list: 'Hello?'"),

@@ -74,7 +74,7 @@ def test_a_passage_is_asked_behind_its_context_and_every_answer_is_right():
         Passage("Where?", context, ("Rome", "in Rome", "Rome"), (10, 7, 24), "rows.jsonl", 1),
         Passage("Why?", context, (), (), "rows.jsonl", 2),
     )
-    assert found == [Example(f"{context}\n\nWhere?", "Rome", "rows.jsonl", 1, more=("in Rome",))]
+    assert found == [Example(f"{context}\n\nWhere?", "Rome", "rows.jsonl", 1, group=context, more=("in Rome",))]
     assert rejected == [(2, "no answer in the context")]
 
 
@@ -201,3 +201,35 @@ def test_fewer_than_twenty_written_rows_are_refused_and_twenty_are_not():
     with pytest.raises(BadData, match="19 usable rows, at least 20"):
         split_unlabelled(many(19), seed=0)
     assert len(split_unlabelled(many(20), seed=0).test) == 4
+
+
+def test_several_answers_in_a_cell_are_all_right_and_the_first_is_learnt(tmp_path):
+    path = tmp_path / "rows.jsonl"
+    path.write_text(
+        "".join(json.dumps({"source": f"asked {at}", "target": ["one", "two", "one"]}) + "\n" for at in range(3)),
+        encoding="utf-8",
+    )
+    material = load_material(str(path))
+    assert material.kind == "completion" and material.rows[0].completion == "one"
+    examples, rejected = as_examples(material)
+    assert [(row.label, row.more) for row in examples] == [("one", ("two",))] * 3 and rejected == []
+
+
+def test_questions_on_one_text_stay_together():
+    rows = [
+        Passage(f"What is {word}?", f"Text {at} is long enough.", ("long",), (10,), "rows.jsonl", 3 * at + place)
+        for at in range(20)
+        for place, word in enumerate(("this", "that", "it"))
+    ]
+    examples, _ = as_examples(Material("rows.jsonl", "answers", rows, [], ""))
+    split = split_unlabelled(examples, seed=0)
+    parts = [{row.group for row in part} for part in (split.train, split.validation, split.test)]
+    assert sum(map(len, parts)) == len(set.union(*parts)) == 20
+    assert sum(map(len, (split.train, split.validation, split.test))) == 60
+    two = [row for row in examples if row.group in sorted(set.union(*parts))[:2]]
+    assert len(split_unlabelled([*two, *(Example(f"t{at}", "a", "x", at) for at in range(30))], seed=0).test) > 0
+
+
+def test_a_test_file_may_ask_about_the_same_texts():
+    rows = [Example(f"Text {at % 5}\n\nAsked {at}", "a", "rows.jsonl", at, group=f"Text {at % 5}") for at in range(60)]
+    assert split_unlabelled(rows[:40], seed=0, test=rows[40:]).test

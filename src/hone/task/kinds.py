@@ -62,12 +62,13 @@ class Plain(_Placed):
 
 @dataclass(frozen=True, slots=True)
 class Completion(_Placed):
-    """A prompt and the answer to be learnt."""
+    """A prompt and the answer to be learnt; `more` are other answers that are as right, which are marked but not learnt."""
 
     prompt: str
     completion: str
     file: str
     line: int
+    more: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -35,10 +35,12 @@ def row_maker(reader: Reader, layout: Layout, moved: list[int]) -> Make:
     def completion(cells: Sequence[object], name: str, line: int) -> MaterialRow:
         parts = [written(cells[0], inputs[0], file)]
         parts += [written(cell, inputs[1], file) for cell in cells[1:width] if not is_blank(cell)]
-        answer = cells[width]
-        if isinstance(answer, (list, tuple)) and len(answer) != 1:
-            raise Unusable(target, f"several answers: the cell is a list of {len(answer)}, and a row has one")
-        return Completion("\n\n".join(parts), written(answer, target, file), name, line)
+        cell = cells[width]
+        several = list(cell) if isinstance(cell, (list, tuple)) else [cell]
+        if not several:
+            raise Unusable(target, "no answer: the cell is an empty list")
+        first, *more = (written(answer, target, file) for answer in several)
+        return Completion("\n\n".join(parts), first, name, line, tuple(more))
 
     def chat(cells: Sequence[object], name: str, line: int) -> MaterialRow:
         system = cells[width] if layout.system is not None else None

@@ -78,6 +78,8 @@ def split_unlabelled(
 ) -> Split:
     """As `split_examples`, for rows whose answers are no classes: written ones, and choices. Nothing is stratified.
 
+    Rows of one group stay on one side, where there are at least three groups and the user keeps no rows apart.
+
     Raises:
         BadData: fewer than 20 rows.
     """
@@ -92,9 +94,16 @@ def split_unlabelled(
 
     kept = bare(examples), bare(test), bare(validation)  # the dictionary goes by identity: they must live until its last use
     assert kept[0] is not None
-    split = split_examples(kept[0], seed=seed, test=kept[1], validation=kept[2], grouped=False, is_labelled=False)
+    grouped = test is None and validation is None and _has_groups(examples)
+    split = split_examples(kept[0], seed=seed, test=kept[1], validation=kept[2], grouped=grouped, is_labelled=False)
     train, held, tested = ([whole[id(row)] for row in part] for part in (split.train, split.validation, split.test))
     return Split(train=train, validation=held, test=tested, digest=split_digest(train, held, tested))
+
+
+def _has_groups(examples: Sequence[Example]) -> bool:
+    """Whether there are groups, and enough of them for every part to have one."""
+    groups = {row.group for row in examples}
+    return groups != {None} and len(groups) >= MIN_ROWS_PER_CLASS
 
 
 def split_digest(train: Iterable[Example], validation: Iterable[Example], test: Iterable[Example]) -> str:

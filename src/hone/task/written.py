@@ -36,7 +36,11 @@ def as_examples(material: Material) -> tuple[list[Example], list[Rejected]]:
 
 
 def _completion(row: Completion) -> Example | str:
-    return Example(row.prompt, row.completion.strip(), row.file, row.line) if row.completion.strip() else "empty answer"
+    answers = dict.fromkeys(text.strip() for text in (row.completion, *row.more) if text.strip())
+    if not answers:
+        return "empty answer"
+    first, *more = answers
+    return Example(row.prompt, first, row.file, row.line, more=tuple(more))
 
 
 def _dialogue(row: Dialogue) -> Example | str:
@@ -57,7 +61,8 @@ def _passage(row: Passage) -> Example | str:
     if not row.answers:
         return "no answer in the context"
     first, *more = dict.fromkeys(row.answers)
-    return Example(f"{row.context}\n\n{row.question}", first, row.file, row.line, more=tuple(more))
+    text = f"{row.context}\n\n{row.question}"
+    return Example(text, first, row.file, row.line, group=row.context, more=tuple(more))  # questions on one text stay together
 
 
 def _choice(row: Choice) -> Example | str:
