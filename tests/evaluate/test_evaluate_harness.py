@@ -118,7 +118,7 @@ def test_scores_are_those_of_the_harness_own_backend(kind, models, data, monkeyp
     names = tuple(name for name in TASKS if kind == "llama" or name not in ("gsm8k", "bbh"))
     settings = EvalSettings(model=str(models[kind]), tasks=names, precision="fp32", shots=2)
     tasks = find_local_tasks(data, names)
-    _, net, reader = load_answering(settings)
+    _, net, reader = load_answering(settings.model, precision=settings.precision)
     ours_lm = harness.EngineLM(
         Scorer(net, precision="fp32"),
         Generator(net, reader.tokenizer, precision="fp32"),

@@ -1,28 +1,13 @@
 """Multiple choice: every way of writing it gives the same row, what the answers mean is decided over the file, and a row becomes a completion."""
 
-import csv
-import json
-
 import pytest
+from sources import write
 
 from hone.core.errors import Usage
 from hone.task import Choice, Completion, as_completion, bundled_templates, choice_template, load_material
 
 QUESTION = "What is red?"
 TEXTS = ["grass", "blood", "snow", "the sky"]
-
-
-def write(tmp_path, rows, *, form="jsonl"):
-    path = tmp_path / f"rows.{form}"
-    if form == "jsonl":
-        path.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
-        return str(path)
-    with path.open("w", encoding="utf-8", newline="") as file:
-        writer = csv.DictWriter(file, list(rows[0]))
-        writer.writeheader()
-        for row in rows:
-            writer.writerow({key: json.dumps(cell) if isinstance(cell, (list, dict)) else cell for key, cell in row.items()})
-    return str(path)
 
 
 def columns(names):

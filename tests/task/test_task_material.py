@@ -1,9 +1,9 @@
 """Every layout is recognised by itself, in CSV and in JSON lines, and gives its kind's rows with their places."""
 
-import csv
 import json
 
 import pytest
+from sources import write
 
 from hone.core.errors import BadData, Usage
 from hone.task import (
@@ -18,19 +18,6 @@ from hone.task import (
     Tagged,
     load_material,
 )
-
-
-def write(tmp_path, rows, *, form="jsonl"):
-    path = tmp_path / f"rows.{form}"
-    if form == "jsonl":
-        path.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
-        return str(path)
-    with path.open("w", encoding="utf-8", newline="") as file:
-        writer = csv.DictWriter(file, list(rows[0]))
-        writer.writeheader()
-        for row in rows:
-            writer.writerow({key: json.dumps(cell) if isinstance(cell, (list, dict)) else cell for key, cell in row.items()})
-    return str(path)
 
 
 def first(material):

@@ -49,12 +49,11 @@ def command(index: Path, question: str, k: int, mode: "Mode", as_json: bool, qui
     if model is None:
         found = cited(question, passages)
     else:
-        from hone.evaluate.benchmark_records import EvalSettings
         from hone.evaluate.benchmarks import load_answering
         from hone.model import Sampling
         from hone.retrieve import answer_from
 
-        _, net, reader = load_answering(EvalSettings(model=model, tasks=("ask",)))  # it looks at the model alone
+        _, net, reader = load_answering(model)
         found = answer_from(question, passages, net, reader, sampling=Sampling(max_new_tokens=options["max_tokens"]))
         _tell_left_out(found, reader.context_length)
     result(found.to_json() if as_json else answer_text(found))

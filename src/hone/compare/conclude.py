@@ -20,10 +20,10 @@ from hone.core.console import progress
 from hone.core.device import core_count, processor_name, release_memory, total_memory
 from hone.core.store import folder_bytes, write_atomic, write_lines
 from hone.evaluate import Metric, measure_speed
-from hone.measure import AnswerKey, LabelKey, LabelMarks, Marks, TextKey, TextMarks, perplexity_interval
+from hone.measure import AnswerKey, LabelMarks, Marks, TextMarks, perplexity_interval
 from hone.model import Encoder
 from hone.retrieve import Passage
-from hone.strategy import Bench, Predictor, TextBase, TextPredictor, class_indices
+from hone.strategy import Bench, TextBase, TextPredictor, answer_key
 from hone.task import Example, Task
 
 __all__ = ["conclude"]
@@ -41,7 +41,7 @@ def conclude(
     folder: Path,
 ) -> Comparison:
     """The test rows, read once, and what follows from the answers to them."""
-    key = _key(task)
+    key = answer_key(task.split.test, task.labels, metric=task.metric, others=OTHER_METRICS)
     tested = _test(finished, task, key, forecast, folder, settings)
     rows = judge(tested, key, labels=task.labels, seed=settings.seed)
     curve = _curve(finished, recommend(rows, metric=task.metric, curve=None).strategy, folder)
@@ -67,13 +67,6 @@ def conclude(
     )
 
 
-def _key(task: Task) -> AnswerKey:
-    """What is right for the test rows."""
-    if task.kind == "text-generation":
-        return TextKey(tuple((row.label, *row.more) for row in task.split.test), task.metric, OTHER_METRICS)
-    return LabelKey(class_indices(task.labels, task.split.test), task.metric)
-
-
 def _test(
     finished: Sequence[Finished], task: Task, key: AnswerKey, forecast: Forecast, folder: Path, settings: CompareSettings
 ) -> list[Tested]:
@@ -87,15 +80,13 @@ def _test(
             started = time.perf_counter()
             marks = key.mark(predictor.answer(rows))
             took = time.perf_counter() - started
-            writes = isinstance(predictor, TextPredictor)
-            usd = (
-                predictor.asker.backend.spent().usd if isinstance(predictor, TextPredictor) and predictor.base.is_billed else None
-            )
-            speed = measure_speed(predictor, rows, answered_seconds=took if writes else None)
+            writer = predictor if isinstance(predictor, TextPredictor) else None
+            usd = writer.asker.backend.spent().usd if writer and writer.base.is_billed else None
+            speed = measure_speed(predictor, rows, answered_seconds=took if writer else None)
             size = folder_bytes(one.folder / "predictor")
-            perplexity = _perplexity(predictor, rows, seed=settings.seed)
+            perplexity = _perplexity(writer, rows, seed=settings.seed) if writer else None
             tested.append(Tested(one, marks, speed, size, forecast.estimates.get(one.entrant.key), usd, perplexity))
-            passages = predictor.passages(rows) if isinstance(predictor, TextPredictor) else [[] for _ in rows]
+            passages = writer.passages(rows) if writer else [[] for _ in rows]
             write_lines(
                 folder / "strategies" / one.entrant.key / "predictions.jsonl", _predictions(rows, marks, task.labels, passages)
             )
@@ -103,9 +94,9 @@ def _test(
     return tested
 
 
-def _perplexity(predictor: Predictor, rows: Sequence[Example], *, seed: int) -> Metric | None:
+def _perplexity(predictor: TextPredictor, rows: Sequence[Example], *, seed: int) -> Metric | None:
     """Of the right answers, where a model that tells likelihoods is asked for texts."""
-    found = predictor.likelihoods(rows) if isinstance(predictor, TextPredictor) else None
+    found = predictor.likelihoods(rows)
     if not found:
         return None
     interval = perplexity_interval([one.log_likelihood for one in found], [one.tokens for one in found], seed=seed)

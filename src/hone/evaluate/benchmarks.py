@@ -9,7 +9,7 @@ import time
 from collections.abc import Sequence
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from hone.core.console import note
 from hone.core.errors import BadModel, Usage, need
@@ -20,12 +20,13 @@ from hone.evaluate.local_tasks import LocalTask, find_local_tasks
 from hone.model import (
     Generator,
     ModelFolder,
+    Precision,
     Scorer,
     TextModel,
     TextReader,
     family,
-    load_language_model,
     load_reader,
+    load_text_model,
     locate_model,
     read_config,
 )
@@ -48,7 +49,7 @@ def run_benchmarks(settings: EvalSettings) -> Evaluation:
     tasks: Sequence[str | LocalTask] = [_ALIASES.get(name, name) for name in settings.tasks]
     if settings.data is not None:
         tasks = find_local_tasks(Path(settings.data), settings.tasks)
-    folder, net, reader = load_answering(settings)
+    folder, net, reader = load_answering(settings.model, precision=settings.precision)
     key = digest_text(settings.model_dump_json(exclude={"out"}), folder.sha256)
     out = claim_folder(settings.out, f"eval-{Path(settings.model).name}", key=key)
     scorer = Scorer(net, precision=reader.precision)
@@ -97,22 +98,19 @@ def read_evaluations(folder: Path) -> list[Evaluation]:
     return sorted(found, key=lambda one: one.started, reverse=True)
 
 
-def load_answering(settings: EvalSettings) -> tuple[ModelFolder, TextModel, TextReader]:
-    """The model, with what a `hone tune` run in its folder trained."""
-    run = Path(settings.model)
+def load_answering(model: str, *, precision: Precision = "auto") -> tuple[ModelFolder, TextModel, TextReader]:
+    """The model of a name, with what a `hone tune` run in its folder trained."""
+    run = Path(model)
     tuned = json.loads((run / "hone.json").read_text(encoding="utf-8")) if (run / "hone.json").is_file() else None
     is_whole = (run / "config.json").is_file()
-    folder = locate_model(settings.model if tuned is None or is_whole else tuned["base"])
-    head: Literal["causal", "seq2seq"]
-    kind = family(read_config(folder))
-    if kind == "encoder":
+    folder = locate_model(model if tuned is None or is_whole else tuned["base"])
+    if family(read_config(folder)) == "encoder":
         raise BadModel(
-            f"'{settings.model}' is an encoder, which answers no questions in words. Name a decoder or an encoder-decoder, or measure "
+            f"'{model}' is an encoder, which answers no questions in words. Name a decoder or an encoder-decoder, or measure "
             "it on rows of your own: hone compare."
         )
-    head = "seq2seq" if kind == "encoder-decoder" else "causal"
-    reader = load_reader(folder, precision=settings.precision)
-    net = load_language_model(folder, head, pad_id=reader.pad_id)
+    reader = load_reader(folder, precision=precision)
+    net = load_text_model(folder, pad_id=reader.pad_id)
     if tuned is not None and not is_whole:
         if tuned["base_sha256"] != folder.sha256:
             raise BadModel(

@@ -16,7 +16,7 @@ from hone.model.classifier import (
 )
 from hone.model.encoder import EVALUATION_TOKENS, Encoder, Pooling, Vectors, load_encoder, pool, write_pooling
 from hone.model.generate import Generated, Generator, Sampling
-from hone.model.language import Head, LanguageModel, Seq2SeqModel, TextModel, load_language_model
+from hone.model.language import Head, LanguageModel, Seq2SeqModel, TextModel, load_language_model, load_text_model
 from hone.model.loading import Family, family, load_backbone, load_tokenizer, quiet_transformers, read_config
 from hone.model.locate import STARTERS, ModelFolder, locate_model
 from hone.model.network import Network, Rows
@@ -71,6 +71,7 @@ __all__ = [
     "load_head",
     "load_language_model",
     "load_reader",
+    "load_text_model",
     "load_tokenizer",
     "locate_model",
     "pad",

@@ -14,7 +14,7 @@ from hone.core.console import Bar
 from hone.core.errors import BadModel, Usage
 from hone.model.arithmetic import Precision
 from hone.model.generate import Generated, Generator, Sampling
-from hone.model.language import Seq2SeqModel, TextModel, load_language_model
+from hone.model.language import Seq2SeqModel, TextModel, load_text_model
 from hone.model.loading import family, read_config
 from hone.model.locate import locate_model
 from hone.model.reader import TextReader, load_reader
@@ -213,12 +213,11 @@ def _local(
         folder = locate_model(model)
     else:
         raise BadModel(f"'{model}' is no folder, and before a colon stands 'openai' or 'vllm'.")
-    has = family(read_config(folder))
-    if has == "encoder":
+    if family(read_config(folder)) == "encoder":
         raise BadModel(
             f"'{model}' is an encoder, which answers no prompts in words. Name a decoder or an encoder-decoder, "
             "a server's model as openai:NAME, or compare it as it is: hone compare."
         )
     reader = load_reader(folder, precision=precision, device=device)
-    net = load_language_model(folder, "seq2seq" if has == "encoder-decoder" else "causal", pad_id=reader.pad_id)
+    net = load_text_model(folder, pad_id=reader.pad_id)
     return LocalBackend(net.to(reader.device), reader, template=template, chat=chat, name=model)

@@ -15,14 +15,14 @@ from hone.core.errors import BadModel
 from hone.model.arithmetic import product_dtype
 from hone.model.batches import pad
 from hone.model.cross_entropy import WordTable, linear_cross_entropy, logits_cross_entropy
-from hone.model.loading import Held, load_pretrained
+from hone.model.loading import Held, family, load_pretrained, read_config
 from hone.model.locate import ModelFolder
 from hone.model.memory import Memory
 from hone.model.network import Network, Rows
 from hone.model.packed_attention import Layout, set_layout
 from hone.model.packing import pack
 
-__all__ = ["Head", "LanguageModel", "Seq2SeqModel", "TextModel", "load_language_model"]
+__all__ = ["Head", "LanguageModel", "Seq2SeqModel", "TextModel", "load_language_model", "load_text_model"]
 
 Head = Literal["causal", "masked", "seq2seq"]
 _LOGITS = 16 * 2**20  # that stand in memory at once
@@ -281,3 +281,10 @@ def load_language_model(folder: ModelFolder, head: Head, *, pad_id: int, held: H
     if net.get_output_embeddings() is None:
         raise BadModel(f"'{folder.name}' has no output layer over its vocabulary, so it cannot be trained as a {head} model.")
     return Seq2SeqModel(net, pad_id=pad_id) if head == "seq2seq" else LanguageModel(net, pad_id=pad_id, head=head)
+
+
+def load_text_model(folder: ModelFolder, *, pad_id: int) -> TextModel:
+    """The decoder or encoder-decoder in a folder, with the head of its family; an encoder is the caller's to refuse."""
+    has = family(read_config(folder))
+    assert has != "encoder", "an encoder answers no question in words"
+    return load_language_model(folder, "causal" if has == "decoder" else "seq2seq", pad_id=pad_id)

@@ -3,7 +3,7 @@
 Read `contracts.py` first, then any one strategy: `zero_shot.py` is the shortest. Next: `hone.evaluate` scores predictors.
 """
 
-from hone.strategy.bench import Bench, Effort, EncoderBench, class_indices
+from hone.strategy.bench import Bench, Effort, EncoderBench, answer_key, class_indices
 from hone.strategy.contracts import Entrant, Fitted, Predictor, Probabilities, Settings, Strategy
 from hone.strategy.load import load_predictor
 from hone.strategy.predictors import PredictorRecord
@@ -26,6 +26,7 @@ __all__ = [
     "TextBase",
     "TextBench",
     "TextPredictor",
+    "answer_key",
     "check_names",
     "choose_strategies",
     "class_indices",

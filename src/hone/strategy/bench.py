@@ -16,11 +16,11 @@ from numpy.typing import NDArray
 
 from hone.core.seeds import derive_seed
 from hone.core.store import digest_text
-from hone.measure import AnswerKey, Answers, LabelKey, Marks
+from hone.measure import AnswerKey, Answers, LabelKey, Marks, TextKey
 from hone.model import Encoder
 from hone.task import Example
 
-__all__ = ["Bench", "Effort", "EncoderBench", "class_indices"]
+__all__ = ["Bench", "Effort", "EncoderBench", "answer_key", "class_indices"]
 
 Targets = NDArray[np.int64]
 
@@ -72,7 +72,7 @@ class Bench(ABC):
     @cached_property
     def key(self) -> AnswerKey:
         """What is right for the validation rows."""
-        return LabelKey(class_indices(self.labels, self.validation), self.metric)
+        return answer_key(self.validation, self.labels, metric=self.metric)
 
     def mark(self, answers: Answers) -> Marks:
         """Answers to the validation rows, held against what is right."""
@@ -139,6 +139,17 @@ class EncoderBench(Bench):
     def validation_vectors(self) -> NDArray[np.float32]:
         """Sentence vectors of the validation rows, [n, D]."""
         return self.encoder.embed([example.text for example in self.validation])
+
+
+def answer_key(examples: Sequence[Example], labels: Sequence[str], *, metric: str, others: tuple[str, ...] = ()) -> AnswerKey:
+    """What is right for some rows: a class of each, or without labels the texts that are.
+
+    Args:
+        others: metrics of texts that are reported beside the one that ranks.
+    """
+    if labels:
+        return LabelKey(class_indices(labels, examples), metric)
+    return TextKey(tuple((row.label, *row.more) for row in examples), metric, others)
 
 
 def class_indices(labels: Sequence[str], examples: Sequence[Example]) -> Targets:

@@ -181,7 +181,7 @@ def test_a_server_that_tells_no_likelihoods_is_offered_no_rules(make_bench: Make
 
 def stubbed(bench: TextBench, model: Stub) -> TextBench:
     """The bench, with a stub where its model's weights would be."""
-    bench.base.__dict__["_backend"] = model
+    bench.base.__dict__["backend"] = model
     return bench
 
 

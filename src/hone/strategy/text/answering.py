@@ -66,9 +66,10 @@ class OptionScores:
         return np.where(self.tokens > 0, found, _ABSENT)
 
 
-def probabilities(scores: Floats, temperature: float) -> Floats:
-    """Softmax of scores divided by a temperature, [n, C]."""
-    return softmax(np.maximum(scores / temperature, _ABSENT))
+def probabilities(scores: Floats, temperature: float, *, classes: int = 0) -> Floats:
+    """Softmax of scores divided by a temperature, [n, C]; filled up with 0 to at least so many classes."""
+    found = softmax(np.maximum(scores / temperature, _ABSENT))
+    return np.pad(found, ((0, 0), (0, max(0, classes - found.shape[1]))))
 
 
 def score_options(backend: Backend, asked: Sequence[Asked], *, rules: Sequence[Rule]) -> OptionScores:

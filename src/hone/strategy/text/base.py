@@ -8,7 +8,6 @@ import torch
 from hone.core.device import best_device, release_memory
 from hone.model import (
     Backend,
-    Head,
     LocalBackend,
     ModelFolder,
     Precision,
@@ -17,13 +16,13 @@ from hone.model import (
     TextReader,
     family,
     load_backend,
-    load_language_model,
     load_reader,
+    load_text_model,
     locate_model,
     read_config,
 )
 
-__all__ = ["TextBase", "backend_of", "load_network"]
+__all__ = ["TextBase", "backend_of"]
 
 
 @dataclass(frozen=True)
@@ -72,28 +71,23 @@ class TextBase:
         """Whether an answer follows its prompt as one text: a decoder without a chat template."""
         return self.is_decoder and not self.reader.tokenizer.chat_template
 
-    @property
+    @cached_property
     def backend(self) -> Backend:
         """Scores and writes; loaded once."""
-        if "_backend" not in self.__dict__:
-            self.__dict__["_backend"] = (
-                backend_of(self.load(), self.reader)
-                if self.is_local
-                else load_backend(
-                    self.name, precision=self.precision, base_url=self.base_url, settings=self.server, template="{prompt}"
-                )
-            )
-        found: Backend = self.__dict__["_backend"]
-        return found
+        if self.is_local:
+            return backend_of(self.load(), self.reader)
+        return load_backend(
+            self.name, precision=self.precision, base_url=self.base_url, settings=self.server, template="{prompt}"
+        )
 
     def release(self) -> None:
         """Let the weights go; they are loaded again when they are asked for."""
-        if self.is_local and self.__dict__.pop("_backend", None) is not None:
+        if self.is_local and self.__dict__.pop("backend", None) is not None:
             release_memory()
 
     def load(self) -> TextModel:
         """A fresh copy of the network, to be trained or asked, on its device."""
-        return load_network(self.folder, self.reader)
+        return load_text_model(self.folder, pad_id=self.reader.pad_id).to(self.device)
 
     @cached_property
     def parameters(self) -> int:
@@ -115,14 +109,6 @@ class TextBase:
     def context_length(self) -> int:
         """Tokens that it may read and write."""
         return self.reader.context_length if self.is_local else self.backend.context_length
-
-
-def load_network(folder: ModelFolder, reader: TextReader) -> TextModel:
-    """The network of a folder on the reader's device."""
-    has = family(read_config(folder))
-    assert has != "encoder", "an encoder answers no question in words"
-    head: Head = "causal" if has == "decoder" else "seq2seq"
-    return load_language_model(folder, head, pad_id=reader.pad_id).to(reader.device)
 
 
 def backend_of(net: TextModel, reader: TextReader, *, is_tuned: bool = False) -> LocalBackend:

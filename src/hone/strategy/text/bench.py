@@ -11,10 +11,10 @@ import numpy as np
 import torch
 
 from hone.core.store import write_atomic
-from hone.measure import AnswerKey, Answers, LabelKey, TextKey, fit_temperature
+from hone.measure import AnswerKey, Answers, fit_temperature
 from hone.model import Backend, Encoder, Sampling
 from hone.retrieve import Index
-from hone.strategy.bench import Bench, class_indices
+from hone.strategy.bench import Bench, answer_key
 from hone.strategy.contracts import Fitted, Settings
 from hone.strategy.scorers import softmax
 from hone.strategy.text.answering import RULES, OptionScores, Rule, probabilities
@@ -71,9 +71,7 @@ class TextBench(Bench):
     @cached_property
     def key(self) -> AnswerKey:
         """What is right for the validation rows."""
-        if self.kind == "text-generation":
-            return TextKey(tuple((row.label, *row.more) for row in self.validation), self.metric, self.others)
-        return LabelKey(class_indices(self.labels, self.validation), self.metric)
+        return answer_key(self.validation, self.labels, metric=self.metric, others=self.others)
 
     @cached_property
     def sampling(self) -> Sampling:
@@ -150,8 +148,7 @@ class TextBench(Bench):
         if reading.rule == "calibrated" and scores.content_free is not None:
             changes["content_free"] = tuple(scores.content_free.tolist())
         asker = replace(asker, reading=reading.model_copy(update=changes))
-        found = probabilities(weighed, temperature)
-        return asker, np.pad(found, ((0, 0), (0, len(self.labels) - found.shape[1])))
+        return asker, probabilities(weighed, temperature, classes=len(self.labels))
 
     def seconds_per_row(self) -> float:
         """To answer a row zero-shot, from a few rows; the first warm up. A server's first answers are remembered and cost nothing twice."""

@@ -160,9 +160,8 @@ class Asker:
             return write_texts(self.backend, self.asked(examples), reading.sampling, finish=str.strip) if examples else ()
         if not examples:
             return np.zeros((0, len(reading.labels)))
-        found = probabilities(self.scores(examples, [reading.rule]).weighed(reading.rule), reading.temperature)
-        missing = len(reading.labels) - found.shape[1]
-        return np.pad(found, ((0, 0), (0, missing))) if missing > 0 else found
+        weighed = self.scores(examples, [reading.rule]).weighed(reading.rule)
+        return probabilities(weighed, reading.temperature, classes=len(reading.labels))
 
 
 class TextPredictor:
