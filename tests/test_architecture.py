@@ -13,7 +13,21 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
 SOURCE = ROOT / "src"
-LAYERS = ("core", "measure", "task", "model", "train", "retrieve", "strategy", "evaluate", "tune", "compare", "serve", "cli")
+LAYERS = (
+    "core",
+    "measure",
+    "task",
+    "model",
+    "train",
+    "retrieve",
+    "strategy",
+    "evaluate",
+    "tune",
+    "pretrain",
+    "compare",
+    "serve",
+    "cli",
+)
 FILES = sorted((SOURCE / "hone").rglob("*.py"))
 
 # Which library may be imported where: folders or files below src/hone. What is not named here may be imported anywhere.

@@ -101,17 +101,17 @@ def test_shared_tables_and_drawn_words_are_trained_whole(encoder, monkeypatch, t
     size = len(embedding(net).weight)
     objective = WriteTarget(reader)
     items = objective.encode([Completion("late parcel", "refund", "f", 1)])
-    with words.only_these_words(net, objective.words(items)):
+    with words.only_these_words(net, lambda: objective.words(items)):
         assert len(embedding(net).weight) == size
     masked = Masked(load_reader(encoder, precision="fp32", device=CPU))
     assert masked.words([]) is None
     classifier = load_classifier(encoder, LABELS)
-    with words.only_these_words(classifier, masked.words([])):
+    with words.only_these_words(classifier, lambda: masked.words([])):
         assert len(embedding(classifier).weight) == 200
 
 
 def test_a_word_that_no_item_holds_is_an_error_in_training(encoder, monkeypatch):
     monkeypatch.setattr(words, "_WORTH", 1.0)
     net = load_classifier(encoder, LABELS).train()
-    with words.only_these_words(net, {2, 3}), pytest.raises(AssertionError, match="drew a word"):
+    with words.only_these_words(net, lambda: {2, 3}), pytest.raises(AssertionError, match="drew a word"):
         net([[2, 50, 3]])

@@ -15,6 +15,7 @@ __all__ = ["main"]
 VERBS = {
     "compare": "Compare every way of adapting a model on your own rows.",
     "tune": "Train one method on your rows, for a model of any family.",
+    "pretrain": "Train a language model on texts, from scratch or from a base.",
     "eval": "Measure a model on public benchmarks.",
     "index": "Index your documents, and measure how well they are found.",
     "ask": "Search an index, or let a model answer from what it finds.",

@@ -16,7 +16,7 @@ from pydantic import ValidationError
 from hone.core.errors import Usage
 from hone.core.record import Record
 
-__all__ = ["Form", "parse_duration", "parse_names", "read_settings", "settings_from", "write_settings"]
+__all__ = ["Form", "parse_count", "parse_duration", "parse_names", "read_settings", "settings_from", "write_settings"]
 
 Settings = TypeVar("Settings", bound=Record)
 _UNITS = {"": 1.0, "s": 1.0, "m": 60.0, "min": 60.0, "h": 3600.0}
@@ -44,6 +44,19 @@ def parse_duration(text: str) -> float:
     if not match or float(match[1]) <= 0:
         raise Usage(f"'{text}' is not a duration. Write 90s, 10m or 1.5h.")
     return float(match[1]) * _UNITS[match[2]]
+
+
+def parse_count(text: str) -> int:
+    """A whole number from '8m', '50M', '1.3b', '125k' or '8192'; B is a thousand million.
+
+    Raises:
+        Usage: it is none of these, or not above 0.
+    """
+    match = re.fullmatch(r"\s*(\d+(?:[._]\d+)*)\s*([kmb]?)\s*", text, re.IGNORECASE)
+    count = round(float(match[1].replace("_", "")) * {"": 1, "k": 1e3, "m": 1e6, "b": 1e9}[match[2].lower()]) if match else 0
+    if count < 1:
+        raise Usage(f"'{text}' is not a number of things. Write 8m, 1.3b, 125k or 8192.")
+    return count
 
 
 def parse_names(text: str) -> tuple[str, ...]:

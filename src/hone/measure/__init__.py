@@ -35,6 +35,7 @@ from hone.measure.significance import (
 from hone.measure.texts import (
     TEXT_METRICS,
     TextScore,
+    bits_per_byte,
     first_sentences,
     normalise_answer,
     paired_text_interval,
@@ -61,6 +62,7 @@ __all__ = [
     "TextKey",
     "TextMarks",
     "TextScore",
+    "bits_per_byte",
     "brier",
     "calibration_interval",
     "confusion_interval",

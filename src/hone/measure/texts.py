@@ -5,6 +5,7 @@ are SQuAD's (Rajpurkar 2016, https://arxiv.org/abs/1606.05250), so they know Eng
 """
 
 import collections
+import math
 import re
 import string
 from collections.abc import Sequence
@@ -22,6 +23,7 @@ from hone.measure.resample import bootstrap_p, require_rows, resampled_counts
 __all__ = [
     "TEXT_METRICS",
     "TextScore",
+    "bits_per_byte",
     "first_sentences",
     "normalise_answer",
     "paired_text_interval",
@@ -163,6 +165,16 @@ def paired_text_interval(a: TextScore, b: TextScore, *, level: float = 0.95, dra
     require_rows(len(a.per_row), "A paired interval")
     first, second = text_draws([a, b], draws=draws, seed=seed)
     return shifted_interval(first - second, a.value - b.value, level=level, bounds=(-1.0, 1.0))
+
+
+def bits_per_byte(loss: float, *, tokens: int, size: int) -> float:
+    """A language model's loss in nats per token as bits per byte of text, which compares across tokenizers.
+
+    Args:
+        tokens, size: of the text on which the loss is a mean, in tokens and in bytes.
+    """
+    assert tokens > 0 and size > 0, (tokens, size)
+    return loss * tokens / size / math.log(2)
 
 
 def perplexity_interval(log_likelihoods: npt.ArrayLike, tokens: npt.ArrayLike, *, draws: int = 1000, seed: int) -> Interval:

@@ -6,6 +6,7 @@ The only folder that talks to transformers (with `hone.train` where training nee
 from hone.model.arithmetic import Precision, autocast, product_dtype, resolve_precision
 from hone.model.backend import Backend, LocalBackend, load_backend
 from hone.model.batches import pad, token_batches
+from hone.model.blank import Shape, choose_shape, usual_words, write_blank_model
 from hone.model.classifier import (
     HeadedNetwork,
     PooledClassifier,
@@ -27,6 +28,7 @@ from hone.model.render import PLAIN_TEMPLATE, Rendered, Renderer
 from hone.model.score import Likelihood, Scorer
 from hone.model.spending import Price, Spent
 from hone.model.vllm_engine import VllmBackend
+from hone.model.vocabulary import train_tokenizer
 
 __all__ = [
     "EVALUATION_TOKENS",
@@ -56,6 +58,7 @@ __all__ = [
     "Sampling",
     "Scorer",
     "Seq2SeqModel",
+    "Shape",
     "Spent",
     "TextModel",
     "TextReader",
@@ -63,6 +66,7 @@ __all__ = [
     "Vectors",
     "VllmBackend",
     "autocast",
+    "choose_shape",
     "family",
     "load_backbone",
     "load_backend",
@@ -82,5 +86,8 @@ __all__ = [
     "resolve_precision",
     "save_head",
     "token_batches",
+    "train_tokenizer",
+    "usual_words",
+    "write_blank_model",
     "write_pooling",
 ]

@@ -12,6 +12,7 @@ Imports no torch, pyarrow, scikit-learn or rensa until a function that needs the
 from hone.task.cells import read_row
 from hone.task.check import class_balance, long_texts, near_duplicates, rejected_rows, remove_leaks
 from hone.task.completions import as_completion, choice_template
+from hone.task.corpus import Source, find_sources, read_texts
 from hone.task.duplicates import find_duplicates, normalise
 from hone.task.infer import infer_columns
 from hone.task.kinds import (
@@ -66,6 +67,7 @@ __all__ = [
     "Rejected",
     "Role",
     "Scored",
+    "Source",
     "Split",
     "Table",
     "Tagged",
@@ -81,6 +83,7 @@ __all__ = [
     "drop_rare",
     "few_shot_prompt",
     "find_duplicates",
+    "find_sources",
     "infer_columns",
     "join_references",
     "likely_mislabels",
@@ -92,6 +95,7 @@ __all__ = [
     "open_rows",
     "read_row",
     "read_templates",
+    "read_texts",
     "recognise_kind",
     "rejected_rows",
     "remove_leaks",

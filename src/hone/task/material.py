@@ -58,7 +58,7 @@ def load_material(
     wish = _wish(kind, prompt, completion, tuple(text), label)
     if wish.kind == "classify":
         return _classified(source, wish.text, wish.label, "")
-    reader, sheet, layout, name = _recognised(source, wish)
+    reader, sheet, layout, name = recognised(source, wish)
     if layout.kind == "classify":
         return _classified(source, layout.inputs, layout.target, layout.why)
     moved: list[int] = []
@@ -72,10 +72,10 @@ def load_material(
 def recognise_kind(source: str, *, kind: str | None = None, prompt: str | None = None, completion: str | None = None) -> Kind:
     """What the rows of a source are, from the columns' names and a sample; see `load_material`, whose errors it raises."""
     wish = _wish(kind, prompt, completion, (), None)
-    return wish.kind or _recognised(source, wish)[2].kind
+    return wish.kind or recognised(source, wish)[2].kind
 
 
-def _recognised(source: str, wish: Wish) -> tuple[Reader, Sheet, Layout, str]:
+def recognised(source: str, wish: Wish) -> tuple[Reader, Sheet, Layout, str]:
     """The open source, a sample, the kind with its columns, and the source's name in messages."""
     reader = open_rows(source)
     name = Path(source).name if Path(source).expanduser().exists() else source

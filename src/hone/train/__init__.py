@@ -5,7 +5,7 @@ What moves (`trainable/`) x on what (`mixture`) x toward what (`objective/`) x h
 """
 
 from hone.train.checkpoint import remove_checkpoint
-from hone.train.contracts import HeadKind, LogitObjective, Mixture, Objective, Regulariser, Trainable
+from hone.train.contracts import HeadKind, LogitObjective, Mixture, Objective, Regulariser, StreamObjective, Trainable
 from hone.train.held_out import Measured, measure_loss
 from hone.train.loop import Listener, fit
 from hone.train.mixture import FLAN_CAP, Mixed, SingleTask, proportional, replay, temperature
@@ -27,10 +27,11 @@ from hone.train.objective import (
     WriteTarget,
 )
 from hone.train.optimiser import trained_parameters
-from hone.train.plan import Schedule, StepEvent, StepLog, TrainPlan, TrainRecord
+from hone.train.plan import OptimiserName, Schedule, StepEvent, StepLog, TrainPlan, TrainRecord
 from hone.train.processes import Alone, Processes, join_processes
 from hone.train.rates import usual_rate
 from hone.train.regulariser import REGULARISERS, make_regulariser
+from hone.train.rehearse import Rehearsal, rehearse
 from hone.train.start import StartingPoint
 from hone.train.trainable import TRAINABLES, Full, Lora, make_trainable, virtual_tokens
 
@@ -57,10 +58,12 @@ __all__ = [
     "Mixture",
     "MultiLabel",
     "Objective",
+    "OptimiserName",
     "Placed",
     "Processes",
     "Regress",
     "Regulariser",
+    "Rehearsal",
     "Schedule",
     "SingleTask",
     "SourceTarget",
@@ -68,6 +71,7 @@ __all__ = [
     "StartingPoint",
     "StepEvent",
     "StepLog",
+    "StreamObjective",
     "Tag",
     "TrainPlan",
     "TrainRecord",
@@ -79,6 +83,7 @@ __all__ = [
     "make_trainable",
     "measure_loss",
     "proportional",
+    "rehearse",
     "remove_checkpoint",
     "replay",
     "temperature",

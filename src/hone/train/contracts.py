@@ -15,7 +15,7 @@ from torch import nn
 
 from hone.model import Network
 
-__all__ = ["Encoded", "HeadKind", "LogitObjective", "Mixture", "Objective", "Regulariser", "Trainable"]
+__all__ = ["Encoded", "HeadKind", "LogitObjective", "Mixture", "Objective", "Regulariser", "StreamObjective", "Trainable"]
 
 HeadKind = Literal["pooled", "token", "causal", "masked", "seq2seq", "none"]
 """What stands on the network: one answer per text or per token, or a language model's output layer."""
@@ -87,6 +87,19 @@ class LogitObjective(ABC, Generic[Item]):
     def loss(self, net: nn.Module, batch: Sequence[Item]) -> tuple[torch.Tensor, int]:
         """The same from the network; a faster way may take its place."""
         return self.loss_from(self.logits(net, batch), batch)
+
+
+class StreamObjective(Protocol):
+    """An objective that learns from texts as they run: a text is cut into pieces, each an item."""
+
+    around: tuple[list[int], list[int]]
+    """Tokens before and behind a text."""
+    room: int
+    """Tokens of a text in its longest piece."""
+
+    def piece(self, tokens: list[int]) -> Any:
+        """The item of a piece."""
+        ...
 
 
 class Trainable(Protocol):

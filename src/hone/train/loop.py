@@ -82,7 +82,7 @@ def fit(
     """
     trainable = sum(parameter.numel() for parameter in trained_parameters(net).values())
     processes = processes or Alone()
-    with only_these_words(net, objective.words(encoded) if isinstance(processes, Alone) else None):
+    with only_these_words(net, (lambda: objective.words(encoded)) if isinstance(processes, Alone) else None):
         run = _Run(net, encoded, plan, objective, mixture, regulariser, processes)
         return run.go(score, checkpoint, bar, listener, trainable=trainable)
 

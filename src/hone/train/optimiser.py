@@ -1,6 +1,7 @@
-"""AdamW with its parameter groups, and the learning rate as a share of its peak."""
+"""AdamW with its parameter groups, Muon for a model's first training, and the learning rate as a share of its peak."""
 
 import math
+from typing import Any
 
 import torch
 from torch import nn
@@ -24,19 +25,56 @@ def is_head(name: str) -> bool:
 
 
 def make_optimiser(net: nn.Module, plan: TrainPlan) -> torch.optim.Optimizer:
-    """Fused AdamW: two learning rates (head and rest) by two decays (matrices, and biases and norms, which do not decay)."""
-    groups: dict[tuple[float, float], list[nn.Parameter]] = {}
+    """Fused AdamW: two learning rates (head and rest) by two decays (matrices, and biases and norms, which do not decay).
+
+    With `muon` the matrices between the layers step by Muon instead, at the same rates (Jordan 2024, https://kellerjordan.github.io/posts/muon,
+    scaled as in Liu 2025, https://arxiv.org/abs/2502.16982, so that AdamW's rates serve).
+    """
+    groups: dict[tuple[float, float, bool], list[nn.Parameter]] = {}
+    tables = {id(module.weight) for module in net.modules() if isinstance(module, nn.Embedding)}
     for name, parameter in trained_parameters(net).items():
         peak = plan.head_learning_rate if is_head(name) else plan.learning_rate
         if ".lora_B." in name:
             peak *= plan.lora_plus
         decay = plan.weight_decay if parameter.ndim >= 2 and not name.endswith(_NO_MATRICES) and ".ia3_l." not in name else 0.0
-        groups.setdefault((peak, decay), []).append(parameter)
+        is_inner = plan.optimiser == "muon" and parameter.ndim == 2 and id(parameter) not in tables and not is_head(name)
+        groups.setdefault((peak, decay, is_inner), []).append(parameter)
     assert groups, "no parameter moves"
-    return torch.optim.AdamW(
-        [{"params": list_, "lr": peak, "peak": peak, "weight_decay": decay} for (peak, decay), list_ in groups.items()],
-        fused=True,
-    )
+    made: dict[bool, list[dict[str, Any]]] = {False: [], True: []}
+    for (peak, decay, is_inner), parameters in groups.items():
+        made[is_inner].append({"params": parameters, "lr": peak, "peak": peak, "weight_decay": decay})
+    adamw = torch.optim.AdamW(made[False], fused=True, betas=(0.9, plan.beta2)) if made[False] else None
+    if not made[True]:
+        assert adamw is not None
+        return adamw
+    muon = torch.optim.Muon(made[True], adjust_lr_fn="match_rms_adamw")
+    return muon if adamw is None else _Joint(muon, adamw)
+
+
+class _Joint(torch.optim.Optimizer):
+    """Two optimisers, each with parameters of its own, as one."""
+
+    def __init__(self, *parts: torch.optim.Optimizer) -> None:
+        self._parts = parts
+        super().__init__([group for part in parts for group in part.param_groups], {})
+        self.param_groups = [
+            group for part in parts for group in part.param_groups
+        ]  # the parts' own, so that a rate set here counts
+
+    def step(self, closure: Any = None) -> None:  # type: ignore[override]
+        """Each its own parameters."""
+        for part in self._parts:
+            part.step()
+
+    def state_dict(self) -> dict[str, Any]:
+        """Of all parts."""
+        return {"parts": [part.state_dict() for part in self._parts]}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """What `state_dict` gave."""
+        for part, state in zip(self._parts, state_dict["parts"], strict=True):
+            part.load_state_dict(state)
+        self.param_groups = [group for part in self._parts for group in part.param_groups]
 
 
 def rate_share(step: int, plan: TrainPlan) -> float:

@@ -4,10 +4,11 @@ from typing import Literal
 
 from hone.core.record import Record
 
-__all__ = ["Schedule", "StepEvent", "StepLog", "TrainPlan", "TrainRecord"]
+__all__ = ["OptimiserName", "Schedule", "StepEvent", "StepLog", "TrainPlan", "TrainRecord"]
 
 
 Schedule = Literal["linear", "cosine", "constant", "wsd"]
+OptimiserName = Literal["adamw", "muon"]
 
 
 class TrainPlan(Record):
@@ -29,8 +30,12 @@ class TrainPlan(Record):
     """Share of the steps in which the rate rises from 0."""
     lora_plus: float = 1.0
     """How many times the rate LoRA's B moves with (LoRA+, Hayou 2024, https://arxiv.org/abs/2402.12354); 1 is plain LoRA."""
+    optimiser: OptimiserName = "adamw"
+    """What turns gradients into steps: AdamW, or Muon for the matrices between the layers and AdamW for the rest."""
+    beta2: float = 0.999
+    """AdamW's memory of squared gradients; large batches of a model's first training want 0.95."""
     weight_decay: float = 0.01
-    """AdamW's, on matrices only."""
+    """On matrices only."""
     clip: float = 1.0
     """Largest norm of the gradient."""
     evaluations: int = 4

@@ -22,6 +22,7 @@ class Processes(Protocol):
     """What the loop asks of the others."""
 
     is_first: bool
+    is_alone: bool
 
     def wrap(self, module: nn.Module, optimiser: torch.optim.Optimizer) -> tuple[nn.Module, Any]:
         """The module that is called, and the optimiser that steps, from then on."""
@@ -56,6 +57,7 @@ class Alone:
     """One process."""
 
     is_first = True
+    is_alone = True
 
     def wrap(self, module: nn.Module, optimiser: torch.optim.Optimizer) -> tuple[nn.Module, Any]:
         """As they are."""
@@ -95,6 +97,8 @@ class Alone:
 
 class Together:
     """Several processes under accelerate: data-parallel, or fully sharded where accelerate's configuration says so."""
+
+    is_alone = False
 
     def __init__(self, accelerator: Any) -> None:
         self._accelerator = accelerator

@@ -7,7 +7,7 @@ that nothing trains.
 
 import contextlib
 import types
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 import torch
@@ -21,13 +21,14 @@ _WORTH = 0.5  # share of the vocabulary that occurs, above which nothing is gain
 
 
 @contextlib.contextmanager
-def only_these_words(net: nn.Module, ids: Iterable[int] | None) -> Iterator[None]:
-    """Inside this block the input embedding of `net` is a parameter of the rows `ids` alone, under its usual name; afterwards whole.
+def only_these_words(net: nn.Module, words: Callable[[], Iterable[int] | None] | None) -> Iterator[None]:
+    """Inside this block the input embedding of `net` is a parameter of the rows `words()` alone, under its usual name; afterwards whole.
 
     Other ids are read from the frozen rest. Nothing changes where any id may come (None), where the embedding is frozen or shared with an
     output layer, whose rows all move, or where most of it occurs.
     """
     table = _own_table(net)
+    ids = None if table is None or words is None else words()  # asked only here: to know them, all rows are read
     always = (getattr(net, name) for name in ("pad_id", "start_id") if hasattr(net, name))  # no item holds these
     used = torch.tensor(sorted({*(ids or ()), *always}), dtype=torch.long)
     if table is None or ids is None or len(used) > _WORTH * len(table.weight):

@@ -8,5 +8,6 @@ from hone.tune.preview import mask_preview
 from hone.tune.records import TuneRecord
 from hone.tune.run import tune_rows
 from hone.tune.settings import TUNE, TuneSettings
+from hone.tune.track import open_trackers
 
-__all__ = ["TUNE", "TuneRecord", "TuneSettings", "mask_preview", "tune_rows"]
+__all__ = ["TUNE", "TuneRecord", "TuneSettings", "mask_preview", "open_trackers", "tune_rows"]

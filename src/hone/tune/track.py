@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from hone.core.errors import Usage, did_you_mean, need
+from hone.core.record import Record
 from hone.train import Listener, StepEvent
-from hone.tune.settings import TuneSettings
 
 __all__ = ["open_trackers"]
 
@@ -16,7 +16,7 @@ Tell = Callable[[int, dict[str, float]], None]
 
 
 @contextmanager
-def open_trackers(names: Sequence[str], folder: Path, settings: TuneSettings) -> Iterator[Listener]:
+def open_trackers(names: Sequence[str], folder: Path, settings: Record) -> Iterator[Listener]:
     """A listener that writes each step everywhere.
 
     Raises:
@@ -41,7 +41,7 @@ def open_trackers(names: Sequence[str], folder: Path, settings: TuneSettings) ->
 
 
 @contextmanager
-def _tensorboard(folder: Path, settings: TuneSettings) -> Iterator[Tell]:
+def _tensorboard(folder: Path, settings: Record) -> Iterator[Tell]:
     need("tensorboard", extra="tensorboard")
     from torch.utils.tensorboard import SummaryWriter
 
@@ -55,7 +55,7 @@ def _tensorboard(folder: Path, settings: TuneSettings) -> Iterator[Tell]:
 
 
 @contextmanager
-def _mlflow(folder: Path, settings: TuneSettings) -> Iterator[Tell]:
+def _mlflow(folder: Path, settings: Record) -> Iterator[Tell]:
     mlflow: Any = need("mlflow", extra="mlflow")
     with mlflow.start_run(run_name=folder.name):
         mlflow.log_params(settings.model_dump(mode="json", exclude_defaults=True))
@@ -66,7 +66,7 @@ def _with_init(package: str) -> Any:
     """trackio and wandb share one way to start and to log."""
 
     @contextmanager
-    def follow(folder: Path, settings: TuneSettings) -> Iterator[Tell]:
+    def follow(folder: Path, settings: Record) -> Iterator[Tell]:
         library: Any = need(package, extra=package)
         library.init(project="hone", name=folder.name, config=settings.model_dump(mode="json", exclude_defaults=True))
         try:

@@ -51,19 +51,23 @@ class Causal(PlacedObjective):
     head: HeadKind = "causal"
 
     def __init__(self, reader: TextReader) -> None:
+        tokenizer = reader.tokenizer
+        end, begin = tokenizer.eos_token_id, tokenizer.bos_token_id
         self._reader = reader
+        self.around = ([] if begin is None or begin == end else [begin], [] if end is None else [end])
+        self.room = reader.context_length
 
     def encode(self, examples: Sequence[Plain]) -> list[Placed]:
         """Pieces of at most the context length; a text ends with the end-of-sequence token where there is one."""
-        tokenizer, length = self._reader.tokenizer, self._reader.context_length
-        end = [] if tokenizer.eos_token_id is None else [tokenizer.eos_token_id]
-        begin = (
-            [] if tokenizer.bos_token_id is None or tokenizer.bos_token_id == tokenizer.eos_token_id else [tokenizer.bos_token_id]
-        )
+        begin, end = self.around
         items = []
         texts = [example.text for example in examples]
-        for ids in tokenizer(texts, add_special_tokens=False, verbose=False)["input_ids"] if texts else []:
+        for ids in self._reader.tokenizer(texts, add_special_tokens=False, verbose=False)["input_ids"] if texts else []:
             whole = [*begin, *ids, *end]
-            pieces = [whole[at : at + length] for at in range(0, len(whole), length)]
-            items += [Placed(piece, list(range(len(piece) - 1)), piece[1:]) for piece in pieces if len(piece) > 1]
+            pieces = [whole[at : at + self.room] for at in range(0, len(whole), self.room)]
+            items += [self.piece(piece) for piece in pieces if len(piece) > 1]
         return items
+
+    def piece(self, tokens: list[int]) -> Placed:
+        """All tokens but the first are learnt."""
+        return Placed(tokens, list(range(len(tokens) - 1)), tokens[1:])

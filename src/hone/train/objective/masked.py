@@ -39,21 +39,26 @@ class Masked(PlacedObjective):
         self._rate = rate
         self._special = set(reader.tokenizer.all_special_ids)
         self._words = [index for index in range(len(reader.tokenizer)) if index not in self._special]
+        self._frame = _special_ends(reader.tokenizer)
+        self.around: tuple[list[int], list[int]] = ([], [])
+        self.room = reader.context_length - sum(map(len, self._frame))
 
     def encode(self, examples: Sequence[Plain]) -> list[Placed]:
         """Pieces of at most the context length, each between the model's special tokens; places are those that may be masked."""
         tokenizer = self._reader.tokenizer
-        before, after = _special_ends(tokenizer)
-        room = self._reader.context_length - len(before) - len(after)
         items = []
         for example in examples:
             ids = tokenizer(example.text, add_special_tokens=False, verbose=False)["input_ids"]
-            for at in range(0, len(ids), room):
-                whole = [*before, *ids[at : at + room], *after]
-                places = [index for index, token in enumerate(whole) if token not in self._special]
-                if places:
-                    items.append(Placed(whole, places, [whole[place] for place in places]))
+            pieces = [self.piece(ids[at : at + self.room]) for at in range(0, len(ids), self.room)]
+            items += [piece for piece in pieces if piece.places]
         return items
+
+    def piece(self, tokens: list[int]) -> Placed:
+        """The tokens between the model's special ones; all but special ones may be masked."""
+        before, after = self._frame
+        whole = [*before, *tokens, *after]
+        places = [index for index, token in enumerate(whole) if token not in self._special]
+        return Placed(whole, places, [whole[place] for place in places])
 
     def collate(self, items: Sequence[Placed]) -> list[Placed]:
         """Mask each item; at least one token of each."""

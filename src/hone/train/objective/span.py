@@ -55,9 +55,10 @@ class SpanCorruption(PairObjective):
         self._reader = reader
         self._rate, self._mean = rate, mean
         limit = length or reader.context_length
-        self._piece = piece_length(limit, rate=rate, mean=mean)
-        while corrupted_lengths(self._piece, rate=rate, mean=mean)[0] > len(self._sentinels):
-            self._piece -= 1
+        self.room = piece_length(limit, rate=rate, mean=mean)
+        while corrupted_lengths(self.room, rate=rate, mean=mean)[0] > len(self._sentinels):
+            self.room -= 1
+        self.around: tuple[list[int], list[int]] = ([], [])
 
     def encode(self, examples: Sequence[Plain]) -> list[SourceTarget]:
         """Pieces of all texts joined, an end-of-sequence token between them; a rest of one token is left out."""
@@ -65,8 +66,12 @@ class SpanCorruption(PairObjective):
         stream: list[int] = []
         for example in examples:
             stream += [*tokenizer(example.text, add_special_tokens=False, verbose=False)["input_ids"], tokenizer.eos_token_id]
-        pieces = [stream[at : at + self._piece] for at in range(0, len(stream), self._piece)]
-        return [SourceTarget(piece, []) for piece in pieces if len(piece) > 1]
+        pieces = [stream[at : at + self.room] for at in range(0, len(stream), self.room)]
+        return [self.piece(piece) for piece in pieces if len(piece) > 1]
+
+    def piece(self, tokens: list[int]) -> SourceTarget:
+        """Tokens in which `collate` will make gaps."""
+        return SourceTarget(tokens, [])
 
     def collate(self, items: Sequence[SourceTarget]) -> list[SourceTarget]:
         """Gaps for every piece."""

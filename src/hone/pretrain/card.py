@@ -1,0 +1,54 @@
+"""The model card of a pretraining, in the Hub's layout."""
+
+import json
+from datetime import UTC, datetime
+
+from hone.measure import human_bytes, human_count, human_seconds
+from hone.model import ModelFolder
+from hone.pretrain.records import PretrainRecord, Sample
+
+__all__ = ["write_card"]
+
+_PIPELINES = {"causal": "text-generation", "masked": "fill-mask", "span": "text2text-generation"}
+_KINDS = {"causal": "decoder (Llama)", "masked": "encoder (BERT)", "span": "encoder-decoder (T5 1.1)"}
+
+
+def write_card(done: PretrainRecord, base: ModelFolder) -> str:
+    """`README.md` with its metadata block."""
+    named = f"base_model: {json.dumps(done.base, ensure_ascii=False)}\n" if done.base else ""
+    licence = f"license: {json.dumps(base.licence)}\n" if done.base and base.licence else ""
+    begun = f"It goes on from {done.base}, weights sha256 {done.base_sha256}." if done.base else "It was trained from scratch."
+    bits = f" ({done.bits_per_byte:.3f} bits per byte)" if done.bits_per_byte is not None else ""
+    hits = f" The likeliest token is right in {done.accuracy:.1%} of the places." if done.accuracy is not None else ""
+    last = max((sample.step for sample in done.samples), default=0)
+    shown = "\n\n".join(_shown(sample) for sample in done.samples if sample.step == last)
+    return f"""---
+{licence}{named}library_name: transformers
+pipeline_tag: {_PIPELINES[done.objective]}
+---
+
+# A {_KINDS[done.objective]} of {human_count(done.parameters)} parameters
+
+{begun} Objective: {done.objective}. On {done.validation_texts:,} texts that took no part in training its loss is {done.loss:.4f} nats a term{bits},
+{done.start_loss:.4f} before the first step.{hits}
+
+## What it writes
+
+{shown or "No samples were asked for."}
+
+## How it was made
+
+- Texts: {done.texts:,} of {len(done.sources)} sources, {human_bytes(done.corpus_bytes)}; digest {done.data_sha256[:12]}.
+- {human_count(done.corpus_tokens)} tokens a pass, vocabulary of {done.vocabulary:,}.
+- {done.training.tokens_seen:,} tokens seen in {done.training.steps:,} steps, {done.training.tokens_seen / done.corpus_tokens:.2f} passes.
+- {human_seconds(done.seconds)} on {done.processor}, peak memory {human_bytes(done.peak_bytes or 0)}; finished {datetime.now(UTC):%Y-%m-%d}.
+- hone {done.versions["hone-lm"]}, seed {done.settings.seed}; `config.yaml` repeats the run, `hone.json` holds every number.
+
+## Limits
+
+A model of this size writes sentences, not facts. What it says was not checked for truth, bias or harm.
+"""
+
+
+def _shown(sample: Sample) -> str:
+    return "\n".join(f"> {line}" for line in f"**{sample.read.strip()}** {sample.written.strip()}".splitlines())

@@ -1,0 +1,88 @@
+"""Texts to learn a language from: files and folders of any size, one text at a time, never all in memory.
+
+A .txt, .md or .text file is one text; a row file (CSV, JSON lines, Parquet, Hub data set) holds a text per row; a folder holds any of these.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from hone.core.errors import BadData
+from hone.task.decode import bad_character, open_text
+from hone.task.kinds import Plain
+from hone.task.layout import Wish
+from hone.task.makers import row_maker
+from hone.task.material import recognised
+from hone.task.reader import Broken
+from hone.task.rejects import Unusable
+
+__all__ = ["Source", "find_sources", "read_texts"]
+
+_WHOLE = frozenset({".txt", ".text", ".md", ".markdown", ".rst"})
+_ROWS = frozenset({".csv", ".tsv", ".json", ".jsonl", ".ndjson", ".parquet"})
+
+
+@dataclass(frozen=True)
+class Source:
+    """One file, or a Hub data set."""
+
+    name: str
+    path: Path | None
+    """None for a Hub data set."""
+
+
+def find_sources(names: Sequence[str]) -> list[Source]:
+    """The files that names stand for, in order; those of a folder and of its folders by path, hidden ones left out.
+
+    Raises:
+        BadData: nothing named, no such file, or a folder without a file of a known type.
+    """
+    if not names:
+        raise BadData("No text is named. Give files, folders or Hub data sets.")
+    found: list[Source] = []
+    for name in names:
+        path = Path(name).expanduser()
+        if not path.is_dir():
+            found.append(Source(name, path if path.exists() else None))
+            continue
+        inside = sorted(file for file in path.rglob("*") if _kind(file) in _WHOLE | _ROWS and not _is_hidden(file, path))
+        if not inside:
+            raise BadData(f"{name} holds no file of texts. Known: {', '.join(sorted(_WHOLE | _ROWS))}, rows each also with .gz.")
+        found += [Source(str(file), file) for file in inside]
+    return found
+
+
+def read_texts(source: Source, *, text: Sequence[str] = ()) -> Iterator[str]:
+    """The texts of a source, in its order; rows without a text are passed over.
+
+    Args:
+        text: columns, joined by a line break; the one that is named like a text where left out.
+    Raises:
+        BadData: it cannot be read, or no column holds texts.
+    """
+    if source.path is not None and _kind(source.path) in _WHOLE:
+        whole = "".join(open_text(source.path).lines())
+        if bad_character(whole, None) is None and whole.strip():
+            yield whole
+        return
+    reader, _, layout, name = recognised(source.name, Wish("plain", None, None, tuple(text), None))
+    make = row_maker(reader, layout, [])
+    for row in reader.rows(layout.columns):
+        if isinstance(row, Broken):
+            continue
+        line, cells = row
+        try:
+            made = make(cells, name, line)
+        except Unusable:
+            continue
+        assert isinstance(made, Plain)
+        yield made.text
+
+
+def _kind(path: Path) -> str:
+    suffixes = [suffix.lower() for suffix in path.suffixes]
+    return suffixes[-2] if len(suffixes) > 1 and suffixes[-1] == ".gz" else suffixes[-1] if suffixes else ""
+
+
+def _is_hidden(file: Path, folder: Path) -> bool:
+    return any(part.startswith(".") for part in file.relative_to(folder).parts)
