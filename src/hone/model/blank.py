@@ -17,7 +17,7 @@ __all__ = ["Shape", "choose_shape", "usual_words", "write_blank_model"]
 
 _HEAD = 64  # width of an attention head
 _WIDE, _DEEP = 128, 48  # width per layer: at most, at least
-_USUAL = 80
+_USUAL = 64
 
 
 @dataclass(frozen=True)
