@@ -16,8 +16,8 @@ from hone.model.loading import Family, quiet_transformers
 __all__ = ["Shape", "choose_shape", "usual_words", "write_blank_model"]
 
 _HEAD = 64  # width of an attention head
-_WIDE, _DEEP = 128, 48  # width per layer: at most, at least
-_USUAL = 64
+_WIDE, _DEEP, _USUAL = 128, 16, 64  # width per layer: at most, at least, best
+_NEAR = 0.1  # of the size asked for: within it the usual proportions decide
 
 
 @dataclass(frozen=True)
@@ -56,7 +56,7 @@ def usual_words(parameters: int) -> int:
 
 
 def choose_shape(family: Family, parameters: int, *, words: int, context: int) -> Shape:
-    """The shape whose parameters come closest to a number, between 48 and 128 wide per layer.
+    """The shape whose parameters come near a number, of usual proportions where there is a choice.
 
     Raises:
         Usage: the vocabulary alone takes more.
@@ -67,7 +67,7 @@ def choose_shape(family: Family, parameters: int, *, words: int, context: int) -
         for layers in range(max(2, width // _WIDE), max(2, width // _DEEP) + 1)
     ]
     best = min(
-        found, key=lambda shape: (abs(shape.parameters / parameters - 1) // 0.03, abs(shape.width / shape.layers - _USUAL))
+        found, key=lambda shape: (abs(shape.parameters / parameters - 1) // _NEAR, abs(shape.width / shape.layers - _USUAL))
     )
     if not 0.7 < best.parameters / parameters < 1.4:
         raise Usage(

@@ -29,10 +29,13 @@ class Pace(NamedTuple):
 
 
 def advise_size(*, corpus_tokens: int, tokens: int | None, budget: float | None, pace: Pace | None) -> int:
-    """Parameters for which the tokens, or those that the budget buys, are 20 each; where neither is named, four passes over the corpus."""
+    """Parameters for which the tokens, or those that the budget buys, are 20 each; where neither is named, four passes over the corpus.
+
+    Where time buys more than the text can fill, twice what four passes fill: a larger model would only learn it by heart.
+    """
     if tokens is None and budget is not None and pace is not None:
         flops = _FLOPS * pace.parameters * pace.tokens_per_second * budget
-        size = (flops / (_FLOPS * RATIO)) ** 0.5
+        size = min((flops / (_FLOPS * RATIO)) ** 0.5, 2 * MOST_PASSES * corpus_tokens / RATIO)
     else:
         size = (tokens or MOST_PASSES * corpus_tokens) / RATIO
     return int(min(max(size, _SMALLEST), _LARGEST))

@@ -33,7 +33,7 @@ from hone.model import (
     usual_words,
     write_blank_model,
 )
-from hone.pretrain.advise import MOST_PASSES, RATIO, Pace, advise_size, advise_tokens
+from hone.pretrain.advise import Pace, advise_size, advise_tokens
 from hone.pretrain.corpus import Corpus, Pieces, encode_corpus, hold_out, open_corpus, sample_texts
 from hone.pretrain.settings import PretrainObjective, PretrainSettings
 from hone.task import Source, find_sources, read_texts
@@ -118,12 +118,8 @@ def begin(settings: PretrainSettings, counted: Counted, work: Path, plan: TrainP
     tokens = settings.tokens
     if tokens is None or (settings.budget is not None and settings.size is None):
         pace = Pace(begun.parameters, 1 / rehearse_pieces(begun, plan).seconds_per_token)
-        corpus_tokens = begun.train.tokens
         if settings.base is None and settings.size is None and settings.budget is not None:
-            better = advise_size(corpus_tokens=corpus_tokens, tokens=settings.tokens, budget=settings.budget, pace=pace)
-            most = MOST_PASSES * corpus_tokens / RATIO
-            if better > 2 * most:  # the text, not the time, is what is short: no use in a model that it cannot fill
-                better = round(2 * most)
+            better = advise_size(corpus_tokens=begun.train.tokens, tokens=settings.tokens, budget=settings.budget, pace=pace)
             if not 0.8 < better / begun.parameters < 1.25:
                 begun = _open(settings, counted, work, better)
                 size = better
