@@ -6,6 +6,7 @@ What moves (`trainable/`) x on what (`mixture`) x toward what (`objective/`) x h
 
 from hone.train.checkpoint import remove_checkpoint
 from hone.train.contracts import HeadKind, LogitObjective, Mixture, Objective, Regulariser, StreamObjective, Trainable
+from hone.train.dial import Dial
 from hone.train.held_out import Measured, measure_loss
 from hone.train.loop import Listener, fit
 from hone.train.mixture import FLAN_CAP, Mixed, SingleTask, proportional, replay, temperature
@@ -27,10 +28,11 @@ from hone.train.objective import (
     WriteTarget,
 )
 from hone.train.optimiser import trained_parameters
+from hone.train.own_samples import OwnSample, draw_own_samples
 from hone.train.plan import OptimiserName, Schedule, StepEvent, StepLog, TrainPlan, TrainRecord
 from hone.train.processes import Alone, Processes, join_processes
 from hone.train.rates import usual_rate
-from hone.train.regulariser import REGULARISERS, make_regulariser
+from hone.train.regulariser import REGULARISERS, OwnDistribution, SelfReplay, divergence, make_regulariser, take_down
 from hone.train.rehearse import Rehearsal, rehearse
 from hone.train.start import StartingPoint
 from hone.train.trainable import TRAINABLES, Full, Lora, make_trainable, virtual_tokens
@@ -46,6 +48,7 @@ __all__ = [
     "Classify",
     "Complete",
     "Contrast",
+    "Dial",
     "Full",
     "HeadKind",
     "Labelled",
@@ -59,12 +62,15 @@ __all__ = [
     "MultiLabel",
     "Objective",
     "OptimiserName",
+    "OwnDistribution",
+    "OwnSample",
     "Placed",
     "Processes",
     "Regress",
     "Regulariser",
     "Rehearsal",
     "Schedule",
+    "SelfReplay",
     "SingleTask",
     "SourceTarget",
     "SpanCorruption",
@@ -77,6 +83,8 @@ __all__ = [
     "TrainRecord",
     "Trainable",
     "WriteTarget",
+    "divergence",
+    "draw_own_samples",
     "fit",
     "join_processes",
     "make_regulariser",
@@ -86,6 +94,7 @@ __all__ = [
     "rehearse",
     "remove_checkpoint",
     "replay",
+    "take_down",
     "temperature",
     "trained_parameters",
     "usual_rate",

@@ -13,7 +13,7 @@ from torch import nn
 
 from hone.core.console import note
 from hone.core.store import open_atomic
-from hone.train.contracts import Mixture
+from hone.train.contracts import Mixture, Regulariser
 from hone.train.optimiser import trained_parameters
 from hone.train.plan import StepLog
 
@@ -98,7 +98,13 @@ def remove_checkpoint(checkpoint: Path) -> None:
 
 
 def save_checkpoint(
-    path: Path, net: nn.Module, optimiser: torch.optim.Optimizer, mixture: Mixture, rng: random.Random, progress: Progress
+    path: Path,
+    net: nn.Module,
+    optimiser: torch.optim.Optimizer,
+    mixture: Mixture,
+    rng: random.Random,
+    progress: Progress,
+    regulariser: Regulariser | None = None,
 ) -> None:
     """Write the state of a run; a kill while writing leaves the last checkpoint whole."""
     version, internal, gauss = rng.getstate()
@@ -106,6 +112,7 @@ def save_checkpoint(
         "parameters": {name: parameter.detach() for name, parameter in trained_parameters(net).items()},
         "optimiser": optimiser.state_dict(),
         "mixture": list(mixture.state()),
+        "regulariser": regulariser.state() if regulariser else [],
         "random": [version, list(internal), gauss],
         "torch_random": torch.get_rng_state(),
         "cuda_random": torch.cuda.get_rng_state_all() if torch.cuda.is_available() else [],
@@ -117,7 +124,13 @@ def save_checkpoint(
 
 
 def load_checkpoint(
-    path: Path, net: nn.Module, optimiser: torch.optim.Optimizer, mixture: Mixture, rng: random.Random, progress: Progress
+    path: Path,
+    net: nn.Module,
+    optimiser: torch.optim.Optimizer,
+    mixture: Mixture,
+    rng: random.Random,
+    progress: Progress,
+    regulariser: Regulariser | None = None,
 ) -> None:
     """Bring a run that was just set up to the state that `save_checkpoint` wrote; a damaged file is told of and left alone."""
     try:
@@ -132,6 +145,8 @@ def load_checkpoint(
             trained[name].copy_(value)
     optimiser.load_state_dict(state["optimiser"])
     mixture.restore(state["mixture"])
+    if regulariser and state.get("regulariser"):
+        regulariser.restore(state["regulariser"])
     version, internal, gauss = state["random"]
     rng.setstate((version, tuple(internal), gauss))
     torch.set_rng_state(state["torch_random"].cpu())

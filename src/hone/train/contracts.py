@@ -15,7 +15,17 @@ from torch import nn
 
 from hone.model import Network
 
-__all__ = ["Encoded", "HeadKind", "LogitObjective", "Mixture", "Objective", "Regulariser", "StreamObjective", "Trainable"]
+__all__ = [
+    "Encoded",
+    "HeadKind",
+    "LogitObjective",
+    "Mixture",
+    "Objective",
+    "Regulariser",
+    "Stateless",
+    "StreamObjective",
+    "Trainable",
+]
 
 HeadKind = Literal["pooled", "token", "causal", "masked", "seq2seq", "none"]
 """What stands on the network: one answer per text or per token, or a language model's output layer."""
@@ -144,13 +154,32 @@ class Regulariser(Protocol):
         ...
 
     def on_step(self, net: nn.Module) -> float:
-        """Once per optimiser step: add the gradient of a penalty on the parameters to theirs, and return the penalty."""
+        """Once per optimiser step: add the gradient of a penalty to that of the parameters, and return the penalty."""
+        ...
+
+    def state(self) -> list[float]:
+        """What `restore` needs beside `start` to go on."""
+        ...
+
+    def restore(self, state: Sequence[float]) -> None:
+        """Go on where `state` was taken."""
         ...
 
     @property
     def bytes(self) -> int:
         """Memory that it holds, for the ledger of cost."""
         ...
+
+
+class Stateless:
+    """Of a regulariser that learns nothing on the way: what `start` took down is all it needs."""
+
+    def state(self) -> list[float]:
+        """Nothing."""
+        return []
+
+    def restore(self, state: Sequence[float]) -> None:
+        """Nothing to do."""
 
 
 class Mixture(Protocol):

@@ -122,7 +122,7 @@ class _Run:
         plan, progress, net = self.plan, self.progress, self.net
         best = BestParameters(checkpoint)
         if checkpoint is not None and checkpoint.exists():
-            load_checkpoint(checkpoint, net, self.optimiser, self.mixture, self.rng, progress)
+            load_checkpoint(checkpoint, net, self.optimiser, self.mixture, self.rng, progress, self.regulariser)
             self.feeder.waiting = [list(batch) for batch in progress.waiting]
             if bar:
                 bar.advance(progress.step)
@@ -152,7 +152,7 @@ class _Run:
                 )
             if checkpoint is not None and now - last_saved >= plan.checkpoint_seconds and self.processes.is_first:
                 progress.waiting = self.feeder.waiting
-                save_checkpoint(checkpoint, net, self.optimiser, self.mixture, self.rng, progress)
+                save_checkpoint(checkpoint, net, self.optimiser, self.mixture, self.rng, progress, self.regulariser)
                 best.tidy(progress.best_step)
                 last_saved = time.perf_counter()
         if progress.best_step:

@@ -6,8 +6,19 @@ from hone.core.errors import Usage, did_you_mean
 from hone.train.contracts import Regulariser
 from hone.train.regulariser.divergence import KLToBase
 from hone.train.regulariser.penalty import EWC, L2SP
+from hone.train.regulariser.self_replay import OwnDistribution, SelfReplay, divergence, take_down
 
-__all__ = ["EWC", "L2SP", "REGULARISERS", "KLToBase", "make_regulariser"]
+__all__ = [
+    "EWC",
+    "L2SP",
+    "REGULARISERS",
+    "KLToBase",
+    "OwnDistribution",
+    "SelfReplay",
+    "divergence",
+    "make_regulariser",
+    "take_down",
+]
 
 REGULARISERS: dict[str, Callable[[float], Regulariser]] = {"l2sp": L2SP, "ewc": EWC, "kl": KLToBase}
 

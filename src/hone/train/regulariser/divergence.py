@@ -11,13 +11,13 @@ import torch
 from torch import nn
 
 from hone.core.errors import Usage
-from hone.train.contracts import LogitObjective, Objective
+from hone.train.contracts import LogitObjective, Objective, Stateless
 from hone.train.start import StartingPoint
 
 __all__ = ["KLToBase"]
 
 
-class KLToBase:
+class KLToBase(Stateless):
     """Strength x KL(base || tuned), summed over the trained terms."""
 
     name = "kl"

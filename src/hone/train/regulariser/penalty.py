@@ -13,7 +13,7 @@ import torch
 from torch import nn
 
 from hone.core.errors import Usage
-from hone.train.contracts import LogitObjective, Objective
+from hone.train.contracts import LogitObjective, Objective, Stateless
 from hone.train.optimiser import trained_parameters
 from hone.train.start import StartingPoint
 
@@ -22,7 +22,7 @@ __all__ = ["EWC", "L2SP"]
 FISHER_EXAMPLES = 128
 
 
-class L2SP:
+class L2SP(Stateless):
     """Strength / 2 x the squared distance to the starting point."""
 
     name = "l2sp"
