@@ -64,7 +64,7 @@ class Backend(Protocol):
 
 
 class LocalBackend:
-    """A network on this machine, which it takes over: the network answers, and no longer trains."""
+    """A network on this machine."""
 
     can_score = True
     is_estimate = False
@@ -79,12 +79,14 @@ class LocalBackend:
         chat: bool | None = None,
         scores_end: bool = False,
         name: str | None = None,
+        takes_over: bool = True,
     ) -> None:
         """
         Args:
             template: text around {prompt}; None: a line break behind it for a decoder, nothing for an encoder-decoder. '{prompt}' where
                 prompts are whole texts already. chat: whether the tokenizer's chat template is used; None: where it has one.
             scores_end: whether the end of the text counts in the likelihood of a continuation.
+            takes_over: the network answers, and no longer trains; else its parameters stay as they are.
         Raises:
             BadModel: the network writes no texts. Usage: the template shows no prompt.
         """
@@ -98,6 +100,7 @@ class LocalBackend:
         self.name = name or str(getattr(net.base.config, "_name_or_path", "") or "local")
         self.context_length = reader.context_length
         self._scores_end = scores_end
+        self._takes_over = takes_over
         self._renderer = (
             None if is_pair else Renderer(reader.tokenizer, length=reader.context_length, template=self._template, chat=chat)
         )
@@ -105,11 +108,11 @@ class LocalBackend:
 
     @cached_property
     def _scorer(self) -> Scorer:
-        return Scorer(self.net, precision=self.reader.precision)
+        return Scorer(self.net, precision=self.reader.precision, takes_over=self._takes_over)
 
     @cached_property
     def _generator(self) -> Generator:
-        return Generator(self.net, self.reader.tokenizer, precision=self.reader.precision)
+        return Generator(self.net, self.reader.tokenizer, precision=self.reader.precision, takes_over=self._takes_over)
 
     def score(self, prompts: Sequence[str], continuations: Sequence[str], *, bar: Bar | None = None) -> list[Likelihood]:
         """Log-likelihood of each continuation, tokenised apart from its prompt as in training.

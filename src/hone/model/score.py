@@ -55,13 +55,21 @@ class _Wanted:
 
 
 class Scorer:
-    """Scores token ids with one network, whose weights it takes over: they no longer train, and lie in bf16 where it computes so."""
+    """Scores token ids with one network."""
 
-    def __init__(self, net: TextModel, *, precision: Literal["bf16", "fp32"], shares: bool | None = None) -> None:
-        """`shares`: whether prefixes are shared; None: wherever the architecture, tried with real numbers, allows it."""
+    def __init__(
+        self, net: TextModel, *, precision: Literal["bf16", "fp32"], shares: bool | None = None, takes_over: bool = True
+    ) -> None:
+        """
+        Args:
+            shares: whether prefixes are shared; None: wherever the architecture, tried with real numbers, allows it.
+            takes_over: the network no longer trains, and lies in bf16 where it computes so; else its parameters stay as they are.
+        """
         self.net = net
         self.precision = precision
-        net.stop_training(precision)
+        net.eval()
+        if takes_over:
+            net.stop_training(precision)
         self.shares = net.packs if shares is None else shares and net.packs
         self._totals: list[float] = []
         self._greedy: list[bool] = []

@@ -33,7 +33,7 @@ class Dial:
             raise Usage(
                 "Virtual tokens are read or not read: prompt and prefix tuning have no position between base and result. Choose lora or full."
             )
-        self._net = net
+        self._parameters = trained
         self._base = {name: value for name, value in start.values.items() if not any(part in name for part in _INSIDE)}
         self._tuned = {name: trained[name].detach().clone() for name in self._base if not is_head(name)}
         self.position = 1.0
@@ -47,10 +47,9 @@ class Dial:
     def turn(self, position: float) -> None:
         """Set it; 0 and 1 are exact."""
         assert 0 <= position <= 1, f"a dial stands between 0 and 1, got {position}"
-        trained = trained_parameters(self._net)
         for name, tuned in self._tuned.items():
             base = self._base[name].to(tuned.device)
             value = base if position == 0 else tuned if position == 1 else torch.lerp(base, tuned, position)
-            trained[name].copy_(value)
+            self._parameters[name].copy_(value)
         torch.clear_autocast_cache()
         self.position = position
