@@ -2,6 +2,7 @@
 
 import csv
 import json
+import re
 from collections import Counter
 from pathlib import Path
 
@@ -9,14 +10,25 @@ import pytest
 
 from hone.measure import normalise_answer
 from hone.retrieve import read_documents
-from hone.task import as_examples, find_duplicates, load_material, load_table, near_duplicates
+from hone.task import Example, as_examples, find_duplicates, load_material, load_table, near_duplicates
 
 DESK = Path(__file__).parents[1] / "examples" / "support"
 
 
 def read(name: str) -> list[dict[str, str]]:
     with (DESK / name).open(encoding="utf-8", newline="") as file:
-        return list(csv.DictReader(file))
+        return [json.loads(line) for line in file] if name.endswith(".jsonl") else list(csv.DictReader(file))
+
+
+def read_dialogues() -> list[dict[str, str]]:
+    return [*read("dialogues.jsonl"), *read("dialogues_test.jsonl")]
+
+
+def dialogue_examples(name: str) -> list[Example]:
+    material = load_material(str(DESK / name))
+    examples, rejected = as_examples(material)
+    assert (material.shape, rejected, len(material.rejected)) == ("summarization", [], 0)
+    return examples
 
 
 def test_there_are_enough_messages_in_eight_uneven_topics():
@@ -55,7 +67,37 @@ def test_no_message_stands_in_both_files():
     assert not {row["message"] for row in read("tickets.csv")} & {row["message"] for row in read("tickets_test.csv")}
 
 
-@pytest.mark.parametrize("name", ["tickets.csv", "tickets_test.csv"])
+def test_the_dialogues_are_read_as_texts_with_a_summary_and_hardly_repeat_each_other():
+    examples = [*dialogue_examples("dialogues.jsonl"), *dialogue_examples("dialogues_test.jsonl")]
+    kept, findings = find_duplicates(examples)
+    assert findings == []
+    found = near_duplicates(kept)
+    assert (found.count if found else 0) <= 0.02 * len(examples)
+
+
+def test_no_dialogue_stands_in_both_files_and_no_id_names_two():
+    assert not {row["dialogue"] for row in read("dialogues.jsonl")} & {row["dialogue"] for row in read("dialogues_test.jsonl")}
+    rows = read_dialogues()
+    assert len({row["id"] for row in rows}) == len({row["summary"] for row in rows}) == len(rows)
+
+
+def test_in_every_dialogue_both_speak_in_four_to_fourteen_turns():
+    for row in read_dialogues():
+        turns = row["dialogue"].split("\n")
+        speakers = {re.match(r"(Customer|Agent): \S", turn) for turn in turns}
+        assert None not in speakers, row["id"]
+        assert {found[1] for found in speakers if found} == {"Customer", "Agent"}, row["id"]
+        assert 4 <= len(turns) <= 14, row["id"]
+
+
+def test_every_summary_is_one_sentence_of_5_to_35_words_that_the_dialogue_does_not_hold():
+    for row in read_dialogues():
+        assert re.fullmatch(r"(?:(?![.!?]\s).)+\.", row["summary"]), row["id"]
+        assert 5 <= len(row["summary"].split()) <= 35, row["id"]
+        assert row["summary"].removesuffix(".") not in row["dialogue"], row["id"]
+
+
+@pytest.mark.parametrize("name", ["tickets.csv", "tickets_test.csv", "dialogues.jsonl", "dialogues_test.jsonl"])
 def test_the_readme_counts_the_rows_that_are_there(name: str):
     assert f"| `{name}` | {len(read(name)):,} |" in (DESK / "README.md").read_text(encoding="utf-8")
 

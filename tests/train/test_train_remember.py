@@ -181,7 +181,8 @@ def test_self_replay_goes_on_with_the_strength_it_had(school):
 
 def test_a_chat_model_writes_a_users_turn_and_answers_it(school):
     reader = load_reader(school.folder, precision="fp32")
-    reader.tokenizer.chat_template = "{{ '<s> next ' }}{% for m in messages %}{{ m['content'] }}{% endfor %}{% if add_generation_prompt %}{{ ' = ' }}{% endif %}"
+    said = "{% for m in messages %}{{ m['content'] }}{% endfor %}"
+    reader.tokenizer.chat_template = "{{ '<s> next ' }}" + said + "{% if add_generation_prompt %}{{ ' = ' }}{% endif %}"
     for item in draw_own_samples(school.base(), reader, count=8, length=8, seed=0):
         text = reader.tokenizer.decode(item.ids)
         assert text.startswith("<s> next")
