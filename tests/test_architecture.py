@@ -53,7 +53,7 @@ DOORS = {
     "ray": ("curate/execute.py",),
     "lancedb": ("retrieve/store.py",),
     "pypdf": ("retrieve/formats.py",),
-    "ruamel": ("core/configuration.py",),
+    "ruamel": ("core/configuration.py", "core/yaml_file.py"),
     "accelerate": ("train/processes.py",),
     "vllm": ("model/vllm_engine.py",),
     "sentence_transformers": (),

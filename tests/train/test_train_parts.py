@@ -9,7 +9,18 @@ import torch
 
 from hone.core.errors import Failed, Usage
 from hone.model import Renderer
-from hone.train import FLAN_CAP, SingleTask, StartingPoint, TrainPlan, fit, make_regulariser, proportional, replay, temperature
+from hone.train import (
+    FLAN_CAP,
+    SingleTask,
+    StartingPoint,
+    TrainPlan,
+    fit,
+    make_regulariser,
+    mixed,
+    proportional,
+    replay,
+    temperature,
+)
 from hone.train.objective.span import corrupted_lengths, piece_length
 from hone.train.optimiser import rate_share
 from tiny_language import tiny_tokenizer
@@ -41,6 +52,38 @@ def test_temperature_brings_tasks_nearer_to_one_another():
     assert shares(temperature(sizes, 2.0), sizes.values()) == pytest.approx([1 / 11, 10 / 11], abs=0.01)
 
 
+@pytest.mark.parametrize(
+    ("mixing", "weights", "wanted"),
+    [
+        ("proportional", (1, 1), [10 / 40, 30 / 40]),  # the cap comes first: 90 rows count as 30
+        ("proportional", (3, 1), [30 / 60, 30 / 60]),  # then the weights
+        ("temperature", (1, 1), [10**0.5 / (10**0.5 + 30**0.5), 30**0.5 / (10**0.5 + 30**0.5)]),
+        ("equal", (1, 1), [0.5, 0.5]),
+        ("equal", (1, 4), [0.2, 0.8]),
+    ],
+)
+def test_tasks_are_drawn_by_their_capped_sizes_and_weights(mixing, weights, wanted):
+    weighed = dict(zip("ab", weights, strict=True))
+    mixture = mixed({"a": 10, "b": 90}, mixing=mixing, cap=30, degrees=2.0, weights=weighed)
+    assert list(mixture.shares.values()) == pytest.approx(wanted)
+    assert shares(mixture, (10, 90)) == pytest.approx(wanted, abs=0.012)
+    assert mixture.epoch == 40
+    assert mixture.effective_epochs(40) == pytest.approx({"a": 4 * wanted[0], "b": 40 / 90 * wanted[1]})
+
+
+def test_each_pass_over_a_task_shows_every_row_once_in_other_words():
+    """Rows stand there as often as there are copies, and a pass takes one copy of each."""
+    mixture = mixed({"a": 3, "b": 4}, mixing="equal", weights={"a": 1, "b": 1}, copies={"a": 2, "b": 3})
+    rng = random.Random(0)
+    drawn = [mixture.draw(rng) for _ in range(200)]
+    a, b = [index for index in drawn if index < 6], [index - 6 for index in drawn if index >= 6]
+    for found, size, copies in ((a, 3, 2), (b, 4, 3)):
+        passes = [found[at : at + size] for at in range(0, len(found) - size, size)]
+        for number, one in enumerate(passes):
+            start = number % copies * size
+            assert sorted(one) == list(range(start, start + size))
+
+
 def test_replay_draws_old_rows_at_its_rate():
     mixture = replay(50, 400, rate=0.2)
     assert shares(mixture, (50, 400)) == pytest.approx([0.8, 0.2], abs=0.01)
@@ -48,7 +91,13 @@ def test_replay_draws_old_rows_at_its_rate():
 
 
 @pytest.mark.parametrize(
-    "make", [lambda: SingleTask(7), lambda: replay(4, 3, rate=0.5), lambda: proportional({"a": 3, "b": 4}, cap=2)]
+    "make",
+    [
+        lambda: SingleTask(7),
+        lambda: replay(4, 3, rate=0.5),
+        lambda: proportional({"a": 3, "b": 4}, cap=2),
+        lambda: mixed({"a": 3, "b": 4}, mixing="equal", weights={"a": 1, "b": 1}, copies={"a": 2, "b": 3}),
+    ],
 )
 def test_a_mixture_goes_on_where_its_state_was_taken(make):
     first, second, rng = make(), make(), random.Random(3)

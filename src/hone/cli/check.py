@@ -21,7 +21,7 @@ __all__ = ["command"]
 def command(data: str, as_json: bool, show_mask: bool, kind: str | None, template: str | None, **options: Any) -> None:
     """Look for duplicates, contradicting labels, leaks between splits, likely mislabels, texts that are too long, rare classes.
 
-    Reads DATA as `hone compare` would, and trains nothing.
+    Reads DATA as `hone compare` would, and trains nothing. Of a file of tasks (YAML) it shows what each task is, and its prompts.
     """
     import json
 
@@ -31,10 +31,14 @@ def command(data: str, as_json: bool, show_mask: bool, kind: str | None, templat
     from hone.compare.settings import COMPARE
     from hone.core.configuration import settings_from
     from hone.core.console import result
+    from hone.task import names_mixture
 
     named = given(**options)
     if show_mask:
         _show_mask({"data": data, "model": "starter/encoder", "kind": kind, "template": template, **named})
+        return
+    if names_mixture(data):
+        _check_tasks(data, as_json=as_json, seed=named.get("seed", 0))
         return
     settings = settings_from(COMPARE, {"data": data, **named})
     models = find_models(settings)
@@ -51,6 +55,16 @@ def command(data: str, as_json: bool, show_mask: bool, kind: str | None, templat
         f"{'label' if task.labels else 'answer'} from {task.columns.label}.\n"
         f"{findings_text(task.findings)}"
     )
+
+
+def _check_tasks(data: str, *, as_json: bool, seed: int) -> None:
+    import json
+
+    from hone.core.console import result
+    from hone.tune import TuneSettings, check_tasks
+
+    records, page = check_tasks(TuneSettings(data=data, model="none", seed=seed))
+    result(json.dumps([one.model_dump(mode="json") for one in records], ensure_ascii=False, indent=2) if as_json else page)
 
 
 def _show_mask(named: dict[str, Any]) -> None:

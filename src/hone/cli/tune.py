@@ -1,4 +1,4 @@
-"""`hone tune DATA --model M --method lora`: one training run."""
+"""`hone tune DATA --model M --method lora`: one training run, on rows or on a mixture of tasks."""
 
 from pathlib import Path
 from typing import Any
@@ -14,6 +14,7 @@ Examples:
   hone tune tickets.csv --model starter/encoder --method lora
   hone tune dialogues.jsonl --model HuggingFaceTB/SmolLM2-135M --method lora --epochs 2
   hone tune summaries.csv --model google/flan-t5-small --method full --template "summarize: {prompt}"
+  hone tune tasks.yaml --model google/flan-t5-small --method full
   torchrun --nproc-per-node 2 -m hone tune summaries.csv --model google/flan-t5-small
 """
 
@@ -57,7 +58,9 @@ def _options(function: Any) -> Any:
             click.option("--learning-rate", "--lr", type=float, help="Peak.  [default: by method and size]"),
             click.option("--schedule", type=click.Choice(["linear", "cosine", "constant", "wsd"]), help="[default: linear]"),
             click.option("--metric", type=click.Choice(["loss", "accuracy"]), help="Picks the best checkpoint.  [default: loss]"),
-            click.option("--answers", type=int, help="Validation rows answered before and after, for ROUGE.  [default: 32]"),
+            click.option(
+                "--answers", type=int, help="Validation rows answered before and after, for ROUGE; 0 for none.  [default: 32]"
+            ),
             click.option("--gradient-checkpointing", is_flag=True, default=None, help="Less memory, more time."),
             click.option("--compile", is_flag=True, default=None, help="Use torch.compile."),
             click.option("--precision", type=click.Choice(["auto", "bf16", "fp32"]), help="[default: auto]"),
@@ -80,7 +83,7 @@ def _options(function: Any) -> Any:
 @click.option("--json", "as_json", is_flag=True, help="Print the run's record.")
 @click.option("--quiet", is_flag=True, help="No progress on stderr.")
 def command(config: Path | None, as_json: bool, quiet: bool, **options: Any) -> None:
-    """Train one method on the rows of DATA, for an encoder, a decoder or an encoder-decoder.
+    """Train one method on the rows of DATA, or on the mixture of tasks in a YAML file, for an encoder, a decoder or an encoder-decoder.
 
     The rows say what is learnt: a label, several, a number, tags, answers in a passage, a completion, a chat, or plain text. Writes a run
     folder that peft, transformers and hone load.

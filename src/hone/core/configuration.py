@@ -15,6 +15,7 @@ from pydantic import ValidationError
 
 from hone.core.errors import Usage
 from hone.core.record import Record
+from hone.core.yaml_file import places_in, read_yaml
 
 __all__ = ["Form", "parse_count", "parse_duration", "parse_names", "read_settings", "settings_from", "write_settings"]
 
@@ -72,18 +73,8 @@ def read_settings(form: Form[Settings], path: Path, overrides: dict[str, Any]) -
     """
     if not path.is_file():
         raise Usage(f"There is no configuration file {path}.")
-    from ruamel.yaml import YAML
-    from ruamel.yaml.comments import CommentedMap
-    from ruamel.yaml.error import YAMLError
-
-    try:
-        loaded = YAML(typ="rt").load(path.read_text(encoding="utf-8"))
-    except (YAMLError, UnicodeDecodeError) as error:
-        raise Usage(f"{path} is not valid YAML: {str(error).strip()}") from error
-    if not isinstance(loaded, CommentedMap):
-        raise Usage(f"{path} must hold keys and values, such as `data: tickets.csv`.")
-    places = {str(key): f"{path} line {loaded.lc.key(key)[0] + 1}: " for key in loaded}
-    return settings_from(form, {str(key): value for key, value in loaded.items()}, overrides, places=places)
+    loaded = read_yaml(path, such_as="data: tickets.csv")
+    return settings_from(form, {str(key): value for key, value in loaded.items()}, overrides, places=places_in(loaded, path))
 
 
 def settings_from(

@@ -36,6 +36,15 @@ from hone.task.kinds import (
 from hone.task.load import load_table, open_rows
 from hone.task.material import load_material, recognise_kind
 from hone.task.mislabels import likely_mislabels
+from hone.task.mixtures import (
+    Formats,
+    Mixing,
+    MixtureSettings,
+    MixtureTask,
+    TaskMixture,
+    names_mixture,
+    read_mixture,
+)
 from hone.task.near import shingle_similarity
 from hone.task.reader import Broken, Reader
 from hone.task.records import Columns, Example, Finding, Rejected, Split, Table, Task, TaskKind
@@ -56,10 +65,14 @@ __all__ = [
     "Dialogue",
     "Example",
     "Finding",
+    "Formats",
     "Kind",
     "Material",
     "MaterialRow",
     "Message",
+    "Mixing",
+    "MixtureSettings",
+    "MixtureTask",
     "MultiLabelled",
     "Passage",
     "Plain",
@@ -73,6 +86,7 @@ __all__ = [
     "Tagged",
     "Task",
     "TaskKind",
+    "TaskMixture",
     "TaskShape",
     "Template",
     "as_completion",
@@ -90,9 +104,11 @@ __all__ = [
     "load_material",
     "load_table",
     "long_texts",
+    "names_mixture",
     "near_duplicates",
     "normalise",
     "open_rows",
+    "read_mixture",
     "read_row",
     "read_templates",
     "read_texts",

@@ -9,7 +9,7 @@ from hone.train.contracts import HeadKind, LogitObjective, Mixture, Objective, R
 from hone.train.dial import Dial
 from hone.train.held_out import Measured, measure_loss
 from hone.train.loop import Listener, fit
-from hone.train.mixture import FLAN_CAP, Mixed, SingleTask, proportional, replay, temperature
+from hone.train.mixture import FLAN_CAP, Mixed, SingleTask, mixed, proportional, replay, temperature
 from hone.train.objective import (
     Answers,
     AnswerSpan,
@@ -90,6 +90,7 @@ __all__ = [
     "make_regulariser",
     "make_trainable",
     "measure_loss",
+    "mixed",
     "proportional",
     "rehearse",
     "remove_checkpoint",

@@ -1,4 +1,4 @@
-"""Stage 3 of 6: ADAPT, one training run on its own. Takes rows of any kind, a model of any family and one method.
+"""Stage 3 of 6: ADAPT, one training run on its own. Takes rows of any kind or a mixture of tasks, a model of any family and one method.
 
 Gives a run folder: what was trained, the tokenizer, a log, a record of what was expected and what was measured, a model card. The four axes and the
 loop are `hone.train`'s; here they are chosen from the rows and the model. Next: `hone.compare`, which runs many ways on the same rows.
@@ -8,6 +8,7 @@ from hone.tune.preview import mask_preview
 from hone.tune.records import TuneRecord
 from hone.tune.run import tune_rows
 from hone.tune.settings import TUNE, TuneSettings
+from hone.tune.task_check import check_tasks
 from hone.tune.track import open_trackers
 
-__all__ = ["TUNE", "TuneRecord", "TuneSettings", "mask_preview", "open_trackers", "tune_rows"]
+__all__ = ["TUNE", "TuneRecord", "TuneSettings", "check_tasks", "mask_preview", "open_trackers", "tune_rows"]

@@ -5,6 +5,7 @@ import json
 from hone.measure import human_bytes, human_count, human_seconds
 from hone.model import ModelFolder
 from hone.tune.records import AnswerScore, TuneRecord
+from hone.tune.task_records import MixtureRecord
 
 __all__ = ["write_card"]
 
@@ -42,9 +43,11 @@ def write_card(done: TuneRecord, base: ModelFolder) -> str:
             for score in done.answers
         )
         found += f"\n\n{done.answers[0].n} rows, greedy; {'; '.join(dict.fromkeys(score.signature for score in done.answers))}."
+    if done.mixture:
+        found += f"\n\n{_tasks(done.mixture)}"
     template = (
         ""
-        if done.template is None
+        if done.template is None or done.mixture
         else f"\nIt was trained to answer after this text, and should be asked so: {json.dumps(done.template)}\n"
     )
     if done.choices_template:
@@ -72,6 +75,23 @@ pipeline_tag: {_PIPELINES[done.objective]}
 
 What the base model forgot was not measured. Rows unlike those it was trained on were not measured.
 """
+
+
+def _tasks(mixture: MixtureRecord) -> str:
+    """Every task, before and after."""
+    lines = [
+        "| task | asked by | rows | metric | chance | before | after | 95% interval | gain |",
+        "|---|---|--:|---|--:|--:|--:|--:|--:|",
+    ]
+    said = {"trained": "templates that trained", "unseen": "templates that never did", "held_out": "never trained"}
+    for one in mixture.scores:
+        chance = "" if one.chance is None else f"{one.chance:.3f}"
+        lines.append(
+            f"| {one.task} | {said[one.asked]} | {one.n} | {one.metric} | {chance} | {one.before:.3f} | {one.after:.3f} | "
+            f"{one.low:.3f} to {one.high:.3f} | {one.gain_low:+.3f} to {one.gain_high:+.3f} |"
+        )
+    names = ", ".join(f"{one.name} ({one.train:,} rows, {one.share:.1%})" for one in mixture.tasks if not one.held_out)
+    return "\n".join([f"Trained on {names}.", "", *(lines if mixture.scores else [])]).rstrip()
 
 
 def _range(score: AnswerScore) -> str:

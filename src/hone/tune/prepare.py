@@ -13,7 +13,7 @@ from hone.train import LogitObjective, Objective
 from hone.tune.records import RowCounts
 from hone.tune.settings import TuneSettings
 
-__all__ = ["Rows", "encode_rows", "read_rows"]
+__all__ = ["Rows", "count_rows", "encode_rows", "read_rows", "trainable_items"]
 
 _SHARE = 0.1
 _MOST = 1000
@@ -95,28 +95,46 @@ def encode_rows(
     """
     assert isinstance(objective, LogitObjective) and hasattr(objective, "encode")
     encoded = objective.encode(train)
-    items = [item for item in encoded if _terms(item)]
-    chosen_on = [item for item in objective.encode(validation) if _terms(item)]
+    items, chosen_on = trainable_items(encoded), trainable_items(objective.encode(validation))
     if not items or not chosen_on:
         raise BadData(
             f"{settings.data}: once rows are cut to the model's context, nothing is left to train in any of them. Give a larger --length."
         )
     older: list[Any] = []
     if settings.replay:
-        older = [item for item in objective.encode(_load(settings, settings.replay).rows) if _terms(item)]
-    counts = RowCounts(
+        older = trainable_items(objective.encode(_load(settings, settings.replay).rows))
+    counts = count_rows(
+        items,
+        chosen_on,
         read=len(material.rows) + len(material.rejected),
         rejected=len(material.rejected),
         duplicates=duplicates,
         dropped=len(encoded) - len(items),
-        cut=sum(bool(getattr(item, "is_cut", False)) for item in items),
-        train=len(items),
-        validation=len(chosen_on),
-        tokens=sum(item.length for item in items),
-        trained_tokens=sum(_terms(item) for item in items),
     )
     digest = digest_text(*(repr(_content(row)) for row in (*train, *validation)))
     return Rows([*items, *older], len(older), chosen_on, counts, digest)
+
+
+def trainable_items(encoded: Sequence[Any]) -> list[Any]:
+    """Those in which something is left to train."""
+    return [item for item in encoded if _terms(item)]
+
+
+def count_rows(
+    items: Sequence[Any], validation: Sequence[Any], *, read: int, rejected: int, duplicates: int, dropped: int, cut: int = 0
+) -> RowCounts:
+    """What became of the rows. `cut`: rows that were shortened before they were encoded."""
+    return RowCounts(
+        read=read,
+        rejected=rejected,
+        duplicates=duplicates,
+        dropped=dropped,
+        cut=cut + sum(bool(getattr(item, "is_cut", False)) for item in items),
+        train=len(items),
+        validation=len(validation),
+        tokens=sum(item.length for item in items),
+        trained_tokens=sum(_terms(item) for item in items),
+    )
 
 
 def _terms(item: Any) -> int:

@@ -3,10 +3,12 @@
 from collections.abc import Sequence
 from typing import Any
 
-from hone.model import TextReader, load_reader, locate_model
+from hone.model import TextReader, family, load_reader, locate_model, read_config
+from hone.task import names_mixture
 from hone.tune.choose import choose
 from hone.tune.prepare import read_rows
 from hone.tune.settings import TuneSettings
+from hone.tune.tasks import encode_puts, open_tasks, putter_for
 
 __all__ = ["Spans", "mask_preview"]
 
@@ -20,6 +22,8 @@ def mask_preview(settings: TuneSettings, *, rows: int = 3) -> list[Spans]:
     Raises:
         HoneError: as `tune_rows` would.
     """
+    if names_mixture(settings.data):
+        return _preview_tasks(settings, rows)
     material, train, _, _ = read_rows(settings)
     folder = locate_model(settings.model)
     reader = load_reader(folder, precision=settings.precision)
@@ -27,6 +31,17 @@ def mask_preview(settings: TuneSettings, *, rows: int = 3) -> list[Spans]:
     objective: Any = chosen.objective
     items = objective.collate(objective.encode(train[:rows]))
     return [_spans(item, reader, chosen.labels) for item in items]
+
+
+def _preview_tasks(settings: TuneSettings, rows: int) -> list[Spans]:
+    """The first training rows of each task of a mixture."""
+    opened = open_tasks(settings)
+    folder = locate_model(settings.model)
+    reader = load_reader(folder, precision=settings.precision)
+    chosen = choose(settings.model_copy(update={"template": "{prompt}"}), opened.material, folder, reader)
+    putter, objective = putter_for(settings, opened, family(read_config(folder)), reader), chosen.objective
+    put = [one for task in opened.tasks for one in putter.train(task, most=rows)]
+    return [_spans(item, reader, ()) for item in encode_puts(objective, put)]
 
 
 def _spans(item: Any, reader: TextReader, labels: Sequence[str]) -> Spans:

@@ -3,6 +3,7 @@
 from hone.core.record import Record
 from hone.train import TrainRecord
 from hone.tune.settings import TuneSettings
+from hone.tune.task_records import MixtureRecord
 
 __all__ = ["AnswerScore", "Expected", "RowCounts", "TuneRecord"]
 
@@ -82,6 +83,8 @@ class TuneRecord(Record):
     """Share of the validation rows' trained terms that are answered rightly."""
     answers: tuple[AnswerScore, ...]
     """For completions: how good the answers are that the model writes; empty where none were asked for."""
+    mixture: MixtureRecord | None = None
+    """Of a mixture of tasks: each task, and how well it is answered before and after."""
     held_bytes: int
     """What the regulariser kept in memory."""
     versions: dict[str, str]

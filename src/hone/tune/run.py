@@ -1,7 +1,7 @@
 """One training run, end to end: rows, model, plan with its expected cost, training, what was measured, the folder."""
 
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -12,8 +12,9 @@ from hone.core.console import note, progress, set_quiet
 from hone.core.device import peak_memory, release_memory
 from hone.core.errors import Usage
 from hone.core.store import claim_folder, digest_text, write_atomic, write_lines
-from hone.measure import human_bytes, human_count, human_seconds
-from hone.model import ModelFolder, Network, TextReader, load_reader, locate_model
+from hone.measure import Marks, human_bytes, human_count, human_seconds
+from hone.model import ModelFolder, Network, TextReader, family, load_reader, locate_model, read_config
+from hone.task import names_mixture
 from hone.train import (
     LogitObjective,
     Measured,
@@ -38,6 +39,9 @@ from hone.tune.choose import Chosen, choose, default_tokens, load_network
 from hone.tune.prepare import Rows, encode_rows, read_rows
 from hone.tune.records import AnswerScore, Expected, TuneRecord
 from hone.tune.settings import TUNE, TuneSettings
+from hone.tune.task_check import task_table
+from hone.tune.task_scores import Sheet, answer_sheets, answers_told, make_sheets, score_sheets, score_table
+from hone.tune.tasks import PutTasks, open_tasks, put_tasks
 from hone.tune.track import open_trackers
 
 __all__ = ["tune_rows"]
@@ -61,6 +65,8 @@ class _Ready:
     plan: TrainPlan
     mixture: Mixture
     out: Path
+    tasks: PutTasks | None
+    """Where the data is a mixture of tasks."""
 
 
 def tune_rows(settings: TuneSettings) -> TuneRecord:
@@ -81,6 +87,8 @@ def tune_rows(settings: TuneSettings) -> TuneRecord:
     expected = _rehearse(ready)
     note(_told_plan(ready, expected))
     base = _measure(ready)
+    sheets = _sheets(ready) if processes.is_first else []
+    first = _answer_tasks(ready, sheets, is_tuned=False)
     asked = _asked(ready) if processes.is_first else []
     before = write_answers(ready.net, asked, ready.reader, title="Answers of the base") if asked else []
     regulariser = make_regulariser(settings.hold, settings.hold_strength)
@@ -112,6 +120,11 @@ def tune_rows(settings: TuneSettings) -> TuneRecord:
         write_lines(
             out / "answers.jsonl", ({"read": row.text, "right": row.right, "base": old, "tuned": new} for row, old, new in told)
         )
+    if sheets and done.mixture:
+        last = _answer_tasks(ready, sheets, is_tuned=True)
+        scores = score_sheets(sheets, first, last, seed=settings.seed)
+        done = done.model_copy(update={"mixture": done.mixture.model_copy(update={"scores": scores})})
+        write_lines(out / "answers.jsonl", answers_told(sheets, first, last))
     if processes.is_first:
         _write(done, ready)
     note(_told_end(done, base, out))
@@ -119,21 +132,34 @@ def tune_rows(settings: TuneSettings) -> TuneRecord:
 
 
 def _make_ready(settings: TuneSettings) -> _Ready:
-    material, train, validation, duplicates = read_rows(settings)
+    opened = open_tasks(settings) if names_mixture(settings.data) else None
+    read = None if opened else read_rows(settings)
     folder = locate_model(settings.model)
     reader = load_reader(folder, precision=settings.precision)
     trainable = _trainable(settings)
     reader.context_length -= settings.tokens if settings.method == "prompt" else 0
-    chosen = choose(settings, material, folder, reader)
+    tasks = None
+    if opened:
+        material = opened.material
+        chosen = choose(settings.model_copy(update={"template": "{prompt}"}), material, folder, reader)
+        tasks = put_tasks(settings, opened, family(read_config(folder)), reader, chosen.objective)
+        rows = tasks.rows
+    else:
+        assert read is not None
+        material, train, validation, duplicates = read
+        chosen = choose(settings, material, folder, reader)
+        rows = encode_rows(settings, material, train, validation, duplicates, chosen.objective)
     assert isinstance(chosen.objective, LogitObjective)
-    rows = encode_rows(settings, material, train, validation, duplicates, chosen.objective)
     out = claim_folder(settings.out, settings.data, key=_key(settings, rows, folder))
     net = trainable.prepare(load_network(chosen, folder, reader, settings))
     if reader.precision == "bf16":
         net.narrow_frozen()
-    plan, mixture = _plan(settings, rows, reader, net), _mixture(rows, settings)
-    note(_told_rows(settings, material.because, rows, mixture, plan))
-    return _Ready(settings, folder, reader, chosen, chosen.objective, rows, trainable, net, plan, mixture, out)
+    mixture = tasks.mixture if tasks else _mixture(rows, settings)
+    own = len(rows.train) - rows.replayed
+    draws = settings.epochs * (mixture.epoch if tasks else own / (1 - settings.replay_rate if rows.replayed else 1))
+    plan = _plan(settings, draws, reader, net)
+    note(_told_rows(settings, material.because, rows, mixture, plan, tasks))
+    return _Ready(settings, folder, reader, chosen, chosen.objective, rows, trainable, net, plan, mixture, out, tasks)
 
 
 def _measure(ready: _Ready) -> Measured | None:
@@ -141,9 +167,23 @@ def _measure(ready: _Ready) -> Measured | None:
     return measure_loss(ready.net, ready.objective, ready.rows.validation, ready.reader) if ready.plan.evaluations else None
 
 
+def _sheets(ready: _Ready) -> list[Sheet]:
+    """What is asked of every task; nothing where no answers are wanted."""
+    return make_sheets(ready.tasks.tasks, ready.tasks.putter) if ready.tasks and ready.settings.answers else []
+
+
+def _answer_tasks(ready: _Ready, sheets: Sequence[Sheet], *, is_tuned: bool) -> list[Marks]:
+    """Marked answers to the evaluated rows of every task; none where the data is one source of rows."""
+    if not sheets:
+        return []
+    assert ready.tasks is not None
+    title = "Tasks after training" if is_tuned else "Tasks before training"
+    return answer_sheets(ready.net, ready.reader, ready.tasks.putter, sheets, is_tuned=is_tuned, title=title)
+
+
 def _asked(ready: _Ready) -> list[Asked]:
     """Validation rows to be answered in words; none where rows are not completions."""
-    if ready.objective.name != "completion":
+    if ready.objective.name != "completion" or ready.tasks:
         return []
     return asked_rows(ready.rows.validation, ready.reader, most=ready.settings.answers)
 
@@ -170,6 +210,7 @@ def _record(
         loss=found.loss if found else None,
         accuracy=found.accuracy if found else None,
         answers=(),
+        mixture=ready.tasks.record if ready.tasks else None,
         held_bytes=0,
         versions={name: version(name) for name in ("hone-lm", "torch", "transformers", "peft")},
     )
@@ -201,9 +242,7 @@ def _key(settings: TuneSettings, rows: Rows, folder: ModelFolder) -> str:
     return digest_text(asked, rows.digest, folder.sha256)
 
 
-def _plan(settings: TuneSettings, rows: Rows, reader: TextReader, net: Network) -> TrainPlan:
-    own = len(rows.train) - rows.replayed
-    draws = settings.epochs * own / (1 - settings.replay_rate if rows.replayed else 1)
+def _plan(settings: TuneSettings, draws: float, reader: TextReader, net: Network) -> TrainPlan:
     steps = settings.steps or max(1, round(draws / settings.batch_rows))
     size = sum(parameter.numel() for parameter in net.parameters())
     rate = settings.learning_rate or usual_rate(settings.method, parameters=size, is_headed=hasattr(net, "classifier"))
@@ -279,17 +318,20 @@ def _write(done: TuneRecord, ready: _Ready) -> None:
     shutil.rmtree(out / "work", ignore_errors=True)
 
 
-def _told_rows(settings: TuneSettings, because: str, rows: Rows, mixture: Mixture, plan: TrainPlan) -> str:
+def _told_rows(
+    settings: TuneSettings, because: str, rows: Rows, mixture: Mixture, plan: TrainPlan, tasks: PutTasks | None
+) -> str:
     counts = rows.counts
     lines = [
         f"{settings.data}: {because}",
+        *([task_table(tasks.record.tasks, mixture.effective_epochs(plan.steps * plan.batch_rows)), ""] if tasks else []),
         f"{counts.train:,} rows to train on, {counts.validation:,} to choose on; {counts.tokens:,} tokens a pass, {counts.trained_tokens:,} "
         f"trained terms ({counts.trained_tokens / max(counts.tokens, 1):.1%}).",
         f"{counts.cut:,} rows cut to the context, {counts.dropped:,} dropped because nothing was left to train, {counts.rejected:,} unusable, "
         f"{counts.duplicates:,} left out because validation holds them too.",
     ]
     epochs = mixture.effective_epochs(plan.steps * plan.batch_rows)
-    if len(epochs) > 1:
+    if len(epochs) > 1 and not tasks:
         lines.append("Effective epochs: " + ", ".join(f"{name} {value:.2f}" for name, value in epochs.items()) + ".")
     return "\n".join(lines)
 
@@ -330,6 +372,11 @@ def _told_end(done: TuneRecord, base: Measured | None, out: Path) -> str:
     if done.answers:
         lines.append(f"Answers to {done.answers[0].n} validation rows:")
         lines += [f"  {_told_answer(score)}" for score in done.answers]
+    if done.mixture:
+        lines.append(
+            f"Passes over each task: {', '.join(f'{name} {value:.2f}' for name, value in done.effective_epochs.items())}."
+        )
+        lines += ["", score_table(done.mixture.scores), ""] if done.mixture.scores else []
     lines.append(f"Written to {out}.")
     return "\n".join(lines)
 

@@ -20,7 +20,7 @@ class TuneSettings(Record):
     """Settings of `hone tune`. Only `data` and `model` are required."""
 
     data: str
-    """File (CSV, TSV, JSON, JSONL, Parquet) or Hub id."""
+    """File (CSV, TSV, JSON, JSONL, Parquet), Hub id, or YAML of a mixture of tasks."""
     model: str
     """Starter, folder or Hub id: an encoder, a decoder or an encoder-decoder."""
     method: Method = "lora"
@@ -95,7 +95,8 @@ class TuneSettings(Record):
     metric: Literal["loss", "accuracy"] = "loss"
     """By which the best checkpoint is chosen: the validation loss, or the share of trained terms that are answered rightly."""
     answers: int = Field(default=32, ge=0)
-    """Validation rows that the model answers in words before and after the training, for ROUGE and its like; completions only."""
+    """Validation rows that the model answers in words before and after the training, for ROUGE and its like; completions only. Of a mixture
+    of tasks its file says how many; 0 asks none there either."""
     evaluations: int = Field(default=6, ge=0)
     """Times the validation rows are scored."""
     patience: int = Field(default=3, ge=1)
