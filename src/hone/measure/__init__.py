@@ -3,12 +3,24 @@
 labels: scores from the confusion table. texts: ROUGE, BLEU and their like. ranking: recall, MRR, nDCG. calibration: is the
 confidence honest? intervals, paired: how sure is a number, how sure a difference? marks: answers of either kind held against what
 is right. significance: tests, smallest visible difference, probability of being best. curve: more rows? cost, pareto: what it
-takes. `resample` is the bootstrap below them all.
+takes. forgetting, rises, sequences: what was lost elsewhere, in answers, in loss, over tasks in order. certificate: how much of
+what was learnt keeps a budget of forgetting. `resample` is the bootstrap below them all.
 """
 
 from hone.measure.calibration import brier, expected_calibration_error, fit_temperature, negative_log_likelihood
+from hone.measure.certificate import Certificate, DialTest, LossTest, certify, items_needed, naive_choice
 from hone.measure.cost import cost_seconds, human_bytes, human_count, human_seconds, quantile
 from hone.measure.curve import CurveFit, fit_learning_curve, forecast
+from hone.measure.forgetting import (
+    AnswerCounts,
+    Drops,
+    NoiseFloor,
+    TaskAnswers,
+    TaskDrop,
+    measure_drop,
+    measure_drops,
+    noise_floor,
+)
 from hone.measure.intervals import Interval, calibration_interval, confusion_interval, mean_interval, wilson_interval
 from hone.measure.labels import (
     LABEL_METRICS,
@@ -22,6 +34,8 @@ from hone.measure.marks import AnswerKey, Answers, LabelKey, LabelMarks, Marks, 
 from hone.measure.paired import paired_accuracy_interval, paired_confusion_interval, paired_interval
 from hone.measure.pareto import pareto_front
 from hone.measure.ranking import RANKING_METRICS, RankingScore, ranking_interval, score_rankings
+from hone.measure.rises import Rises, TaskRise, TextLosses, measure_rise, measure_rises
+from hone.measure.sequences import SequenceMean, SequenceScores, score_sequence
 from hone.measure.significance import (
     holm,
     mcnemar_exact,
@@ -49,22 +63,36 @@ __all__ = [
     "METRIC_VERSIONS",
     "RANKING_METRICS",
     "TEXT_METRICS",
+    "AnswerCounts",
     "AnswerKey",
     "Answers",
+    "Certificate",
     "CurveFit",
+    "DialTest",
+    "Drops",
     "Interval",
     "LabelKey",
     "LabelMarks",
     "LabelScores",
+    "LossTest",
     "Marks",
+    "NoiseFloor",
     "PairedTest",
     "RankingScore",
+    "Rises",
+    "SequenceMean",
+    "SequenceScores",
+    "TaskAnswers",
+    "TaskDrop",
+    "TaskRise",
     "TextKey",
+    "TextLosses",
     "TextMarks",
     "TextScore",
     "bits_per_byte",
     "brier",
     "calibration_interval",
+    "certify",
     "confusion_interval",
     "confusion_table",
     "cost_seconds",
@@ -77,12 +105,19 @@ __all__ = [
     "human_bytes",
     "human_count",
     "human_seconds",
+    "items_needed",
     "mcnemar_exact",
     "mean_interval",
+    "measure_drop",
+    "measure_drops",
+    "measure_rise",
+    "measure_rises",
     "metric_from_confusion",
     "minimal_detectable_difference",
     "minimal_detectable_mean",
+    "naive_choice",
     "negative_log_likelihood",
+    "noise_floor",
     "normalise_answer",
     "paired_accuracy_interval",
     "paired_bootstrap_p",
@@ -98,6 +133,7 @@ __all__ = [
     "ranking_interval",
     "score_labels",
     "score_rankings",
+    "score_sequence",
     "score_texts",
     "text_interval",
     "wilson_interval",

@@ -14,7 +14,7 @@ from hone.measure.intervals import Interval, is_constant, normal_quantile, shift
 from hone.measure.labels import check_metric
 from hone.measure.resample import Imaginary, label_draws, label_values, require_rows, score_draws
 
-__all__ = ["paired_accuracy_interval", "paired_confusion_draws", "paired_confusion_interval", "paired_interval"]
+__all__ = ["bca_interval", "paired_accuracy_interval", "paired_confusion_draws", "paired_confusion_interval", "paired_interval"]
 
 FloatArray = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.int64]
@@ -48,8 +48,12 @@ def paired_accuracy_interval(a_correct: npt.ArrayLike, b_correct: npt.ArrayLike,
     return Interval(low=max(-1.0, centre - half), mid=mid, high=min(1.0, centre + half))
 
 
-def _bca(values: FloatArray, drawn: FloatArray, level: float) -> Interval:
-    """Bias-corrected and accelerated percentiles (Efron 1987) for a mean, whose acceleration has a closed form."""
+def bca_interval(values: FloatArray, drawn: FloatArray, level: float) -> Interval:
+    """Bias-corrected and accelerated percentiles (Efron 1987) for a mean, whose acceleration has a closed form.
+
+    Args:
+        values: [n], not all equal; for a ratio of means, its value plus the influence of each row. drawn: resampled means, [B].
+    """
     normal = NormalDist()
     mid = float(values.mean())
     deviation = values - mid
@@ -101,7 +105,7 @@ def paired_interval(a: npt.ArrayLike, b: npt.ArrayLike, *, level: float = 0.95, 
     if _is_negative(differences):
         return _mirrored(paired_interval(second, first, level=level, draws=draws, seed=seed))
     differences = np.sort(differences)
-    return _bca(differences, score_draws(differences[None, :], draws=draws, seed=seed)[0], level)
+    return bca_interval(differences, score_draws(differences[None, :], draws=draws, seed=seed)[0], level)
 
 
 def _is_swapped(truth: IntArray, a: IntArray, b: IntArray) -> bool:
