@@ -33,13 +33,14 @@ from hone.train.plan import OptimiserName, Schedule, StepEvent, StepLog, TrainPl
 from hone.train.processes import Alone, Processes, join_processes
 from hone.train.rates import usual_rate
 from hone.train.regulariser import REGULARISERS, OwnDistribution, SelfReplay, divergence, make_regulariser, take_down
-from hone.train.rehearse import Rehearsal, rehearse
+from hone.train.rehearse import REHEARSED, Rehearsal, rehearse
 from hone.train.start import StartingPoint
 from hone.train.trainable import TRAINABLES, Full, Lora, make_trainable, virtual_tokens
 
 __all__ = [
     "FLAN_CAP",
     "REGULARISERS",
+    "REHEARSED",
     "TRAINABLES",
     "Alone",
     "AnswerSpan",

@@ -1,0 +1,160 @@
+"""Everything that a training run needs before its first step: rows, model, method, plan, folder."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from hone.core.console import note
+from hone.core.device import peak_memory
+from hone.core.errors import Usage
+from hone.core.store import claim_folder, digest_text
+from hone.model import ModelFolder, Network, TextReader, family, load_reader, locate_model, read_config
+from hone.task import names_mixture
+from hone.train import (
+    REHEARSED,
+    LogitObjective,
+    Mixture,
+    SingleTask,
+    Trainable,
+    TrainPlan,
+    make_trainable,
+    measure_loss,
+    rehearse,
+    replay,
+    usual_rate,
+)
+from hone.tune.choose import Chosen, choose, default_tokens, load_network
+from hone.tune.prepare import Rows, encode_rows, read_rows
+from hone.tune.records import Expected
+from hone.tune.settings import TuneSettings
+from hone.tune.tasks import PutTasks, open_tasks, put_tasks
+from hone.tune.told import told_rows
+
+__all__ = ["Ready", "expect", "make_ready"]
+
+_SCORED = 64  # validation rows, the longest
+
+
+@dataclass(frozen=True)
+class Ready:
+    """Everything that a run needs, before its first step."""
+
+    settings: TuneSettings
+    base: ModelFolder
+    reader: TextReader
+    chosen: Chosen
+    objective: LogitObjective[Any]
+    rows: Rows
+    trainable: Trainable
+    net: Network
+    plan: TrainPlan
+    mixture: Mixture
+    out: Path
+    tasks: PutTasks | None
+    """Where the data is a mixture of tasks."""
+
+
+def make_ready(settings: TuneSettings) -> Ready:
+    opened = open_tasks(settings) if names_mixture(settings.data) else None
+    read = None if opened else read_rows(settings)
+    folder = locate_model(settings.model)
+    reader = load_reader(folder, precision=settings.precision)
+    trainable = _trainable(settings)
+    reader.context_length -= settings.tokens if settings.method == "prompt" else 0
+    tasks = None
+    if opened:
+        material = opened.material
+        chosen = choose(settings.model_copy(update={"template": "{prompt}"}), material, folder, reader)
+        tasks = put_tasks(settings, opened, family(read_config(folder)), reader, chosen.objective)
+        rows = tasks.rows
+    else:
+        assert read is not None
+        material, train, validation, duplicates = read
+        chosen = choose(settings, material, folder, reader)
+        rows = encode_rows(settings, material, train, validation, duplicates, chosen.objective)
+    assert isinstance(chosen.objective, LogitObjective)
+    out = claim_folder(settings.out, settings.data, key=_key(settings, rows, folder))
+    net = trainable.prepare(load_network(chosen, folder, reader, settings))
+    if reader.precision == "bf16":
+        net.narrow_frozen()
+    mixture = tasks.mixture if tasks else _mixture(rows, settings)
+    own = len(rows.train) - rows.replayed
+    draws = settings.epochs * (mixture.epoch if tasks else own / (1 - settings.replay_rate if rows.replayed else 1))
+    plan = _plan(settings, draws, reader, net)
+    note(told_rows(settings, material.because, rows, mixture, plan, tasks))
+    return Ready(settings, folder, reader, chosen, chosen.objective, rows, trainable, net, plan, mixture, out, tasks)
+
+
+def _trainable(settings: TuneSettings) -> Trainable:
+    """The method with the options that are its own."""
+    options: dict[str, dict[str, Any]] = {
+        "lora": {
+            "rank": settings.rank,
+            "alpha": settings.alpha,
+            "dropout": settings.dropout,
+            "rank_stabilised": settings.rslora,
+            "dora": settings.dora,
+        },
+        "top": {"count": settings.layers},
+        "prompt": {"tokens": settings.tokens},
+        "prefix": {"tokens": settings.tokens},
+    }
+    if settings.load != "plain" and settings.method not in ("lora", "ia3", "adapter", "prompt", "prefix"):
+        raise Usage(
+            f"--load {settings.load} holds the base in few bits, which '{settings.method}' would have to move. Choose lora."
+        )
+    return make_trainable(settings.method, **options.get(settings.method, {}))
+
+
+def _key(settings: TuneSettings, rows: Rows, folder: ModelFolder) -> str:
+    asked = settings.model_dump_json(exclude={"out", "track"})
+    return digest_text(asked, rows.digest, folder.sha256)
+
+
+def _plan(settings: TuneSettings, draws: float, reader: TextReader, net: Network) -> TrainPlan:
+    steps = settings.steps or max(1, round(draws / settings.batch_rows))
+    size = sum(parameter.numel() for parameter in net.parameters())
+    rate = settings.learning_rate or usual_rate(settings.method, parameters=size, is_headed=hasattr(net, "classifier"))
+    return TrainPlan(
+        learning_rate=rate,
+        head_learning_rate=max(rate, 2e-3) if settings.learning_rate is None else rate,
+        steps=steps,
+        batch_rows=settings.batch_rows,
+        forward_tokens=settings.forward_tokens or default_tokens(net),
+        schedule=settings.schedule,
+        warmup=settings.warmup,
+        lora_plus=settings.lora_plus,
+        weight_decay=settings.weight_decay,
+        clip=settings.clip,
+        evaluations=min(settings.evaluations, steps),
+        patience=settings.patience,
+        gradient_checkpointing=settings.gradient_checkpointing,
+        compile=settings.compile,
+        precision=reader.precision,
+        seed=settings.seed,
+    )
+
+
+def _mixture(rows: Rows, settings: TuneSettings) -> Mixture:
+    own = len(rows.train) - rows.replayed
+    return replay(own, rows.replayed, rate=settings.replay_rate) if rows.replayed else SingleTask(own)
+
+
+def expect(ready: Ready) -> Expected:
+    """A few steps that move nothing (their learning rate is 0): seconds per token and peak memory.
+
+    The first batch holds the longest rows, so that memory is at its peak; the timed ones are typical.
+    """
+    plan, rows, net = ready.plan, ready.rows, ready.net
+    longest = sorted(rows.train, key=lambda item: -item.length)[: plan.batch_rows]
+    count = plan.batch_rows * REHEARSED
+    typical = rows.train[:: max(1, len(rows.train) // count)][:count]
+    found = rehearse(net, longest, typical, plan=plan, objective=ready.objective)
+    highest = found.peak_bytes
+    if plan.evaluations:
+        with peak_memory(net.device) as peak:
+            measure_loss(net, ready.objective, sorted(rows.validation, key=lambda item: -item.length)[:_SCORED], ready.reader)
+        highest = max(highest, peak.bytes or 0)
+    mean = sum(item.length for item in rows.train) / len(rows.train)
+    checked = plan.evaluations * sum(item.length for item in rows.validation) / 3  # a forward pass is a third of a step
+    return Expected(seconds=found.seconds_per_token * (plan.steps * plan.batch_rows * mean + checked), peak_bytes=highest)

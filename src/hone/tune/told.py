@@ -1,0 +1,83 @@
+"""What a training run says of itself: its rows, its plan, its end."""
+
+from pathlib import Path
+
+from hone.measure import human_bytes, human_count, human_seconds
+from hone.model import Network
+from hone.train import Measured, Mixture, TrainPlan, trained_parameters
+from hone.tune.prepare import Rows
+from hone.tune.records import AnswerScore, Expected, TuneRecord
+from hone.tune.settings import TuneSettings
+from hone.tune.task_check import task_table
+from hone.tune.task_scores import score_table
+from hone.tune.tasks import PutTasks
+
+__all__ = ["told_end", "told_plan", "told_rows"]
+
+
+def told_rows(settings: TuneSettings, because: str, rows: Rows, mixture: Mixture, plan: TrainPlan, tasks: PutTasks | None) -> str:
+    """What there is to train on."""
+    counts = rows.counts
+    lines = [
+        f"{settings.data}: {because}",
+        *([task_table(tasks.record.tasks, mixture.effective_epochs(plan.steps * plan.batch_rows)), ""] if tasks else []),
+        f"{counts.train:,} rows to train on, {counts.validation:,} to choose on; {counts.tokens:,} tokens a pass, {counts.trained_tokens:,} "
+        f"trained terms ({counts.trained_tokens / max(counts.tokens, 1):.1%}).",
+        f"{counts.cut:,} rows cut to the context, {counts.dropped:,} dropped because nothing was left to train, {counts.rejected:,} unusable, "
+        f"{counts.duplicates:,} left out because validation holds them too.",
+    ]
+    epochs = mixture.effective_epochs(plan.steps * plan.batch_rows)
+    if len(epochs) > 1 and not tasks:
+        lines.append("Effective epochs: " + ", ".join(f"{name} {value:.2f}" for name, value in epochs.items()) + ".")
+    return "\n".join(lines)
+
+
+def told_plan(settings: TuneSettings, plan: TrainPlan, net: Network, expected: Expected, out: Path) -> str:
+    """What moves, how far, and what it is expected to cost."""
+    moving = sum(parameter.numel() for parameter in trained_parameters(net).values())
+    whole = sum(parameter.numel() for parameter in net.parameters())
+    held = "" if settings.hold == "none" else f", held by {settings.hold} ({settings.hold_strength:g})"
+    tied = (
+        " The output layer is tied to the embedding, which therefore moves too."
+        if settings.method == "head" and _is_tied(net)
+        else ""
+    )
+    return (
+        f"{settings.method}: {human_count(moving)} of {human_count(whole)} parameters move ({moving / whole:.2%}){held}. "
+        f"{plan.steps:,} steps of {plan.batch_rows} rows at a rate of {plan.learning_rate:g}, {plan.precision}, "
+        f"{'packed without padding' if net.packs else 'padded'}.{tied}\n"
+        f"Expected: {human_seconds(expected.seconds)} and {human_bytes(expected.peak_bytes)} at the peak. Kept in {out}; "
+        "after an interruption the same command goes on.\n"
+    )
+
+
+def _is_tied(net: Network) -> bool:
+    output = net.base.get_output_embeddings()
+    return output is not None and output.weight is net.base.get_input_embeddings().weight
+
+
+def told_end(done: TuneRecord, base: Measured | None, out: Path) -> str:
+    """What it cost and what it brought."""
+    lines = [
+        f"Took {human_seconds(done.seconds)} (expected {human_seconds(done.expected.seconds)}), "
+        f"peak {human_bytes(done.peak_bytes or 0)} (expected {human_bytes(done.expected.peak_bytes)}); "
+        f"{done.training.tokens_seen / max(done.training.seconds, 1e-9):,.0f} tokens a second."
+    ]
+    if base is not None and done.loss is not None:
+        right = "" if done.accuracy is None else f", {done.accuracy:.1%} of the terms right"
+        lines.append(f"Validation loss {base.loss:.4f} before, {done.loss:.4f} after{right}.")
+    if done.answers:
+        lines.append(f"Answers to {done.answers[0].n} validation rows:")
+        lines += [f"  {_told_answer(score)}" for score in done.answers]
+    if done.mixture:
+        lines.append(
+            f"Passes over each task: {', '.join(f'{name} {value:.2f}' for name, value in done.effective_epochs.items())}."
+        )
+        lines += ["", score_table(done.mixture.scores), ""] if done.mixture.scores else []
+    lines.append(f"Written to {out}.")
+    return "\n".join(lines)
+
+
+def _told_answer(score: AnswerScore) -> str:
+    gain = "" if score.gain_low is None else f" (gain {score.gain_low:+.3f} to {score.gain_high:+.3f})"
+    return f"{score.metric} {score.base:.3f} before, {score.value:.3f} after{gain}, first sentences {score.first_sentences:.3f}"
