@@ -88,7 +88,10 @@ def rows(tmp_path):
 
 def settings(data, model, out, **more):
     return TuneSettings(
-        data=data, model=model, out=str(out), **({"steps": 6, "batch_rows": 4, "precision": "fp32", "evaluations": 2} | more)
+        data=data,
+        model=model,
+        out=str(out),
+        **({"steps": 6, "batch_rows": 4, "precision": "fp32", "evaluations": 2, "retain": ()} | more),
     )
 
 

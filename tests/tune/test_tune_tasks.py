@@ -99,7 +99,15 @@ def mixture(tmp_path):
 
 
 def settings(data, model, out="unused", **more):
-    usual = {"method": "full", "steps": 6, "batch_rows": 4, "precision": "fp32", "evaluations": 1, "learning_rate": 3e-3}
+    usual = {
+        "method": "full",
+        "steps": 6,
+        "batch_rows": 4,
+        "precision": "fp32",
+        "evaluations": 1,
+        "learning_rate": 3e-3,
+        "retain": (),
+    }
     return TuneSettings(data=data, model=model, out=str(out), **(usual | more))
 
 

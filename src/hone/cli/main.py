@@ -1,6 +1,6 @@
 """`hone VERB`: finds the verb's file, and turns errors into one clear line and an exit code.
 
-0 done, 1 failed while running, 3 wrong usage or input, 130 interrupted. (2 is kept for verdicts that fail.)
+0 done, 1 failed while running, 2 a promise was not kept, 3 wrong usage or input, 130 interrupted.
 """
 
 import importlib
@@ -77,7 +77,7 @@ def main(arguments: list[str] | None = None) -> None:
 def run(arguments: list[str] | None = None) -> int:
     """Run a command line and return its exit code; never raises for a user's mistake."""
     try:
-        cli.main(args=arguments, prog_name="hone", standalone_mode=False)
+        code = cli.main(args=arguments, prog_name="hone", standalone_mode=False)
     except click.exceptions.Exit as error:
         return error.exit_code
     except click.ClickException as error:
@@ -89,4 +89,4 @@ def run(arguments: list[str] | None = None) -> int:
     except HoneError as error:
         sys.stderr.write(f"Error: {error}\n")
         return error.exit_code
-    return 0
+    return code if isinstance(code, int) else 0  # a verb that ends with click's Exit returns its code here

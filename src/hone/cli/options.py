@@ -51,9 +51,11 @@ def given(**options: Any) -> dict[str, Any]:
     named = {name: value for name, value in options.items() if value is not None}
     if described:
         named["descriptions"] = described
-    for name in ("text", "strategies", "track", "tasks"):
+    for name in ("text", "strategies", "track", "tasks", "retain"):
         if name in named:
             named[name] = tuple(part.strip() for part in named[name].split(",") if part.strip())
+    if named.get("retain") == ("none",):
+        named["retain"] = ()
     return named
 
 

@@ -15,6 +15,7 @@ Examples:
   hone tune dialogues.jsonl --model HuggingFaceTB/SmolLM2-135M --method lora --epochs 2
   hone tune summaries.csv --model google/flan-t5-small --method full --template "summarize: {prompt}"
   hone tune tasks.yaml --model google/flan-t5-small --method full
+  hone tune dialogues.jsonl --model HuggingFaceTB/SmolLM2-135M --may-lose 1%
   torchrun --nproc-per-node 2 -m hone tune summaries.csv --model google/flan-t5-small
 """
 
@@ -52,6 +53,15 @@ def _options(function: Any) -> Any:
             click.option("--hold-strength", type=float, help="How strongly.  [default: 0.1]"),
             click.option("--replay", metavar="FILE", help="Older rows of the same kind, mixed in."),
             click.option("--replay-rate", type=float, help="Their share of the draws.  [default: 0.1]"),
+            click.option(
+                "--remember", metavar="HOW", help="self: hold the model to samples of its own; replay:FILE: mix older rows in."
+            ),
+            click.option("--remember-rate", type=float, help="Share of each step that goes there.  [default: 0.1]"),
+            click.option(
+                "--retain", metavar="A,B", help="Tasks answered before and after: bundled, files, none.  [default: bundled]"
+            ),
+            click.option("--may-lose", metavar="SHARE", help="Promise that at most this much is lost elsewhere: 1%."),
+            click.option("--confidence", metavar="SHARE", help="Of that promise.  [default: 90%]"),
             click.option("--epochs", type=float, help="Passes over the rows.  [default: 3]"),
             click.option("--steps", type=int, help="Optimiser steps, instead of epochs."),
             click.option("--batch-rows", type=int, help="Rows per step.  [default: 16]"),
@@ -88,13 +98,16 @@ def command(config: Path | None, as_json: bool, quiet: bool, **options: Any) -> 
     The rows say what is learnt: a label, several, a number, tags, answers in a passage, a completion, a chat, or plain text. Writes a run
     folder that peft, transformers and hone load.
     """
-    from hone.core.configuration import read_settings, settings_from
+    from hone.core.configuration import parse_share, read_settings, settings_from
     from hone.core.console import result, set_quiet
     from hone.core.errors import Usage
     from hone.tune.settings import TUNE
 
     set_quiet(quiet)
     named = given(**options)
+    for name in ("may_lose", "confidence"):
+        if name in named:
+            named[name] = parse_share(named[name])
     if config is None and not {"data", "model"} <= named.keys():
         raise Usage(
             "Name the data and the model: hone tune rows.csv --model starter/encoder, or a configuration: --config config.yaml."
@@ -105,3 +118,5 @@ def command(config: Path | None, as_json: bool, quiet: bool, **options: Any) -> 
     done = tune_rows(settings)
     if as_json:
         result(done.to_json())
+    if done.breaks_promise:
+        raise click.exceptions.Exit(2)

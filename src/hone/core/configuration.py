@@ -17,7 +17,16 @@ from hone.core.errors import Usage
 from hone.core.record import Record
 from hone.core.yaml_file import places_in, read_yaml
 
-__all__ = ["Form", "parse_count", "parse_duration", "parse_names", "read_settings", "settings_from", "write_settings"]
+__all__ = [
+    "Form",
+    "parse_count",
+    "parse_duration",
+    "parse_names",
+    "parse_share",
+    "read_settings",
+    "settings_from",
+    "write_settings",
+]
 
 Settings = TypeVar("Settings", bound=Record)
 _UNITS = {"": 1.0, "s": 1.0, "m": 60.0, "min": 60.0, "h": 3600.0}
@@ -63,6 +72,18 @@ def parse_count(text: str) -> int:
 def parse_names(text: str) -> tuple[str, ...]:
     """Names between commas."""
     return tuple(part.strip() for part in text.split(",") if part.strip())
+
+
+def parse_share(text: str) -> float:
+    """A share from '1%', '0.5 %' or '0.01'.
+
+    Raises:
+        Usage: it is none of these.
+    """
+    match = re.fullmatch(r"\s*(\d*\.?\d+)\s*(%?)\s*", text)
+    if not match:
+        raise Usage(f"'{text}' is not a share. Write 1% or 0.01.")
+    return float(match[1]) / (100 if match[2] else 1)
 
 
 def read_settings(form: Form[Settings], path: Path, overrides: dict[str, Any]) -> Settings:

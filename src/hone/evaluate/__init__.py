@@ -3,7 +3,34 @@
 Next: `hone.compare` sets the strategies side by side.
 """
 
+from hone.evaluate.forgetting import Forgetting, measure_forgetting, tell_forgetting
 from hone.evaluate.records import ClassScore, Metric, Speed
+from hone.evaluate.retained import (
+    RetainedAnswers,
+    RetainedTask,
+    answer_retained,
+    bundled_tasks,
+    find_tasks,
+    read_retained,
+    thin,
+)
 from hone.evaluate.score import measure_speed, metrics_of, per_class
 
-__all__ = ["ClassScore", "Metric", "Speed", "measure_speed", "metrics_of", "per_class"]
+__all__ = [
+    "ClassScore",
+    "Forgetting",
+    "Metric",
+    "RetainedAnswers",
+    "RetainedTask",
+    "Speed",
+    "answer_retained",
+    "bundled_tasks",
+    "find_tasks",
+    "measure_forgetting",
+    "measure_speed",
+    "metrics_of",
+    "per_class",
+    "read_retained",
+    "tell_forgetting",
+    "thin",
+]

@@ -7,6 +7,7 @@ What moves (`trainable/`) x on what (`mixture`) x toward what (`objective/`) x h
 from hone.train.checkpoint import remove_checkpoint
 from hone.train.contracts import HeadKind, LogitObjective, Mixture, Objective, Regulariser, StreamObjective, Trainable
 from hone.train.dial import Dial
+from hone.train.gauge import Gauge
 from hone.train.held_out import Measured, measure_loss
 from hone.train.loop import Listener, fit
 from hone.train.mixture import FLAN_CAP, Mixed, SingleTask, mixed, proportional, replay, temperature
@@ -51,6 +52,7 @@ __all__ = [
     "Contrast",
     "Dial",
     "Full",
+    "Gauge",
     "HeadKind",
     "Labelled",
     "Listener",

@@ -55,6 +55,11 @@ class Ready:
 
 
 def make_ready(settings: TuneSettings) -> Ready:
+    """Read the rows, load the model, put the method on it, claim the folder.
+
+    Raises:
+        HoneError: rows, model and method do not fit one another, or the folder holds something else.
+    """
     opened = open_tasks(settings) if names_mixture(settings.data) else None
     read = None if opened else read_rows(settings)
     folder = locate_model(settings.model)

@@ -1,6 +1,8 @@
 """What a training run expected and what it measured: `hone.json` of its folder."""
 
 from hone.core.record import Record
+from hone.evaluate import Forgetting
+from hone.measure import Certificate, wilson_interval
 from hone.train import TrainRecord
 from hone.tune.settings import TuneSettings
 from hone.tune.task_records import MixtureRecord
@@ -85,6 +87,25 @@ class TuneRecord(Record):
     """For completions: how good the answers are that the model writes; empty where none were asked for."""
     mixture: MixtureRecord | None = None
     """Of a mixture of tasks: each task, and how well it is answered before and after."""
+    forgetting: Forgetting | None = None
+    """Retained tasks and divergences, before and after."""
+    forgetting_not_measured: str | None = None
+    """Why there is none."""
+    certificate: Certificate | None = None
+    """Of a budget for what may be lost: where the dial stands, and what is promised there."""
+    loss_at_full: float | None = None
+    """Validation loss before the dial was turned down: what the promise costs is the difference."""
     held_bytes: int
     """What the regulariser kept in memory."""
     versions: dict[str, str]
+
+    @property
+    def breaks_promise(self) -> bool:
+        """Whether a budget was named and nothing could be certified, or what is reported is surely above it."""
+        if self.certificate is None:
+            return False
+        lost = self.forgetting.drops.tasks if self.forgetting and self.forgetting.drops else ()
+        items = sum(task.items for task in lost)
+        gone = sum(task.right_to_wrong for task in lost)
+        is_above = items > 0 and wilson_interval(gone, items).low > self.certificate.budget
+        return self.certificate.dial == 0 or is_above

@@ -1,7 +1,7 @@
 """One training run, end to end: rows, model, plan with its expected cost, training, what was measured, the folder."""
 
 import shutil
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from importlib.metadata import version
 from typing import Any
 
@@ -9,17 +9,16 @@ from hone.core.configuration import write_settings
 from hone.core.console import note, progress, set_quiet
 from hone.core.device import peak_memory
 from hone.core.errors import Usage
-from hone.core.store import write_atomic, write_lines
-from hone.measure import Marks
-from hone.train import Measured, TrainRecord, fit, join_processes, make_regulariser, measure_loss, remove_checkpoint
-from hone.tune.answers import Asked, asked_rows, score_answers, write_answers
+from hone.core.store import write_atomic
+from hone.train import Measured, Regulariser, TrainRecord, fit, join_processes, make_regulariser, measure_loss, remove_checkpoint
+from hone.tune.before_after import take_down
 from hone.tune.card import write_card
 from hone.tune.ready import Ready, expect, make_ready
 from hone.tune.records import Expected, TuneRecord
 from hone.tune.settings import TUNE, TuneSettings
-from hone.tune.task_scores import Sheet, answer_sheets, answers_told, make_sheets, score_sheets
 from hone.tune.told import told_end, told_plan
 from hone.tune.track import open_trackers
+from hone.tune.watch import can_be_watched, make_self_replay
 
 __all__ = ["tune_rows"]
 
@@ -35,6 +34,8 @@ def tune_rows(settings: TuneSettings) -> TuneRecord:
     processes = join_processes()
     if not processes.is_first:
         set_quiet(True)
+    if settings.may_lose is not None and not processes.is_alone:
+        raise Usage("--may-lose chooses a position of the dial in one process: start without torchrun.")
     with processes.in_turn():
         ready = make_ready(settings)
     plan, out = ready.plan, ready.out
@@ -42,11 +43,8 @@ def tune_rows(settings: TuneSettings) -> TuneRecord:
     expected = expect(ready)
     note(told_plan(ready.settings, ready.plan, ready.net, expected, ready.out))
     base = _measure(ready)
-    sheets = _sheets(ready) if processes.is_first else []
-    first = _answer_tasks(ready, sheets, is_tuned=False)
-    asked = _asked(ready) if processes.is_first else []
-    before = write_answers(ready.net, asked, ready.reader, title="Answers of the base") if asked else []
-    regulariser = make_regulariser(settings.hold, settings.hold_strength)
+    first = take_down(ready, is_first=processes.is_first)
+    regulariser = _regulariser(ready)
     with (
         peak_memory(ready.reader.device) as peak,
         open_trackers(settings.track, out, settings) as tell,
@@ -65,51 +63,41 @@ def tune_rows(settings: TuneSettings) -> TuneRecord:
             listener=tell if processes.is_first else None,
             processes=processes,
         )
-    done = _record(ready, record, expected, base, _measure(ready), peak.bytes)
-    if regulariser:
-        done = done.model_copy(update={"held_bytes": regulariser.bytes})
-    if asked:
-        after = write_answers(ready.net, asked, ready.reader, title="Answers after training")
-        done = done.model_copy(update={"answers": score_answers(asked, before, after, seed=settings.seed)})
-        told = zip(asked, before, after, strict=True)
-        write_lines(
-            out / "answers.jsonl", ({"read": row.text, "right": row.right, "base": old, "tuned": new} for row, old, new in told)
-        )
-    if sheets and done.mixture:
-        last = _answer_tasks(ready, sheets, is_tuned=True)
-        scores = score_sheets(sheets, first, last, seed=settings.seed)
-        done = done.model_copy(update={"mixture": done.mixture.model_copy(update={"scores": scores})})
-        write_lines(out / "answers.jsonl", answers_told(sheets, first, last))
+    full = _measure(ready)
+    certificate = first.keep_promise()
+    done = _record(ready, record, expected, base, _measure(ready) if certificate else full, peak.bytes)
+    held: dict[str, object] = {"held_bytes": regulariser.bytes if regulariser else 0, "certificate": certificate}
+    if certificate and full:
+        held["loss_at_full"] = full.loss
+    done = first.finish(done.model_copy(update=held))
     if processes.is_first:
         _write(done, ready)
     note(told_end(done, base, out))
     return done
 
 
+def _regulariser(ready: Ready) -> Regulariser | None:
+    """What holds training back.
+
+    Raises:
+        Usage: two of them.
+    """
+    settings = ready.settings
+    if settings.remember == "none":
+        return make_regulariser(settings.hold, settings.hold_strength)
+    if settings.hold != "none":
+        raise Usage(f"--remember self and --hold {settings.hold} both hold training back. Choose one.")
+    if not can_be_watched(ready.net):
+        raise Usage(
+            "--remember self has the model write samples of its own, and this one writes none: it answers with a head or fills masks. "
+            "Use --hold l2sp, or --remember replay:FILE."
+        )
+    return make_self_replay(ready.net, ready.reader, ready.objective, settings)
+
+
 def _measure(ready: Ready) -> Measured | None:
     """On the validation rows, where any score was asked for."""
     return measure_loss(ready.net, ready.objective, ready.rows.validation, ready.reader) if ready.plan.evaluations else None
-
-
-def _sheets(ready: Ready) -> list[Sheet]:
-    """What is asked of every task; nothing where no answers are wanted."""
-    return make_sheets(ready.tasks.tasks, ready.tasks.putter) if ready.tasks and ready.settings.answers else []
-
-
-def _answer_tasks(ready: Ready, sheets: Sequence[Sheet], *, is_tuned: bool) -> list[Marks]:
-    """Marked answers to the evaluated rows of every task; none where the data is one source of rows."""
-    if not sheets:
-        return []
-    assert ready.tasks is not None
-    title = "Tasks after training" if is_tuned else "Tasks before training"
-    return answer_sheets(ready.net, ready.reader, ready.tasks.putter, sheets, is_tuned=is_tuned, title=title)
-
-
-def _asked(ready: Ready) -> list[Asked]:
-    """Validation rows to be answered in words; none where rows are not completions."""
-    if ready.objective.name != "completion" or ready.tasks:
-        return []
-    return asked_rows(ready.rows.validation, ready.reader, most=ready.settings.answers)
 
 
 def _record(

@@ -1,10 +1,10 @@
 """What a training run was asked to do."""
 
-from typing import Literal
+from typing import Any, Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
-from hone.core.configuration import Form, parse_names
+from hone.core.configuration import Form, parse_names, parse_share
 from hone.core.record import Record
 from hone.model import Precision
 from hone.task import Kind
@@ -73,6 +73,22 @@ class TuneSettings(Record):
     """File of older rows of the same kind, mixed in so that they are not forgotten."""
     replay_rate: float = Field(default=0.1, gt=0, lt=1)
     """Their share of the examples drawn."""
+    remember: Literal["none", "self"] = "none"
+    """What keeps the model from forgetting: self holds it to samples of its own, drawn before the first step; replay:FILE is short for `replay`."""
+    remember_rate: float = Field(default=0.1, gt=0, lt=1)
+    """Own samples in each step, as a share of its rows."""
+    remember_strength: float = Field(default=1.0, gt=0)
+    """How strongly they hold; with `may_lose` only at the first step."""
+    own_samples: int = Field(default=1000, ge=1)
+    """How many are drawn."""
+    retain: tuple[str, ...] = ("bundled",)
+    """Tasks answered before and after, to see what is forgotten: names of hone's own, bundled for all of them, or files. Of text models only."""
+    retain_items: int = Field(default=60, ge=2)
+    """Items of each."""
+    may_lose: float | None = Field(default=None, gt=0, lt=1)
+    """Share of the retained items that may be right before and wrong after: what was learnt is turned down until that is certain enough."""
+    confidence: float = Field(default=0.9, gt=0, lt=1)
+    """Of that promise."""
     epochs: float = Field(default=3.0, gt=0)
     """Passes over the training rows."""
     steps: int | None = Field(default=None, ge=1)
@@ -115,6 +131,22 @@ class TuneSettings(Record):
     out: str | None = None
     """Run folder; none means runs/ and a name made of the data's name and the settings."""
 
+    @model_validator(mode="before")
+    @classmethod
+    def _short(cls, given: Any) -> Any:
+        """`remember: replay:FILE` names a file of older rows; a budget without a way to remember takes self-replay."""
+        if not isinstance(given, dict):
+            return given
+        remember = str(given.get("remember", ""))
+        if remember.startswith("replay:"):
+            moved = {"remember": "none", "replay": remember.removeprefix("replay:")}
+            if "remember_rate" in given:
+                moved["replay_rate"] = given["remember_rate"]
+            return {**given, **moved}
+        if given.get("may_lose") is not None and not remember and not given.get("replay"):
+            return {**given, "remember": "self"}
+        return given
+
 
 TUNE = Form(
     TuneSettings,
@@ -145,5 +177,11 @@ TUNE = Form(
         "output": "out",
         "report_to": "track",
     },
-    readers={"text": parse_names, "track": parse_names},
+    readers={
+        "text": parse_names,
+        "track": parse_names,
+        "retain": parse_names,
+        "may_lose": parse_share,
+        "confidence": parse_share,
+    },
 )

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from hone.evaluate import tell_forgetting
 from hone.measure import human_bytes, human_count, human_seconds
 from hone.model import Network
 from hone.train import Measured, Mixture, TrainPlan, trained_parameters
@@ -12,7 +13,7 @@ from hone.tune.task_check import task_table
 from hone.tune.task_scores import score_table
 from hone.tune.tasks import PutTasks
 
-__all__ = ["told_end", "told_plan", "told_rows"]
+__all__ = ["told_end", "told_plan", "told_promise", "told_rows"]
 
 
 def told_rows(settings: TuneSettings, because: str, rows: Rows, mixture: Mixture, plan: TrainPlan, tasks: PutTasks | None) -> str:
@@ -37,6 +38,7 @@ def told_plan(settings: TuneSettings, plan: TrainPlan, net: Network, expected: E
     moving = sum(parameter.numel() for parameter in trained_parameters(net).values())
     whole = sum(parameter.numel() for parameter in net.parameters())
     held = "" if settings.hold == "none" else f", held by {settings.hold} ({settings.hold_strength:g})"
+    held = f", held to {settings.own_samples:,} samples of its own" if settings.remember == "self" else held
     tied = (
         " The output layer is tied to the embedding, which therefore moves too."
         if settings.method == "head" and _is_tied(net)
@@ -74,6 +76,10 @@ def told_end(done: TuneRecord, base: Measured | None, out: Path) -> str:
             f"Passes over each task: {', '.join(f'{name} {value:.2f}' for name, value in done.effective_epochs.items())}."
         )
         lines += ["", score_table(done.mixture.scores), ""] if done.mixture.scores else []
+    if done.forgetting:
+        lines += ["", tell_forgetting(done.forgetting)]
+    if done.certificate:
+        lines.append(told_promise(done))
     lines.append(f"Written to {out}.")
     return "\n".join(lines)
 
@@ -81,3 +87,19 @@ def told_end(done: TuneRecord, base: Measured | None, out: Path) -> str:
 def _told_answer(score: AnswerScore) -> str:
     gain = "" if score.gain_low is None else f" (gain {score.gain_low:+.3f} to {score.gain_high:+.3f})"
     return f"{score.metric} {score.base:.3f} before, {score.value:.3f} after{gain}, first sentences {score.first_sentences:.3f}"
+
+
+def told_promise(done: TuneRecord) -> str:
+    """What is promised, where the dial stands for it, and what that costs."""
+    kept = done.certificate
+    assert kept is not None
+    said = f"at most {kept.budget:.2%} of what was right may be lost, with {kept.confidence:.0%} confidence"
+    price = ""
+    if done.loss is not None and done.loss_at_full is not None:
+        price = f" Validation loss {done.loss:.4f} there, {done.loss_at_full:.4f} with all of it on."
+    if kept.dial == 0:
+        return f"No position of the dial keeps the promise that {said}: what is written equals the base.{price}"
+    return (
+        f"Promise: {said}. Of {kept.items} items held back {kept.mean_loss:.2%} were lost with the dial at {kept.dial:.1f}; the true share lies "
+        f"below {kept.upper_bound:.2%}. It speaks about items like the retained ones.{price}"
+    )

@@ -1,0 +1,108 @@
+"""What is asked of the model before the first step, and again after the last: validation rows in words, tasks of a mixture, retained tasks."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from hone.core.errors import Usage
+from hone.core.store import write_lines
+from hone.measure import Certificate, Marks
+from hone.tune.answers import Asked, asked_rows, score_answers, write_answers
+from hone.tune.ready import Ready
+from hone.tune.records import TuneRecord
+from hone.tune.task_scores import Sheet, answer_sheets, answers_told, make_sheets, score_sheets
+from hone.tune.watch import Watch, begin_watch, can_be_watched, keep_promise
+
+__all__ = ["BeforeAfter", "take_down"]
+
+_TAKEN_OFF = ("lora", "ia3", "adapter", "prompt", "prefix")
+_NO_DIAL = ("prompt", "prefix")
+
+
+@dataclass
+class BeforeAfter:
+    """The answers of the base, and what to ask again."""
+
+    ready: Ready
+    asked: Sequence[Asked] = ()
+    written: Sequence[str] = ()
+    sheets: Sequence[Sheet] = ()
+    marks: Sequence[Marks] = field(default_factory=list)
+    watch: Watch | None = None
+    not_watched: str | None = None
+
+    def keep_promise(self) -> Certificate | None:
+        """Turn the dial down to where the budget is kept; None where none was named."""
+        if self.watch is None or not self.watch.held_back:
+            return None
+        return keep_promise(self.watch, self.ready.net, self.ready.reader, self.ready.settings)
+
+    def finish(self, done: TuneRecord) -> TuneRecord:
+        """The record with what changed; the answers themselves go to `answers.jsonl`."""
+        ready, seed, path = self.ready, self.ready.settings.seed, self.ready.out / "answers.jsonl"
+        found: dict[str, object] = {"forgetting_not_measured": self.not_watched}
+        if self.asked:
+            after = write_answers(ready.net, self.asked, ready.reader, title="Answers after training")
+            found["answers"] = score_answers(self.asked, self.written, after, seed=seed)
+            told = zip(self.asked, self.written, after, strict=True)
+            write_lines(path, ({"read": row.text, "right": row.right, "base": old, "tuned": new} for row, old, new in told))
+        if self.sheets and done.mixture:
+            last = _answer_tasks(ready, self.sheets, is_tuned=True)
+            scores = score_sheets(self.sheets, self.marks, last, seed=seed)
+            found["mixture"] = done.mixture.model_copy(update={"scores": scores})
+            write_lines(path, answers_told(self.sheets, self.marks, last))
+        if self.watch:
+            found["forgetting"] = self.watch.end(ready.net, ready.reader, comes_off=ready.settings.method in _TAKEN_OFF)
+        return done.model_copy(update=found)
+
+
+def take_down(ready: Ready, *, is_first: bool) -> BeforeAfter:
+    """Ask everything of the base; nothing in processes other than the first.
+
+    Raises:
+        Usage: a promise is asked for that this run cannot make.
+    """
+    settings = ready.settings
+    if settings.may_lose is not None:
+        _require_promise(ready)
+    if not is_first:
+        return BeforeAfter(ready)
+    found = BeforeAfter(ready)
+    if ready.tasks and settings.answers:
+        found.sheets = make_sheets(ready.tasks.tasks, ready.tasks.putter)
+        found.marks = _answer_tasks(ready, found.sheets, is_tuned=False)
+    elif ready.objective.name == "completion" and not ready.tasks:
+        found.asked = asked_rows(ready.rows.validation, ready.reader, most=settings.answers)
+    if found.asked:
+        found.written = write_answers(ready.net, found.asked, ready.reader, title="Answers of the base")
+    found.not_watched = _not_watched(ready)
+    if found.not_watched is None:
+        found.watch = begin_watch(ready.net, ready.reader, ready.objective, ready.rows.validation, settings)
+    return found
+
+
+def _not_watched(ready: Ready) -> str | None:
+    if not ready.settings.retain:
+        return "No retained tasks were asked for (--retain)."
+    if not can_be_watched(ready.net):
+        return "Retained tasks are of models that write texts; this one answers with a head or fills masks."
+    return None
+
+
+def _require_promise(ready: Ready) -> None:
+    settings = ready.settings
+    if not can_be_watched(ready.net) or not settings.retain:
+        raise Usage(
+            "--may-lose is a promise about retained tasks, which a decoder or encoder-decoder answers, and --retain names. "
+            f"{_not_watched(ready)}"
+        )
+    if settings.method in _NO_DIAL:
+        raise Usage(
+            f"'{settings.method}' has no position between base and result, so nothing can be turned down. Choose lora or full."
+        )
+
+
+def _answer_tasks(ready: Ready, sheets: Sequence[Sheet], *, is_tuned: bool) -> list[Marks]:
+    """Marked answers to the evaluated rows of every task."""
+    assert ready.tasks is not None
+    title = "Tasks after training" if is_tuned else "Tasks before training"
+    return answer_sheets(ready.net, ready.reader, ready.tasks.putter, sheets, is_tuned=is_tuned, title=title)
