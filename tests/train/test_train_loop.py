@@ -242,6 +242,66 @@ def test_a_step_equals_plain_adamw():
     torch.testing.assert_close(arguments["net"].weight, weight, rtol=1e-5, atol=1e-6)
 
 
+def test_muon_steps_the_matrices_between_the_layers_and_adamw_the_rest(located):
+    net = load_classifier(located("bert"), LABELS)
+    optimiser = make_optimiser(net, plan(learning_rate=1e-3, head_learning_rate=1e-2, optimiser="muon"))
+    muon, adamw = optimiser._parts
+    names = {id(parameter): name for name, parameter in net.named_parameters()}
+    inner = {names[id(parameter)] for group in muon.param_groups for parameter in group["params"]}
+    rest = {names[id(parameter)] for group in adamw.param_groups for parameter in group["params"]}
+    assert inner | rest == set(names.values())
+    assert not inner & rest
+    assert "backbone.encoder.layer.0.attention.self.query.weight" in inner
+    assert {"classifier.weight", "backbone.embeddings.word_embeddings.weight"} <= rest
+    assert all(net.get_parameter(name).ndim == 2 for name in inner)
+
+
+def test_a_step_equals_torchs_own_muon_at_the_rate_that_was_set():
+    torch.manual_seed(0)
+    ours, theirs = torch.nn.Sequential(torch.nn.Linear(6, 4, bias=False)), torch.nn.Linear(6, 4, bias=False)
+    theirs.load_state_dict(ours[0].state_dict())
+    optimiser = make_optimiser(ours, plan(learning_rate=1e-2, optimiser="muon", weight_decay=0.1))
+    reference = torch.optim.Muon(theirs.parameters(), lr=5e-3, weight_decay=0.1, adjust_lr_fn="match_rms_adamw")
+    x = torch.randn(3, 6)
+    for group in optimiser.param_groups:
+        group["lr"] = 5e-3
+    for layer, step in ((ours, optimiser), (theirs, reference)):
+        layer(x).square().sum().backward()
+        step.step()
+    assert torch.equal(ours[0].weight, theirs.weight)
+
+
+def test_two_optimisers_in_one_go_on_where_their_state_was_taken():
+    torch.manual_seed(0)
+    x = torch.randn(8, 6)
+
+    def made():
+        torch.manual_seed(1)
+        return torch.nn.Sequential(torch.nn.Embedding(5, 6), torch.nn.Linear(6, 4))
+
+    def step(net, optimiser):
+        optimiser.zero_grad()
+        (net[1](net[0](torch.tensor([0, 1, 2]))) - x[:3, :4]).square().sum().backward()
+        optimiser.step()
+
+    settings = plan(learning_rate=1e-2, optimiser="muon")
+    whole, half = made(), made()
+    one, two = make_optimiser(whole, settings), make_optimiser(half, settings)
+    for _ in range(4):
+        step(whole, one)
+    for _ in range(2):
+        step(half, two)
+    again = made()
+    again.load_state_dict(half.state_dict())
+    resumed = make_optimiser(again, settings)
+    resumed.load_state_dict(two.state_dict())
+    for group in resumed.param_groups:
+        group["lr"] = 1e-2
+    for _ in range(2):
+        step(again, resumed)
+    assert all(torch.equal(value, again.state_dict()[name]) for name, value in whole.state_dict().items())
+
+
 def test_nothing_that_moves_is_a_broken_promise():
     arguments = toy()
     arguments["net"].weight.requires_grad = False
