@@ -13,6 +13,7 @@ from hone.core.errors import HoneError
 __all__ = ["main"]
 
 VERBS = {
+    "models": "Find a base model: filter, compare, read cards and licences.",
     "compare": "Compare every way of adapting a model on your own rows.",
     "tune": "Train one method on your rows, for a model of any family.",
     "pretrain": "Train a language model on texts, from scratch or from a base.",

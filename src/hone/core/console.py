@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from rich.console import Console
     from rich.progress import Progress
 
-__all__ = ["Bar", "note", "progress", "render_table", "result", "result_with_marks", "set_quiet", "warn"]
+__all__ = ["Bar", "note", "progress", "render_table", "result", "result_with_marks", "set_quiet", "terminal_width", "warn"]
 
 WIDTH = 100
 _quiet = False
@@ -25,6 +25,15 @@ def set_quiet(is_quiet: bool) -> None:
     """Silence notes and progress (errors and results still appear)."""
     global _quiet
     _quiet = is_quiet
+
+
+def terminal_width() -> int:
+    """Columns of the terminal that results go to, from 80 to 160; 100 where they go to a file or a pipe."""
+    import shutil
+
+    if not sys.stdout.isatty():
+        return WIDTH
+    return min(max(shutil.get_terminal_size((WIDTH, 24)).columns, 80), 160)
 
 
 def result(text: str) -> None:
@@ -134,8 +143,9 @@ def render_table(
     *,
     align: Sequence[Literal["left", "right"]] | None = None,
     title: str = "",
+    width: int = WIDTH,
 ) -> str:
-    """A plain-text table of at most 100 columns; cells are cut with an ellipsis rather than wrapped.
+    """A plain-text table of at most `width` columns; cells are cut with an ellipsis rather than wrapped.
 
     Returns:
         The table with a line under the headers, ending without a line break.
@@ -147,21 +157,21 @@ def render_table(
     from rich.table import Table
 
     table = Table(box=SIMPLE_HEAD, title=title or None, title_justify="left", pad_edge=False, show_edge=False)
-    for index, (header, width) in enumerate(zip(headers, _column_widths(headers, rows), strict=True)):
+    for index, (header, needed) in enumerate(zip(headers, _column_widths(headers, rows, width), strict=True)):
         justify = align[index] if align else "left"
-        table.add_column(header, justify=justify, overflow="ellipsis", no_wrap=True, width=width)
+        table.add_column(header, justify=justify, overflow="ellipsis", no_wrap=True, width=needed)
     for row in rows:
         table.add_row(*row)
     buffer = io.StringIO()
-    Console(file=buffer, width=WIDTH, color_system=None, markup=False, emoji=False, highlight=False).print(table)
+    Console(file=buffer, width=width, color_system=None, markup=False, emoji=False, highlight=False).print(table)
     return "\n".join(line.rstrip() for line in buffer.getvalue().rstrip().splitlines())
 
 
-def _column_widths(headers: Sequence[str], rows: Sequence[Sequence[str]]) -> list[int]:
+def _column_widths(headers: Sequence[str], rows: Sequence[Sequence[str]], width: int) -> list[int]:
     """What each column needs; where that is too much the widest give way, so that a long text does not push out a number."""
     from rich.cells import cell_len
 
     widths = [max(map(cell_len, column)) for column in zip(headers, *rows, strict=True)]
-    while sum(widths) > WIDTH - 3 * (len(widths) - 1):
+    while sum(widths) > width - 3 * (len(widths) - 1):
         widths[widths.index(max(widths))] -= 1
     return widths
