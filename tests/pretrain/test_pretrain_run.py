@@ -1,11 +1,6 @@
 """`hone pretrain` from texts to a model that plain transformers loads, for every family, and its advice."""
 
 import json
-import os
-import signal
-import subprocess
-import sys
-import time
 
 import pytest
 import torch
@@ -16,6 +11,7 @@ from hone.core.configuration import parse_count, settings_from
 from hone.core.errors import Usage
 from hone.pretrain import PRETRAIN, PretrainRecord, pretrain
 from hone.pretrain.advise import Pace, advise_size, advise_tokens, tell_cost
+from killed import run_whole_and_killed
 from tiny import SENTENCES
 
 TEXTS = [" ".join((text, other)) for text in SENTENCES for other in SENTENCES]
@@ -99,24 +95,10 @@ def test_a_base_of_another_family_is_refused(trained, texts, tmp_path):
 def test_a_killed_run_goes_on_and_ends_the_same(texts, tmp_path):
     """kill -9 in the middle; the same command again gives the same parameters, bit for bit."""
     command = ["pretrain", texts, "--size", "200k", "--tokens", "60k", "--vocabulary", "400", "--length", "32"]
-    command += ["--batch-tokens", "256", "--precision", "fp32", "--evaluations", "3", "--quiet", "--out"]
-    environment = os.environ | {"GOMP_SPINCOUNT": "1000"}
-    hone = [sys.executable, "-m", "hone", *command]
-    subprocess.run([*hone, str(tmp_path / "whole")], check=True, env=environment)
-    script = (
-        "import sys\nimport hone.pretrain.run as own\nown._CHECKPOINT = 0.0\nfrom hone.cli.main import main\nmain(sys.argv[1:])"
-    )
-    process = subprocess.Popen([sys.executable, "-c", script, *command, str(tmp_path / "killed")], env=environment)
-    log = tmp_path / "killed" / "log.jsonl"
-    deadline = time.time() + 120
-    while time.time() < deadline and not (log.exists() and len(log.read_text().splitlines()) > 100):
-        time.sleep(0.02)
-    process.send_signal(signal.SIGKILL)
-    process.wait()
-    assert (tmp_path / "killed" / "work" / "run.checkpoint").exists()
-    assert not (tmp_path / "killed" / "hone.json").exists()
-    subprocess.run([*hone, str(tmp_path / "killed")], check=True, env=environment)
-    whole, resumed = (load_file(tmp_path / name / "model.safetensors") for name in ("whole", "killed"))
+    command += ["--batch-tokens", "256", "--precision", "fp32", "--evaluations", "3"]
+    always = "import hone.pretrain.run as own\nown._CHECKPOINT = 0.0\n"
+    folders = run_whole_and_killed(command, tmp_path, after=100, always=always)
+    whole, resumed = (load_file(folder / "model.safetensors") for folder in folders)
     assert all(torch.equal(value, resumed[name]) for name, value in whole.items())
 
 

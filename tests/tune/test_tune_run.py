@@ -2,10 +2,8 @@
 
 import json
 import os
-import signal
 import subprocess
 import sys
-import time
 
 import pytest
 import torch
@@ -15,8 +13,8 @@ from hone.core.configuration import read_settings, settings_from
 from hone.core.console import set_quiet
 from hone.core.errors import BadData, Usage
 from hone.tune import TUNE, TuneRecord, TuneSettings, mask_preview, tune_rows
+from killed import run_whole_and_killed
 from tiny import SENTENCES
-from tiny_language import save_language_model
 
 TAGS = {"refund": "B-MONEY", "money": "B-MONEY", "parcel": "B-THING"}
 ROWS = {
@@ -59,19 +57,6 @@ FITS = [
     ("t5", "plain", "span"),
     *(("bert", kind, {"score": "regression"}.get(kind, kind)) for kind in ("classify", "multi_label", "score", "tag", "answers")),
 ]
-
-
-@pytest.fixture(scope="session")
-def model(tmp_path_factory):
-    """Path of a tiny model of a kind."""
-    made = {}
-
-    def find(kind):
-        if kind not in made:
-            made[kind] = str(save_language_model(tmp_path_factory.mktemp(f"tune-{kind}"), kind))
-        return made[kind]
-
-    return find
 
 
 @pytest.fixture
@@ -222,27 +207,10 @@ def test_a_killed_run_goes_on_and_ends_the_same(rows, model, tmp_path):
         "--precision",
         "fp32",
     ]
-    environment = os.environ | {"GOMP_SPINCOUNT": "1000"}  # processes of their own: other tests leave other threads behind
-    hone = [sys.executable, "-m", "hone", *command, "--quiet", "--out"]
-    subprocess.run([*hone, str(tmp_path / "whole")], check=True, env=environment)
-    script = (
-        "import sys\nimport hone.train.plan as plan\nplan.TrainPlan.model_fields['checkpoint_seconds'].default = 0.0\n"
-        "plan.TrainPlan.model_rebuild(force=True)\nfrom hone.cli.main import main\nmain(sys.argv[1:])"
-    )
-    killed = [sys.executable, "-c", script, *command, "--out", str(tmp_path / "killed")]
-    process = subprocess.Popen(killed, stderr=subprocess.DEVNULL, env=environment)
-    log = tmp_path / "killed" / "log.jsonl"
-    deadline = time.time() + 120
-    while time.time() < deadline and not (log.exists() and len(log.read_text().splitlines()) > 60):
-        time.sleep(0.02)
-    process.send_signal(signal.SIGKILL)
-    process.wait()
-    assert (tmp_path / "killed" / "work" / "run.checkpoint").exists()
-    assert not (tmp_path / "killed" / "hone.json").exists()
-    subprocess.run([*hone, str(tmp_path / "killed")], check=True, env=environment)
+    folders = run_whole_and_killed(command, tmp_path, after=60)
     from safetensors.torch import load_file
 
-    whole, resumed = (load_file(tmp_path / name / "model.safetensors") for name in ("whole", "killed"))
+    whole, resumed = (load_file(folder / "model.safetensors") for folder in folders)
     assert all(torch.equal(value, resumed[name]) for name, value in whole.items())
 
 

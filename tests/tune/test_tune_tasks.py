@@ -1,12 +1,7 @@
 """`hone tune tasks.yaml`: many tasks train one model, what is held out never trains, and the table tells what came of it."""
 
 import json
-import os
 import random
-import signal
-import subprocess
-import sys
-import time
 from collections import Counter
 
 import pytest
@@ -18,8 +13,8 @@ from hone.model import family, load_reader, locate_model, read_config
 from hone.tune import TuneRecord, TuneSettings, mask_preview, tune_rows
 from hone.tune.task_scores import answer_sheets, make_sheets
 from hone.tune.tasks import open_tasks, put_tasks, putter_for
+from killed import run_whole_and_killed
 from tiny import SENTENCES
-from tiny_language import save_language_model
 
 WORDS = sorted({word.strip(",!?") for text in SENTENCES for word in text.split()})
 SECRET = "in the rain, all is wet"
@@ -69,19 +64,6 @@ KINDS = {
     "orders": [{"instruction": text, "output": "it is late"} for text in spoken(30, 7)],
     "tongues": [{"de": text, "en": text.split()[1]} for text in spoken(30, 8)],
 }
-
-
-@pytest.fixture(scope="session")
-def model(tmp_path_factory):
-    """Path of a tiny model of a kind."""
-    made = {}
-
-    def find(kind):
-        if kind not in made:
-            made[kind] = str(save_language_model(tmp_path_factory.mktemp(f"tasks-{kind}"), kind))
-        return made[kind]
-
-    return find
 
 
 @pytest.fixture
@@ -369,24 +351,7 @@ def test_a_killed_run_goes_on_and_ends_the_same(mixture, model, tmp_path):
         "--precision",
         "fp32",
     ]
-    environment = os.environ | {"GOMP_SPINCOUNT": "1000", "OMP_NUM_THREADS": "1"}
-    hone = [sys.executable, "-m", "hone", *arguments, "--quiet", "--out"]
-    subprocess.run([*hone, str(tmp_path / "whole")], check=True, env=environment)
-    script = (
-        "import sys\nimport hone.train.plan as plan\nplan.TrainPlan.model_fields['checkpoint_seconds'].default = 0.0\n"
-        "plan.TrainPlan.model_rebuild(force=True)\nfrom hone.cli.main import main\nmain(sys.argv[1:])"
-    )
-    killed = [sys.executable, "-c", script, *arguments, "--out", str(tmp_path / "killed")]
-    process = subprocess.Popen(killed, stderr=subprocess.DEVNULL, env=environment)
-    log = tmp_path / "killed" / "log.jsonl"
-    deadline = time.time() + 120
-    while time.time() < deadline and not (log.exists() and len(log.read_text().splitlines()) > 20):
-        time.sleep(0.02)
-    process.send_signal(signal.SIGKILL)
-    process.wait()
-    assert (tmp_path / "killed" / "work" / "run.checkpoint").exists()
-    subprocess.run([*hone, str(tmp_path / "killed")], check=True, env=environment)
-    whole, resumed = (tmp_path / name for name in ("whole", "killed"))
+    whole, resumed = run_whole_and_killed(arguments, tmp_path, after=20)
     assert (whole / "model.safetensors").read_bytes() == (resumed / "model.safetensors").read_bytes()
     scores = [TuneRecord.model_validate_json((folder / "hone.json").read_text()).mixture.scores for folder in (whole, resumed)]
     assert scores[0] == scores[1]

@@ -7,6 +7,7 @@ Written atomically. Read with `weights_only=True`, which runs no code.
 import random
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import NamedTuple
 
 import torch
 from torch import nn
@@ -17,7 +18,7 @@ from hone.train.contracts import Mixture, Regulariser
 from hone.train.optimiser import trained_parameters
 from hone.train.plan import StepLog
 
-__all__ = ["BestParameters", "Progress", "load_checkpoint", "remove_checkpoint", "save_checkpoint"]
+__all__ = ["BestParameters", "Moving", "Progress", "load_checkpoint", "remove_checkpoint", "save_checkpoint"]
 
 
 @dataclass
@@ -43,6 +44,17 @@ class Progress:
     spikes: int = 0
     waiting: list[list[int]] = field(default_factory=list)
     log: list[StepLog] = field(default_factory=list)
+
+
+class Moving(NamedTuple):
+    """What a run changes as it goes."""
+
+    net: nn.Module
+    optimiser: torch.optim.Optimizer
+    mixture: Mixture
+    rng: random.Random
+    progress: Progress
+    regulariser: Regulariser | None = None
 
 
 _COUNTERS = tuple(name for name in Progress.__dataclass_fields__ if name != "log")
@@ -97,61 +109,45 @@ def remove_checkpoint(checkpoint: Path) -> None:
         path.unlink(missing_ok=True)
 
 
-def save_checkpoint(
-    path: Path,
-    net: nn.Module,
-    optimiser: torch.optim.Optimizer,
-    mixture: Mixture,
-    rng: random.Random,
-    progress: Progress,
-    regulariser: Regulariser | None = None,
-) -> None:
+def save_checkpoint(path: Path, run: Moving) -> None:
     """Write the state of a run; a kill while writing leaves the last checkpoint whole."""
-    version, internal, gauss = rng.getstate()
+    version, internal, gauss = run.rng.getstate()
     state = {
-        "parameters": {name: parameter.detach() for name, parameter in trained_parameters(net).items()},
-        "optimiser": optimiser.state_dict(),
-        "mixture": list(mixture.state()),
-        "regulariser": regulariser.state() if regulariser else [],
+        "parameters": {name: parameter.detach() for name, parameter in trained_parameters(run.net).items()},
+        "optimiser": run.optimiser.state_dict(),
+        "mixture": list(run.mixture.state()),
+        "regulariser": run.regulariser.state() if run.regulariser else [],
         "random": [version, list(internal), gauss],
         "torch_random": torch.get_rng_state(),
         "cuda_random": torch.cuda.get_rng_state_all() if torch.cuda.is_available() else [],
-        "counters": {name: getattr(progress, name) for name in _COUNTERS},
-        "log": [entry.model_dump() for entry in progress.log],
+        "counters": {name: getattr(run.progress, name) for name in _COUNTERS},
+        "log": [entry.model_dump() for entry in run.progress.log],
     }
     with open_atomic(path) as file:
         torch.save(state, file)
 
 
-def load_checkpoint(
-    path: Path,
-    net: nn.Module,
-    optimiser: torch.optim.Optimizer,
-    mixture: Mixture,
-    rng: random.Random,
-    progress: Progress,
-    regulariser: Regulariser | None = None,
-) -> None:
+def load_checkpoint(path: Path, run: Moving) -> None:
     """Bring a run that was just set up to the state that `save_checkpoint` wrote; a damaged file is told of and left alone."""
     try:
-        state = torch.load(path, weights_only=True, map_location=next(net.parameters()).device)
+        state = torch.load(path, weights_only=True, map_location=next(run.net.parameters()).device)
     except Exception:  # torch and zip raise many kinds for a file that is cut or overwritten
         note(f"{path} is damaged or no checkpoint; this training starts over.")
         return
-    trained = trained_parameters(net)
+    trained = trained_parameters(run.net)
     assert state["parameters"].keys() == trained.keys(), "the checkpoint is of another network"
     with torch.no_grad():
         for name, value in state["parameters"].items():
             trained[name].copy_(value)
-    optimiser.load_state_dict(state["optimiser"])
-    mixture.restore(state["mixture"])
-    if regulariser and state.get("regulariser"):
-        regulariser.restore(state["regulariser"])
+    run.optimiser.load_state_dict(state["optimiser"])
+    run.mixture.restore(state["mixture"])
+    if run.regulariser and state.get("regulariser"):
+        run.regulariser.restore(state["regulariser"])
     version, internal, gauss = state["random"]
-    rng.setstate((version, tuple(internal), gauss))
+    run.rng.setstate((version, tuple(internal), gauss))
     torch.set_rng_state(state["torch_random"].cpu())
     if torch.cuda.is_available() and state["cuda_random"]:
         torch.cuda.set_rng_state_all([generator.cpu() for generator in state["cuda_random"]])
     for name, value in state["counters"].items():
-        setattr(progress, name, value)
-    progress.log = [StepLog(**entry) for entry in state["log"]]
+        setattr(run.progress, name, value)
+    run.progress.log = [StepLog(**entry) for entry in state["log"]]

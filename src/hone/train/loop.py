@@ -20,7 +20,7 @@ from hone.core.console import Bar
 from hone.core.device import return_freed_pages
 from hone.core.errors import Failed
 from hone.model import Network, autocast, token_batches
-from hone.train.checkpoint import BestParameters, Progress, load_checkpoint, save_checkpoint
+from hone.train.checkpoint import BestParameters, Moving, Progress, load_checkpoint, save_checkpoint
 from hone.train.contracts import LogitObjective, Mixture, Objective, Regulariser
 from hone.train.optimiser import make_optimiser, rate_share, trained_parameters
 from hone.train.plan import StepEvent, StepLog, TrainPlan, TrainRecord
@@ -121,8 +121,9 @@ class _Run:
     ) -> TrainRecord:
         plan, progress, net = self.plan, self.progress, self.net
         best = BestParameters(checkpoint)
+        moving = Moving(net, self.optimiser, self.mixture, self.rng, progress, self.regulariser)
         if checkpoint is not None and checkpoint.exists():
-            load_checkpoint(checkpoint, net, self.optimiser, self.mixture, self.rng, progress, self.regulariser)
+            load_checkpoint(checkpoint, moving)
             self.feeder.waiting = [list(batch) for batch in progress.waiting]
             if bar:
                 bar.advance(progress.step)
@@ -152,7 +153,7 @@ class _Run:
                 )
             if checkpoint is not None and now - last_saved >= plan.checkpoint_seconds and self.processes.is_first:
                 progress.waiting = self.feeder.waiting
-                save_checkpoint(checkpoint, net, self.optimiser, self.mixture, self.rng, progress, self.regulariser)
+                save_checkpoint(checkpoint, moving)
                 best.tidy(progress.best_step)
                 last_saved = time.perf_counter()
         if progress.best_step:
