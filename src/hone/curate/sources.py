@@ -4,20 +4,17 @@ A text or Markdown file is one document; of a table each row is one. The one sur
 keeps one worker busy however many there are.
 """
 
-import os
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from hone.core.errors import BadData, Usage, did_you_mean
-from hone.task import Broken, Reader, open_rows, read_row
+from hone.task import ROW_FILES, WHOLE_TEXTS, Broken, Reader, file_kind, files_below, open_rows, read_row
 from hone.task.decode import open_text
 
 __all__ = ["RawText", "SourceFile", "Unread", "divide", "find_files", "read_texts"]
 
-_PLAIN = frozenset({".txt", ".text", ".md", ".markdown", ".rst", ""})
-_TABLES = frozenset({".csv", ".tsv", ".tab", ".json", ".jsonl", ".ndjson", ".parquet"})
 _KNOWN = ".txt, .md, .rst, .jsonl, .json, .csv, .tsv (each also with .gz) and .parquet"
 _BYTES = re.compile("[\udc80-\udcff]")  # what is not UTF-8 travels as these (PEP 383)
 
@@ -66,9 +63,9 @@ def find_files(sources: Sequence[str], *, leave_out: Path | None = None) -> tupl
         if not path.exists():
             raise BadData(f"{source} does not exist. Give a file ({_KNOWN}) or a folder of them.")
         before = len(found)
-        for file in [path] if path.is_file() else _below(path, leave_out):
+        for file in [path] if path.is_file() else files_below(path, leave_out=leave_out):
             name = file.name if path.is_file() else f"{path.name}/{file.relative_to(path).as_posix()}"
-            if _kind(file) not in _PLAIN | _TABLES:
+            if file_kind(file) not in WHOLE_TEXTS | ROW_FILES:
                 other.append(Unread(name, f"hone reads {_KNOWN}"))
                 continue
             found.append(SourceFile(str(file.resolve()), name, index, file.stat().st_size))
@@ -103,7 +100,7 @@ def read_texts(file: SourceFile, *, text: str | None, keep: Sequence[str]) -> It
         Usage: a table has no such text column, or several columns of which none is `text`.
     """
     path = Path(file.path)
-    if _kind(path) in _PLAIN:
+    if file_kind(path) in WHOLE_TEXTS:
         yield _plain(path, file.name)
         return
     try:
@@ -167,20 +164,3 @@ def _text_column(headers: Sequence[str], asked: str | None, name: str) -> str:
     if len(headers) == 1:
         return headers[0]
     raise Usage(f"{name}: no column is named 'text' (columns: {', '.join(headers)}). Say which holds the text with --text.")
-
-
-def _below(folder: Path, leave_out: Path | None) -> Iterator[Path]:
-    left = leave_out.resolve() if leave_out is not None else None
-    for here, inside, files in os.walk(folder):
-        inside[:] = sorted(name for name in inside if not name.startswith(".") and (Path(here) / name).resolve() != left)
-        for name in sorted(files):
-            file = Path(here) / name
-            if not name.startswith(".") and file.is_file():
-                yield file
-
-
-def _kind(file: Path) -> str:
-    suffixes = [suffix.lower() for suffix in file.suffixes]
-    if len(suffixes) > 1 and suffixes[-1] == ".gz":
-        return suffixes[-2]
-    return suffixes[-1] if suffixes else ""

@@ -12,7 +12,7 @@ Imports no torch, pyarrow, scikit-learn or rensa until a function that needs the
 from hone.task.cells import read_row
 from hone.task.check import class_balance, long_texts, near_duplicates, rejected_rows, remove_leaks
 from hone.task.completions import as_completion, choice_template
-from hone.task.corpus import Source, find_sources, read_texts
+from hone.task.corpus import ROW_FILES, WHOLE_TEXTS, Source, file_kind, files_below, find_sources, read_texts
 from hone.task.duplicates import find_duplicates, normalise
 from hone.task.infer import infer_columns
 from hone.task.kinds import (
@@ -57,7 +57,9 @@ __all__ = [
     "KINDS",
     "LETTERS",
     "MIN_ROWS_PER_CLASS",
+    "ROW_FILES",
     "SHAPES",
+    "WHOLE_TEXTS",
     "Broken",
     "Choice",
     "Columns",
@@ -96,6 +98,8 @@ __all__ = [
     "class_balance",
     "drop_rare",
     "few_shot_prompt",
+    "file_kind",
+    "files_below",
     "find_duplicates",
     "find_sources",
     "infer_columns",

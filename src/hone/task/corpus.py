@@ -3,6 +3,7 @@
 A .txt, .md or .text file is one text; a row file (CSV, JSON lines, Parquet, Hub data set) holds a text per row; a folder holds any of these.
 """
 
+import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,10 +17,12 @@ from hone.task.material import recognised
 from hone.task.reader import Broken
 from hone.task.rejects import Unusable
 
-__all__ = ["Source", "find_sources", "read_texts"]
+__all__ = ["ROW_FILES", "WHOLE_TEXTS", "Source", "file_kind", "files_below", "find_sources", "read_texts"]
 
-_WHOLE = frozenset({".txt", ".text", ".md", ".markdown", ".rst"})
-_ROWS = frozenset({".csv", ".tsv", ".json", ".jsonl", ".ndjson", ".parquet"})
+WHOLE_TEXTS = frozenset({".txt", ".text", ".md", ".markdown", ".rst", ""})
+"""Endings of files that are one text each."""
+ROW_FILES = frozenset({".csv", ".tsv", ".tab", ".json", ".jsonl", ".ndjson", ".parquet"})
+"""Endings of files with a text per row."""
 
 
 @dataclass(frozen=True)
@@ -32,7 +35,7 @@ class Source:
 
 
 def find_sources(names: Sequence[str]) -> list[Source]:
-    """The files that names stand for, in order; those of a folder and of its folders by path, hidden ones left out.
+    """The files that names stand for, in order; those of a folder and of its folders by name, hidden ones left out.
 
     Raises:
         BadData: nothing named, no such file, or a folder without a file of a known type.
@@ -45,9 +48,10 @@ def find_sources(names: Sequence[str]) -> list[Source]:
         if not path.is_dir():
             found.append(Source(name, path if path.exists() else None))
             continue
-        inside = sorted(file for file in path.rglob("*") if _kind(file) in _WHOLE | _ROWS and not _is_hidden(file, path))
+        inside = [file for file in files_below(path) if file_kind(file) in WHOLE_TEXTS | ROW_FILES]
         if not inside:
-            raise BadData(f"{name} holds no file of texts. Known: {', '.join(sorted(_WHOLE | _ROWS))}, rows each also with .gz.")
+            known = ", ".join(sorted(filter(None, WHOLE_TEXTS | ROW_FILES)))
+            raise BadData(f"{name} holds no file of texts. Known: {known}, each also with .gz.")
         found += [Source(str(file), file) for file in inside]
     return found
 
@@ -60,7 +64,7 @@ def read_texts(source: Source, *, text: Sequence[str] = ()) -> Iterator[str]:
     Raises:
         BadData: it cannot be read, or no column holds texts.
     """
-    if source.path is not None and _kind(source.path) in _WHOLE:
+    if source.path is not None and file_kind(source.path) in WHOLE_TEXTS:
         whole = "".join(open_text(source.path).lines())
         if bad_character(whole, None) is None and whole.strip():
             yield whole
@@ -79,10 +83,20 @@ def read_texts(source: Source, *, text: Sequence[str] = ()) -> Iterator[str]:
         yield made.text
 
 
-def _kind(path: Path) -> str:
-    suffixes = [suffix.lower() for suffix in path.suffixes]
-    return suffixes[-2] if len(suffixes) > 1 and suffixes[-1] == ".gz" else suffixes[-1] if suffixes else ""
+def files_below(folder: Path, *, leave_out: Path | None = None) -> Iterator[Path]:
+    """All files of a folder and of its folders, by name; hidden ones, and what lies in `leave_out`, are passed over."""
+    left = leave_out.resolve() if leave_out is not None else None
+    for here, inside, files in os.walk(folder):
+        inside[:] = sorted(name for name in inside if not name.startswith(".") and (Path(here) / name).resolve() != left)
+        for name in sorted(files):
+            file = Path(here) / name
+            if not name.startswith(".") and file.is_file():
+                yield file
 
 
-def _is_hidden(file: Path, folder: Path) -> bool:
-    return any(part.startswith(".") for part in file.relative_to(folder).parts)
+def file_kind(file: Path) -> str:
+    """A file's ending in small letters; that before `.gz` where it is compressed; nothing where it has none."""
+    suffixes = [suffix.lower() for suffix in file.suffixes]
+    if len(suffixes) > 1 and suffixes[-1] == ".gz":
+        return suffixes[-2]
+    return suffixes[-1] if suffixes else ""
