@@ -89,6 +89,7 @@ def test_a_base_of_another_family_is_refused(trained, texts, tmp_path):
     other = "masked" if done.objective != "masked" else "causal"
     with pytest.raises(Usage, match=f"goes on with '{done.objective}'"):
         pretrain(settings(texts, tmp_path / "on", base=str(base), size=None, objective=other))
+    assert not (tmp_path / "on").exists()
 
 
 def test_a_killed_run_goes_on_and_ends_the_same(texts, tmp_path):
