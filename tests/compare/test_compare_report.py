@@ -13,8 +13,9 @@ import pytest
 import sample
 
 from hone.compare.records import Comparison
-from hone.compare.report import figures, render, render_report, scales, views, words
+from hone.compare.report import figures, render, render_report, views, words
 from hone.compare.schema import SCHEMA_FILE, comparison_schema
+from hone.core import scales
 from hone.measure.cost import human_bytes, human_count, human_seconds
 
 SAMPLES = sample.samples()

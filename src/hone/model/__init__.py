@@ -19,7 +19,7 @@ from hone.model.encoder import EVALUATION_TOKENS, Encoder, Pooling, Vectors, loa
 from hone.model.generate import Generated, Generator, Sampling
 from hone.model.language import Head, LanguageModel, Seq2SeqModel, TextModel, load_language_model, load_text_model
 from hone.model.loading import Family, family, load_backbone, load_tokenizer, quiet_transformers, read_config
-from hone.model.locate import STARTERS, ModelFolder, locate_model
+from hone.model.locate import STARTERS, ModelFolder, count_parameters, locate_model
 from hone.model.network import Network, Rows
 from hone.model.reader import TextReader, load_reader
 from hone.model.remote import RemoteBackend
@@ -67,6 +67,7 @@ __all__ = [
     "VllmBackend",
     "autocast",
     "choose_shape",
+    "count_parameters",
     "family",
     "load_backbone",
     "load_backend",

@@ -14,7 +14,7 @@ from pathlib import Path
 from hone.core.errors import BadModel
 from hone.core.store import digest_file, digest_text
 
-__all__ = ["STARTERS", "ModelFolder", "Starter", "locate_model"]
+__all__ = ["STARTERS", "ModelFolder", "Starter", "count_parameters", "locate_model"]
 
 
 @dataclass(frozen=True)
@@ -136,6 +136,20 @@ def _check_safetensors(shard: Path) -> None:
             file.keys()
     except (SafetensorError, OSError) as error:
         raise BadModel(f"{shard} is damaged ({error}). Download or copy the model again.") from error
+
+
+def count_parameters(folder: ModelFolder) -> int:
+    """Parameters of a model, read from the headers of its files: no weight is loaded. What two layers share is stored and counted once."""
+    from math import prod
+
+    from safetensors import safe_open
+
+    named = sorted(folder.path.glob("model*.safetensors")) or sorted(folder.path.glob("*.safetensors"))
+    total = 0
+    for shard in named:
+        with safe_open(shard, framework="numpy") as file:
+            total += sum(prod(file.get_slice(name).get_shape()) for name in file.keys())  # noqa: SIM118 (the file is no mapping)
+    return total
 
 
 def _licence(path: Path) -> str | None:

@@ -5,10 +5,10 @@ loop are `hone.train`'s; here they are chosen from the rows and the model. Next:
 """
 
 from hone.tune.preview import mask_preview
-from hone.tune.records import TuneRecord
+from hone.tune.records import AnswerScore, TuneRecord
 from hone.tune.run import tune_rows
 from hone.tune.settings import TUNE, TuneSettings
 from hone.tune.task_check import check_tasks
 from hone.tune.track import open_trackers
 
-__all__ = ["TUNE", "TuneRecord", "TuneSettings", "check_tasks", "mask_preview", "open_trackers", "tune_rows"]
+__all__ = ["TUNE", "AnswerScore", "TuneRecord", "TuneSettings", "check_tasks", "mask_preview", "open_trackers", "tune_rows"]

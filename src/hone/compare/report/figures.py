@@ -9,31 +9,15 @@ from html import escape
 from itertools import pairwise
 
 from hone.compare.records import ANSWERED_ROWS, Comparison, LearningCurve, Metric, Row
-from hone.compare.report.scales import Box, Scale, cut, linear_ticks, place_labels, text_width, time_ticks
 from hone.compare.report.words import metric_name, percent, points
+from hone.core.scales import Box, Scale, cut, linear_ticks, place_labels, text_width, time_ticks
+from hone.core.svg import draw_label, draw_line, draw_text, frame
 from hone.measure.cost import human_seconds
 
 __all__ = ["confusion_figure", "curve_figure", "interval_axis", "interval_figure", "metric_domain", "pareto_figure"]
 
 _INTERVAL = (150, 24)
 _FONT = 12.0
-
-
-def _svg(body: str, *, width: float, height: float, name: str, title: str, description: str, kind: str) -> str:
-    """The frame of every figure: a view box in units of CSS pixels, and words for those who do not see it."""
-    return (
-        f'<svg class="figure {kind}" viewBox="0 0 {width:g} {height:g}" width="{width:g}" height="{height:g}" role="img" '
-        f'aria-labelledby="{name}-title {name}-desc"><title id="{name}-title">{escape(title)}</title>'
-        f'<desc id="{name}-desc">{escape(description)}</desc>{body}</svg>'
-    )
-
-
-def _line(x1: float, y1: float, x2: float, y2: float, style: str) -> str:
-    return f'<line class="{style}" x1="{x1:.1f}" y1="{y1:.1f}" x2="{x2:.1f}" y2="{y2:.1f}"/>'
-
-
-def _text(x: float, y: float, text: str, style: str = "", anchor: str = "start") -> str:
-    return f'<text class="{style}" x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}">{escape(text)}</text>'
 
 
 # ---- the interval in the table ----
@@ -59,18 +43,18 @@ def interval_figure(metric: Metric, domain: tuple[float, float], *, best: float,
     width, height = _INTERVAL
     scale, middle = Scale(*domain, 6, width - 6), height / 2
     low, high, at = (scale(max(value, domain[0])) for value in (metric.low, metric.high, metric.value))
-    body = _line(scale(best), 0, scale(best), height, "best-line")
+    body = draw_line(scale(best), 0, scale(best), height, "best-line")
     if metric.high > domain[0]:
-        body += _line(low, middle, high, middle, "whisker") + _line(high, middle - 4, high, middle + 4, "whisker")
+        body += draw_line(low, middle, high, middle, "whisker") + draw_line(high, middle - 4, high, middle + 4, "whisker")
     if metric.low > domain[0]:
-        body += _line(low, middle - 4, low, middle + 4, "whisker")
+        body += draw_line(low, middle - 4, low, middle + 4, "whisker")
     if metric.value >= domain[0]:
         style, radius = ("dot marked", 4.5) if is_marked else ("dot", 3.5)
         body += f'<circle class="{style}" cx="{at:.1f}" cy="{middle:g}" r="{radius}"/>'
     else:
         body += f'<path class="arrow" d="M1 {middle:g}l7 -5v10z"/>'
     words = f"{percent(metric.value)}, 95% interval {percent(metric.low)} to {percent(metric.high)}"
-    return _svg(body, width=width, height=height, name=name, title=words, description=f"{metric.n} test rows.", kind="interval")
+    return frame(body, width=width, height=height, name=name, title=words, description=f"{metric.n} test rows.", kind="interval")
 
 
 def interval_axis(domain: tuple[float, float], *, name: str) -> str:
@@ -78,9 +62,9 @@ def interval_axis(domain: tuple[float, float], *, name: str) -> str:
     width, height = _INTERVAL[0], 16
     scale = Scale(*domain, 6, width - 6)
     ticks = linear_ticks(100 * domain[0], 100 * domain[1], count=4)
-    body = "".join(_text(min(max(scale(tick / 100), 9), width - 9), 11, f"{tick:g}", "tick", "middle") for tick in ticks)
+    body = "".join(draw_text(min(max(scale(tick / 100), 9), width - 9), 11, f"{tick:g}", "tick", "middle") for tick in ticks)
     words = f"Scale from {percent(domain[0])} to {percent(domain[1])}"
-    return _svg(body, width=width, height=height, name=name, title=words, description="Axis.", kind="interval")
+    return frame(body, width=width, height=height, name=name, title=words, description="Axis.", kind="interval")
 
 
 # ---- quality against cost ----
@@ -100,9 +84,9 @@ def pareto_figure(comparison: Comparison, *, name: str, width: int = 760, height
 
     parts = [_axes(up, left=left, right=width - 12.0, bottom=bottom)]
     parts.append(_ticks_below(time_ticks(across.low, across.high), across, bottom))
-    parts.append(_text(0, 11, f"{metric_name(metric)} in %", "axis-name"))
+    parts.append(draw_text(0, 11, f"{metric_name(metric)} in %", "axis-name"))
     parts.append(
-        _text(width - 12, height - 4, f"Time to train and answer {ANSWERED_ROWS:,} rows (log scale)", "axis-name", "end")
+        draw_text(width - 12, height - 4, f"Time to train and answer {ANSWERED_ROWS:,} rows (log scale)", "axis-name", "end")
     )
     steps = _steps([place(row) for row in rows if row.is_pareto], right=width - 12.0)
     parts.append(f'<path class="front" d="M{"L".join(f"{x:.1f} {y:.1f}" for x, y in steps)}"/>' if steps else "")
@@ -112,27 +96,27 @@ def pareto_figure(comparison: Comparison, *, name: str, width: int = 760, height
         value = row.metrics[metric]
         high, low = up(value.high), up(value.low)
         busy.append(Box(x - 2, high, 4, low - high))
-        parts.append(_line(x, high, x, low, "whisker"))
+        parts.append(draw_line(x, high, x, low, "whisker"))
     marks = [place(row) for row in rows]
     labels = [row.title + (" †" if row.stopped_early else "") for row in rows]
     area = Box(left + 2, top - 8, width - left - 4, bottom - top + 4)
     boxes = place_labels(marks, labels, area=area, size=_FONT, avoid=busy)
     for row, (x, y), label, box in zip(rows, marks, labels, boxes, strict=True):
         is_marked = row.strategy == comparison.recommended.strategy
-        parts.append(_label((x, y), label, box, is_marked=is_marked))
+        parts.append(draw_label((x, y), label, box, is_marked=is_marked))
         style = "dot marked" if is_marked else "dot" if row.is_pareto else "dot hollow"
         parts.append(f'<circle class="{style}" cx="{x:.1f}" cy="{y:.1f}" r="{7 if is_marked else 5}"/>')
     words = "; ".join(f"{row.title} {percent(row.metrics[metric].value)} in {human_seconds(costs[row.strategy])}" for row in rows)
     title = f"{metric_name(metric)} against time"
-    return _svg("".join(parts), width=width, height=height, name=name, title=title, description=words + ".", kind="plot")
+    return frame("".join(parts), width=width, height=height, name=name, title=title, description=words + ".", kind="plot")
 
 
 def _axes(up: Scale, *, left: float, right: float, bottom: float) -> str:
     """Horizontal rules at round percentages, and the line below."""
-    parts = [_line(left, bottom, right, bottom, "axis")]
+    parts = [draw_line(left, bottom, right, bottom, "axis")]
     for tick in linear_ticks(100 * up.low, 100 * up.high, count=6):
         y = up(tick / 100)
-        parts.append(_line(left, y, right, y, "grid") + _text(left - 8, y + 4, f"{tick:g}", "tick", "end"))
+        parts.append(draw_line(left, y, right, y, "grid") + draw_text(left - 8, y + 4, f"{tick:g}", "tick", "end"))
     return "".join(parts)
 
 
@@ -142,17 +126,6 @@ def _steps(marks: Sequence[tuple[float, float]], *, right: float) -> list[tuple[
     for x, y in sorted(marks):
         corners += [(x, corners[-1][1]), (x, y)] if corners else [(x, y)]
     return [*corners, (right, corners[-1][1])] if corners else []
-
-
-def _label(mark: tuple[float, float], text: str, box: Box, *, is_marked: bool) -> str:
-    """A label in its box; a thin line leads to a mark that is not beside it."""
-    x, y = box.nearest(mark)
-    leader = _line(*mark, x, y, "leader") if (x - mark[0]) ** 2 + (y - mark[1]) ** 2 > 16**2 else ""
-    middle, style = box.x + box.width / 2, "label marked" if is_marked else "label"
-    anchor, at = (
-        ("start", box.x) if box.x > mark[0] else ("end", box.x + box.width) if box.x + box.width < mark[0] else ("middle", middle)
-    )
-    return leader + _text(at, box.y + box.height * 0.76, text, style, anchor)
 
 
 # ---- the learning curve ----
@@ -169,8 +142,8 @@ def curve_figure(curve: LearningCurve, *, metric: str, title: str, name: str, wi
     across = Scale(min(ends) / 1.15, max(ends) * 1.15, left, right, is_log=True)
     up = Scale(max(0.0, min(values) - air), min(1.0, max(values) + air), bottom, top)
     parts = [_axes(up, left=left, right=right, bottom=bottom)]
-    parts.append(_text(0, 11, f"{metric_name(metric)} on validation rows, in %", "axis-name"))
-    parts.append(_text(right, height - 4, "Labelled training rows (log scale)", "axis-name", "end"))
+    parts.append(draw_text(0, 11, f"{metric_name(metric)} on validation rows, in %", "axis-name"))
+    parts.append(draw_text(right, height - 4, "Labelled training rows (log scale)", "axis-name", "end"))
     parts.append(_ticks_below([(count, f"{count:,}") for count in ends], across, bottom))
     marks = [(across(point.rows), up(point.value)) for point in curve.points]
     band = [f"{across(p.rows):.1f} {up(p.high):.1f}" for p in curve.points]
@@ -179,15 +152,15 @@ def curve_figure(curve: LearningCurve, *, metric: str, title: str, name: str, wi
     parts.append(f'<path class="curve" d="M{"L".join(f"{x:.1f} {y:.1f}" for x, y in marks)}"/>')
     for point, (x, y) in zip(curve.points, marks, strict=True):
         parts.append(f'<circle class="dot" cx="{x:.1f}" cy="{y:.1f}" r="4"/>')
-        parts.append(_text(x, up(point.high) - 8, points(point.value), "label", "middle"))
+        parts.append(draw_text(x, up(point.high) - 8, points(point.value), "label", "middle"))
     words = "; ".join(f"{point.rows} rows: {percent(point.value)}" for point in curve.points)
     if curve.forecast_rows is not None and curve.forecast is not None:
         x, y = across(curve.forecast_rows), up(curve.forecast)
-        parts.append(_line(*marks[-1], x, y, "forecast") + f'<circle class="dot hollow" cx="{x:.1f}" cy="{y:.1f}" r="4.5"/>')
-        parts.append(_text(min(x, width - 24.0), y - 12, f"≈ {points(curve.forecast)}", "label", "middle"))
+        parts.append(draw_line(*marks[-1], x, y, "forecast") + f'<circle class="dot hollow" cx="{x:.1f}" cy="{y:.1f}" r="4.5"/>')
+        parts.append(draw_text(min(x, width - 24.0), y - 12, f"≈ {points(curve.forecast)}", "label", "middle"))
         words += f"; expected at {curve.forecast_rows} rows: {percent(curve.forecast)}"
     full = f"{metric_name(metric)} of {title} by number of training rows"
-    return _svg("".join(parts), width=width, height=height, name=name, title=full, description=words + ".", kind="plot")
+    return frame("".join(parts), width=width, height=height, name=name, title=full, description=words + ".", kind="plot")
 
 
 def _ticks_below(ticks: Sequence[tuple[float, str]], across: Scale, bottom: float) -> str:
@@ -195,9 +168,9 @@ def _ticks_below(ticks: Sequence[tuple[float, str]], across: Scale, bottom: floa
     parts, edge = [], -1e9
     for value, text in ticks:
         x, half = across(value), text_width(text, size=_FONT) / 2
-        parts.append(_line(x, bottom, x, bottom + 5, "axis"))
+        parts.append(draw_line(x, bottom, x, bottom + 5, "axis"))
         if x - half > edge + 4:
-            parts.append(_text(x, bottom + 18, text, "tick", "middle"))
+            parts.append(draw_text(x, bottom + 18, text, "tick", "middle"))
             edge = x + half
     return "".join(parts)
 
@@ -222,7 +195,7 @@ def confusion_figure(row: Row, labels: Sequence[str], *, name: str) -> str:
             text = cut(f"{labels[true]}", width=left - 44, size=letters)
             at = top + (true + 0.5) * size + letters * 0.35
             parts.append(
-                _text(left - 30, at, text, "heat-name", "end") + _text(left - 6, at, str(true + 1), "heat-number", "end")
+                draw_text(left - 30, at, text, "heat-name", "end") + draw_text(left - 6, at, str(true + 1), "heat-number", "end")
             )
         for said, count in enumerate(counts):
             if count:
@@ -233,12 +206,12 @@ def confusion_figure(row: Row, labels: Sequence[str], *, name: str) -> str:
                 parts.append(f'<rect class="{style}" {where} fill-opacity="{shade:.2f}"><title>{words}</title></rect>')
     step = max(1, -int(-22 // size))
     for index in range(0, len(labels), step):
-        parts.append(_text(left + (index + 0.5) * size, top - 8, str(index + 1), "heat-number", "middle"))
+        parts.append(draw_text(left + (index + 0.5) * size, top - 8, str(index + 1), "heat-number", "middle"))
     hits = sum(row.confusion[index][index] for index in range(len(labels)))
     total = sum(map(sum, row.confusion))
     words = f"{hits} of {total} test rows lie on the diagonal; the largest errors are listed beside the figure."
     title = f"Confusion of {row.title}: true class down, answer across"
-    return _svg(
+    return frame(
         "".join(parts), width=left + side + 8, height=top + side + 8, name=name, title=title, description=words, kind="heat"
     ).replace("<svg ", f'<svg style="--letters:{letters:.1f}px" ', 1)
 
