@@ -48,10 +48,10 @@ def test_a_long_title_goes_on_in_the_next_line_instead_of_being_cut():
 
 def test_unmeasured_forgetting_is_a_reason_and_not_a_column_of_noughts():
     unmeasured = comparison_table(SAMPLES["many_classes"])
-    assert "tasks" not in unmeasured.splitlines()[3]
+    assert "gotten" not in unmeasured.splitlines()[3]
     assert f"Forgetting: not measured. {sample.REASON}".split(", so")[0] in unmeasured
     measured = comparison_table(SAMPLES["eight"])
-    assert "tasks" in measured.splitlines()[3]
+    assert "gotten" in measured.splitlines()[3]
     assert "- not measured" in measured
 
 

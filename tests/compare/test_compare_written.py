@@ -20,6 +20,7 @@ from hone.compare.schema import comparison_schema
 from hone.compare.settings import CompareSettings
 from hone.core import console
 from hone.core.errors import BadModel, Usage
+from hone.evaluate.retained import BUNDLED
 from hone.measure import score_texts
 from hone.model import Encoder
 from hone.task import Example
@@ -104,6 +105,23 @@ def test_the_record_keeps_its_schema_and_is_read_back_as_it_was(any_one: Compari
     assert Comparison.model_validate_json(path.read_text(encoding="utf-8")) == any_one
 
 
+def test_what_was_tuned_is_asked_what_the_model_could_do_before_and_the_rest_forgets_nothing(any_one: Comparison):
+    for row in any_one.rows:
+        found = row.forgetting
+        if row.strategy.split("@")[0] != "lora":
+            assert found.unchanged and found.mean == found.worst == 0 and found.tasks is None and found.seconds is None
+            continue
+        own = {"similar", "find"} if "bert" in row.model else set(BUNDLED) - {"texts"}
+        assert found.tasks is not None and set(found.tasks) == own == {one.task for one in found.details}
+        assert found.mean == pytest.approx(np.mean(list(found.tasks.values()))) and found.worst == min(found.tasks.values())
+        assert found.tasks[found.worst_task] == found.worst and found.not_measured is None
+        assert found.low < found.high and found.low <= found.mean <= found.high and found.seconds > 0
+        assert found.worst_low <= found.worst <= found.worst_high
+        assert (found.loss_rises is None) == ("bert" in row.model)
+        for one in found.details:
+            assert one.change == pytest.approx(one.after - one.before) and one.low <= one.change <= one.high and one.items >= 8
+
+
 def test_every_field_of_a_record_makes_sense(any_one: Comparison):
     task, data = any_one.task, any_one.data
     assert (data.train, data.validation, data.test, data.removed) == (27, 9, 9, 0)
@@ -115,7 +133,7 @@ def test_every_field_of_a_record_makes_sense(any_one: Comparison):
         assert row.cost.train_seconds > 0 and row.cost.rows_per_second > 0 and row.cost.bytes_on_disk > 0
         assert (row.cost.trainable_parameters > 0) == (row.strategy.split("@")[0] in ("lora", "head"))
         assert 0 < row.cost.latency_ms_median <= row.cost.latency_ms_p95
-        assert row.settings in [one.settings for one in row.tried] and row.forgetting.mean is None and row.forgetting.not_measured
+        assert row.settings in [one.settings for one in row.tried]
         assert row.model in [model.name for model in any_one.models]
     assert any_one.rows[0].metrics[task.metric].value == max(row.metrics[task.metric].value for row in any_one.rows)
     assert any_one.recommended.strategy in {row.strategy for row in any_one.rows}

@@ -30,7 +30,7 @@ Examples:
     "--strategies", metavar="A,B", help="Only these; docs/strategies.md has their names, and those that run only when named."
 )
 @click.option("--templates", metavar="FILE", help="Prompt templates of your own (TOML), for models that answer in words.")
-@click.option("--docs", metavar="FOLDER", help="Documents, or an index of `hone index`, to be looked up before answering.")
+@click.option("--docs", "--documents", metavar="FOLDER", help="Documents, or an index of `hone index`, to be looked up before answering.")
 @click.option("--base-url", metavar="URL", help="OpenAI-compatible server for models named openai:NAME; key from OPENAI_API_KEY.")
 @click.option("--api", type=click.Choice(["chat", "completions"]), help="How that server is asked.  [default: chat]")
 @click.option("--price", metavar="IN,OUT", help="US dollars per million tokens read and written by that server.")
@@ -38,6 +38,8 @@ Examples:
 @click.option(
     "--metric", metavar="NAME", help="Rank by accuracy, macro_f1, rougeL, chrf, exact_match ...; else as is usual for the rows."
 )
+@click.option("--retain", metavar="A,B", help="Tasks asked before and after tuning: bundled, files, none.  [default: bundled]")
+@click.option("--may-lose", metavar="SHARE", help="Recommend only what lost at most this on them, such as 2%; else exit 2.")
 @click.option("--precision", type=click.Choice(["auto", "bf16", "fp32"]), help="Arithmetic.  [default: auto]")
 @click.option("--config", type=click.Path(path_type=Path), help="YAML with these settings; options given here win over it.")
 @click.option("--out", metavar="DIR", help="Run folder.  [default: runs/ and a name made of data and settings]")
@@ -50,7 +52,7 @@ def command(config: Path | None, budget: str | None, as_json: bool, quiet: bool,
     with a report and the winner, ready for `hone predict`.
     """
     from hone.compare.settings import COMPARE
-    from hone.core.configuration import parse_duration, read_settings, settings_from
+    from hone.core.configuration import parse_duration, parse_share, read_settings, settings_from
     from hone.core.console import result, set_quiet
     from hone.core.errors import Usage
 
@@ -58,6 +60,8 @@ def command(config: Path | None, budget: str | None, as_json: bool, quiet: bool,
     named = given(**options)
     if budget is not None:
         named["budget_seconds"] = parse_duration(budget)
+    if "may_lose" in named:
+        named["may_lose"] = parse_share(named["may_lose"])
     if config is None and "data" not in named:
         raise Usage("Name the data: hone compare tickets.csv, or a configuration: hone compare --config config.yaml.")
     settings = read_settings(COMPARE, config, named) if config else settings_from(COMPARE, named)
@@ -66,3 +70,5 @@ def command(config: Path | None, budget: str | None, as_json: bool, quiet: bool,
 
     comparison = compare_rows(settings)
     result(comparison.to_json() if as_json else comparison_table(comparison))
+    if comparison.breaks_promise:
+        raise click.exceptions.Exit(2)

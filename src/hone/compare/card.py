@@ -59,9 +59,31 @@ On {found.n} rows that took no part in training or in any choice. Intervals are 
 
 ## Limits
 
-{_honesty(row)} Texts unlike the rows it was made from were not measured. What the base model forgot was not measured:
-{row.forgetting.not_measured}.
+{_honesty(row)} Texts unlike the rows it was made from were not measured.
+
+{_forgetting(row)}
 """
+
+
+def _forgetting(row: Row) -> str:
+    """What the base could do and this no longer can."""
+    found = row.forgetting
+    if found.unchanged:
+        return f"It forgot nothing: {found.unchanged}."
+    if found.mean is None or found.low is None or found.high is None:
+        return f"What the base model forgot was not measured: {found.not_measured}."
+    tasks = "\n".join(
+        f"| {one.task} | {one.metric} | {one.items} | {one.before:.3f} | {one.after:.3f} | {one.low:+.3f} to {one.high:+.3f} |"
+        for one in found.details
+    )
+    return f"""## What it forgot
+
+On tasks that it was not trained on it lost {-found.mean:.1%} on average (95% interval {-found.high:+.1%} to {-found.low:+.1%}), most on
+{found.worst_task}. The same items were answered by the base and by this model; negative changes are losses.
+
+| task | metric | items | before | after | change, 95% |
+|---|---|--:|--:|--:|--:|
+{tasks}"""
 
 
 def _purpose(comparison: Comparison) -> str:

@@ -10,6 +10,7 @@ import numpy as np
 
 from hone.compare.curve import learning_curve
 from hone.compare.effort import Forecast
+from hone.compare.forgotten import Retained
 from hone.compare.line_up import OTHER_METRICS, Models
 from hone.compare.prepare import Prepared
 from hone.compare.race import Finished
@@ -38,13 +39,14 @@ def conclude(
     models: Models,
     forecast: Forecast,
     finished: Sequence[Finished],
+    retained: Retained,
     folder: Path,
 ) -> Comparison:
     """The test rows, read once, and what follows from the answers to them."""
     key = answer_key(task.split.test, task.labels, metric=task.metric, others=OTHER_METRICS)
-    tested = _test(finished, task, key, forecast, folder, settings)
+    tested = _test(finished, task, key, forecast, retained, settings)
     rows = judge(tested, key, labels=task.labels, seed=settings.seed)
-    curve = _curve(finished, recommend(rows, metric=task.metric, curve=None).strategy, folder)
+    curve = _curve(finished, recommend(rows, metric=task.metric, curve=None, may_lose=settings.may_lose).strategy, folder)
     infos = tuple(_model_info(models.encoders.get(name) or models.texts[name]) for name in models.order)
     signatures = tested[0].marks.signatures if isinstance(tested[0].marks, TextMarks) else {}
     return Comparison(
@@ -58,7 +60,8 @@ def conclude(
         models=infos,
         data=_data(settings, prepared, task),
         rows=tuple(rows),
-        recommended=recommend(rows, metric=task.metric, curve=curve),
+        recommended=recommend(rows, metric=task.metric, curve=curve, may_lose=settings.may_lose),
+        may_lose=settings.may_lose,
         learning_curve=curve,
         mistakes=_mistakes(tested, task),
         machine=_machine(finished[0].entrant.bench),
@@ -68,9 +71,9 @@ def conclude(
 
 
 def _test(
-    finished: Sequence[Finished], task: Task, key: AnswerKey, forecast: Forecast, folder: Path, settings: CompareSettings
+    finished: Sequence[Finished], task: Task, key: AnswerKey, forecast: Forecast, retained: Retained, settings: CompareSettings
 ) -> list[Tested]:
-    """Every strategy answers the test rows, once; each answer is written down."""
+    """Every strategy answers the test rows, once, and the retained tasks; each answer to a test row is written down."""
     tested = []
     rows = task.split.test
     with progress("Test rows", len(finished)) as bar:
@@ -85,11 +88,11 @@ def _test(
             speed = measure_speed(predictor, rows, answered_seconds=took if writer else None)
             size = folder_bytes(one.folder / "predictor")
             perplexity = _perplexity(writer, rows, seed=settings.seed) if writer else None
-            tested.append(Tested(one, marks, speed, size, forecast.estimates.get(one.entrant.key), usd, perplexity))
+            estimate = forecast.estimates.get(one.entrant.key)
+            forgetting = retained.measure(one, predictor)
+            tested.append(Tested(one, marks, speed, size, estimate, usd, perplexity, forgetting))
             passages = writer.passages(rows) if writer else [[] for _ in rows]
-            write_lines(
-                folder / "strategies" / one.entrant.key / "predictions.jsonl", _predictions(rows, marks, task.labels, passages)
-            )
+            write_lines(one.folder / "predictions.jsonl", _predictions(rows, marks, task.labels, passages))
             bar.advance()
     return tested
 

@@ -20,9 +20,10 @@ from hone.strategy import TEXT_STRATEGIES, Bench, Effort, EncoderBench, Entrant,
 from hone.strategy.contracts import Pace
 from hone.strategy.tune import EVALUATIONS
 
-__all__ = ["SHORT", "Forecast", "plan_effort", "plan_text", "usable_rows"]
+__all__ = ["RETAINED_SHARE", "SHORT", "Forecast", "plan_effort", "plan_text", "usable_rows"]
 
 SHORT = 0.25  # share of the full length at which learning rates and strategies are raced
+RETAINED_SHARE = 0.08  # of the budget that passes of text models over the retained tasks may take
 _RESERVE = 0.15  # of the budget, for reading, testing and the learning curve
 _SAMPLE = 64
 _VECTOR_SHARE = 0.3  # of the budget that sentence vectors may take
@@ -105,6 +106,8 @@ def plan_effort(entrants: Sequence[Entrant], settings: CompareSettings) -> Forec
     per_row, paces, peaks = _rehearse(entrants, tuned)
     embed = sum(seconds * (rows + len(some.validation)) for model, seconds in per_row.items() if _embeds(entrants, model))
     reserve = _RESERVE + (_ANSWER_SHARE if any(isinstance(one.bench, TextBench) for one in entrants) else 0.0)
+    if settings.retain and any(isinstance(one.bench, TextBench) for one in tuned):
+        reserve += RETAINED_SHARE
     whole_budget = settings.budget_seconds * (1 - reserve) - embed
 
     def seconds(entrant: Entrant, effort: Effort) -> float:

@@ -28,6 +28,7 @@ __all__ = [
     "Mistake",
     "ModelInfo",
     "Recommendation",
+    "RetainedChange",
     "Row",
     "Spread",
     "TaskInfo",
@@ -49,13 +50,57 @@ class Difference(Record):
     test: PairedTest
 
 
+class RetainedChange(Record):
+    """One retained task before and after, on the same items."""
+
+    task: str
+    metric: str
+    """accuracy; of encoders also spearman (cosines against scores of likeness) and recall@1 (a question finds its passage first)."""
+    items: int
+    before: float
+    after: float
+    change: float
+    """After minus before: negative is forgotten."""
+    low: float
+    high: float
+    p_holm: float | None
+    """Of the exact McNemar test, adjusted for the tasks; None where items are not right or wrong."""
+    note: str
+
+
 class Forgetting(Record):
-    """Change on tasks that were not trained. Not yet measured for encoders with a new head: see `not_measured`."""
+    """Change on tasks that were not trained, after minus before: negative is forgotten. Intervals are at 95%, paired by item.
+
+    Either measured (`tasks`), or 0 because nothing moved (`unchanged` says so), or null (`not_measured` says why).
+    """
 
     mean: float | None = None
+    """Over tasks, each counting alike."""
+    low: float | None = None
+    high: float | None = None
     worst: float | None = None
+    """Of the task that changed for the worst; its interval allows for the choice among the tasks."""
+    worst_low: float | None = None
+    worst_high: float | None = None
+    worst_task: str | None = None
     tasks: dict[str, float] | None = None
+    details: tuple[RetainedChange, ...] = ()
+    loss_rises: dict[str, float] | None = None
+    """Of tasks that are texts: loss after minus before, nats per token; positive is forgotten. Not part of the mean."""
+    seconds: float | None = None
+    """That asking took, the first time with the untouched model."""
+    unchanged: str | None = None
+    """Why nothing can have been forgotten."""
     not_measured: str | None = None
+
+    @property
+    def drop(self) -> float | None:
+        """Share lost on average, positive where something was forgotten."""
+        return None if self.mean is None else -self.mean
+
+    def is_within(self, budget: float) -> bool:
+        """Whether the mean drop, as measured, is at most this; what was not measured is not."""
+        return self.drop is not None and self.drop <= budget
 
 
 class Estimate(Record):
@@ -188,6 +233,8 @@ class Recommendation(Record):
     because: tuple[str, ...]
     would_change: tuple[str, ...]
     """What would change this answer."""
+    keeps_budget: bool | None = None
+    """Whether it lost no more than `may_lose`, as measured; None where nothing was set."""
     minimal_detectable_difference: float
     """Smallest difference in the primary metric that this test set reveals with 80% power at 5%."""
 
@@ -265,3 +312,10 @@ class Comparison(Record):
     folder: str
     not_run: dict[str, str]
     """Strategies that did not run, with the reason."""
+    may_lose: float | None = None
+    """Share that a strategy may lose on retained tasks, on average, to be recommended; None: any."""
+
+    @property
+    def breaks_promise(self) -> bool:
+        """Whether what is recommended lost more than was allowed, or nobody knows how much it did."""
+        return self.recommended.keeps_budget is False

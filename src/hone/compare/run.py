@@ -16,6 +16,7 @@ import numpy as np
 from hone.compare.bundle import write_bundle
 from hone.compare.conclude import conclude
 from hone.compare.effort import Forecast, plan_effort, plan_text, usable_rows
+from hone.compare.forgotten import find_retained
 from hone.compare.line_up import LineUp, Models, benches, find_models, line_up, open_documents
 from hone.compare.prepare import look_closer, prepare
 from hone.compare.race import race
@@ -31,7 +32,7 @@ from hone.core.seeds import derive_seed
 from hone.core.store import claim_folder, digest_text, release_folder, write_atomic, write_lines
 from hone.measure import human_count
 from hone.model import Encoder
-from hone.strategy import EncoderBench, Entrant, TextBase
+from hone.strategy import EncoderBench, Entrant, TextBase, TextBench
 from hone.task import Example, Finding, Task
 
 __all__ = ["compare_rows"]
@@ -50,6 +51,7 @@ def compare_rows(settings: CompareSettings) -> Comparison:
     try:
         index = open_documents(settings, folder) if models.texts else None
         lined_up = line_up(models, prepared.task, settings, folder, index=index)
+        retained = find_retained(settings, models, folder, passes=_passes(lined_up.entrants))
     except HoneError:
         release_folder(folder)
         raise
@@ -71,7 +73,7 @@ def compare_rows(settings: CompareSettings) -> Comparison:
             folder / "rejected.jsonl", ({name: getattr(row, name) for name in row.__slots__} for row in prepared.rejected)
         )
     finished = race(entrants, folder / "strategies", embed_seconds=embed_seconds)
-    comparison = conclude(settings, prepared, task, models, forecast, finished, folder)
+    comparison = conclude(settings, prepared, task, models, forecast, finished, retained, folder)
     comparison = comparison.model_copy(
         update={
             "started": started.isoformat(timespec="seconds"),
@@ -86,9 +88,15 @@ def compare_rows(settings: CompareSettings) -> Comparison:
     return comparison
 
 
+def _passes(entrants: Sequence[Entrant]) -> int:
+    """Over the retained tasks, by text models: of each that is tuned once untouched, and once per strategy that tunes it."""
+    tuned = [one for one in entrants if one.strategy.moves_weights and isinstance(one.bench, TextBench)]
+    return len(tuned) + len({one.model for one in tuned})
+
+
 def _run_folder(settings: CompareSettings, task: Task, models: Models) -> Path:
     """The run's folder; one that holds another run is refused."""
-    asked = settings.model_dump_json(exclude={"out", "strategies"})
+    asked = settings.model_dump_json(exclude={"out", "strategies", "retain", "may_lose"})
     return claim_folder(settings.out, settings.data, key=digest_text(asked, task.split.digest, *models.digests))
 
 

@@ -4,7 +4,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from hone.core.configuration import Form, parse_duration, parse_names
+from hone.core.configuration import Form, parse_duration, parse_names, parse_share
 from hone.core.record import Record
 
 __all__ = ["COMPARE", "CompareSettings", "MetricName"]
@@ -61,6 +61,10 @@ class CompareSettings(Record):
     """Leave out classes with too few rows instead of stopping."""
     precision: Literal["auto", "bf16", "fp32"] = "auto"
     """Arithmetic of the forward pass; auto is bf16 where the machine has units for it."""
+    retain: tuple[str, ...] = ("bundled",)
+    """Tasks asked before and after training, by which forgetting is measured: hone's own (bundled), by name, or files; empty: none."""
+    may_lose: float | None = Field(default=None, gt=0, lt=1)
+    """Share of the retained items that a strategy may lose, on average over the tasks, to be recommended; none means any."""
     out: str | None = None
     """Run folder; none means runs/ and a name made of the data's name and the settings."""
     epochs: float | None = Field(default=None, gt=0)
@@ -92,5 +96,12 @@ COMPARE = Form(
         "output": "out",
         "budget": "budget_seconds",
     },
-    readers={"model": parse_names, "strategies": parse_names, "text": parse_names, "budget_seconds": parse_duration},
+    readers={
+        "model": parse_names,
+        "strategies": parse_names,
+        "text": parse_names,
+        "retain": parse_names,
+        "budget_seconds": parse_duration,
+        "may_lose": parse_share,
+    },
 )

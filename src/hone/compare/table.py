@@ -11,7 +11,10 @@ from typing import Protocol
 
 from hone.compare.records import ANSWERED_ROWS, Comparison, Estimate, Row
 from hone.compare.report.words import (
+    budget_sentence,
     forgetting_reason,
+    forgotten,
+    is_above,
     is_significant,
     metric_name,
     milliseconds,
@@ -31,6 +34,7 @@ __all__ = ["Titled", "comparison_table", "findings_text", "plan_table"]
 
 _GAP = "  "
 _PLACES = 4
+_LEAST_NAME = 16  # columns for the strategies; where there are fewer, a column of less use goes
 _SEVERITIES = (("removed", "Taken out of the run"), ("warning", "To look at"), ("info", "Worth knowing"))
 
 
@@ -115,7 +119,7 @@ def _table(comparison: Comparison) -> str:
         ("vs", "best"),
         ("P", "best"),
         tuple(metric_name(second).split()) if " " in metric_name(second) else ("", metric_name(second)),
-        ("Old", "tasks"),
+        ("For-", "gotten"),
         ("Train", "time"),
         ("Answer", "time"),
         ("Size on", "disk"),
@@ -125,12 +129,19 @@ def _table(comparison: Comparison) -> str:
     if not has_forgetting:
         headers = [header for index, header in enumerate(headers) if index != 5]
         cells = [[cell for index, cell in enumerate(line) if index != 5] for line in cells]
-    widths = [
-        max(len(text) for text in (*header, *column)) for header, column in zip(headers, zip(*cells, strict=True), strict=True)
-    ]
+    widths = _widths(headers, cells)
+    if has_forgetting and WIDTH - sum(widths[1:]) - len(_GAP) * (len(widths) - 1) < _LEAST_NAME:
+        headers, cells = headers[:-1], [line[:-1] for line in cells]  # trained weights: the record and the report have them
+        widths = _widths(headers, cells)
     widths[0] = min(widths[0], WIDTH - sum(widths[1:]) - len(_GAP) * (len(widths) - 1))
     lines = [_line([header[part] for header in headers], widths) for part in (0, 1)]
     return "\n".join([*lines, "─" * (sum(widths) + len(_GAP) * (len(widths) - 1)), *(_line(line, widths) for line in cells)])
+
+
+def _widths(headers: Sequence[Sequence[str]], cells: Sequence[Sequence[str]]) -> list[int]:
+    """Of each column, what its longest text takes."""
+    columns = zip(headers, zip(*cells, strict=True), strict=True)
+    return [max(len(text) for text in (*header, *column)) for header, column in columns]
 
 
 def _cells(row: Row, comparison: Comparison, second: str) -> list[str]:
@@ -143,7 +154,7 @@ def _cells(row: Row, comparison: Comparison, second: str) -> list[str]:
         "best" if difference is None else f"{signed(difference.value)}{'↓' if is_significant(difference) else ' '}",
         f"{100 * row.p_best:.0f}%",
         points(row.metrics[second].value) if second in row.metrics else "-",
-        "-" if row.forgetting.mean is None else signed(row.forgetting.mean),
+        forgotten(row, comparison.may_lose),
         human_seconds(row.cost.train_seconds),
         milliseconds(row.cost.latency_ms_median),
         human_bytes(row.cost.bytes_on_disk),
@@ -167,6 +178,8 @@ def _legend(comparison: Comparison) -> str:
         marks.append("† stopped early")
     if forgetting_reason(comparison) is None and any(row.forgetting.mean is None for row in comparison.rows):
         marks.append("- not measured")
+    if any(is_above(row, comparison.may_lose) for row in comparison.rows):
+        marks.append("! forgot more than it may")
     meanings = [
         "vs best: points below the best on the same rows",
         "P best: chance of being the best",
@@ -175,7 +188,9 @@ def _legend(comparison: Comparison) -> str:
     if any(row.spread is not None for row in comparison.rows):
         meanings.append("intervals of prompts hold the spread over wordings and orders")
     if forgetting_reason(comparison) is None:
-        meanings.append("Old tasks: points gained or lost on tasks that were not trained")
+        meanings.append("Forgotten: points lost on tasks that were not trained")
+        if any(row.forgetting.unchanged for row in comparison.rows):
+            meanings.append("0: weights unchanged")
     return "\n".join(_unbroken(items) for items in (marks, meanings))
 
 
@@ -199,6 +214,9 @@ def _circumstances(comparison: Comparison) -> str:
     reason = forgetting_reason(comparison)
     if reason is not None:
         lines.append(f"Forgetting: not measured. {reason}")
+    lines += _forgotten(comparison)
+    if comparison.may_lose is not None:
+        lines.append(budget_sentence(comparison))
     paid = [row for row in comparison.rows if row.cost.usd is not None]
     if paid:
         lines.append(
@@ -213,6 +231,20 @@ def _circumstances(comparison: Comparison) -> str:
     for reason in dict.fromkeys(comparison.not_run.values()):
         lines.append(f"Not run ({reason}): {', '.join(name for name, why in comparison.not_run.items() if why == reason)}.")
     return "\n".join(_wrap(line, rest="  ") for line in lines)
+
+
+def _forgotten(comparison: Comparison) -> list[str]:
+    """Where what was tuned lost most, and what asking took."""
+    asked = [row for row in comparison.rows if row.forgetting.tasks and row.forgetting.low is not None]
+    if not asked:
+        return []
+    seconds = sum(row.forgetting.seconds or 0.0 for row in asked)
+    lost = []
+    for row in asked:
+        found = row.forgetting
+        low, high, worst = (points(-(value or 0.0)) for value in (found.high, found.low, found.worst))
+        lost.append(f"{row.title} {points(found.drop or 0.0)} ({low} to {high}), {worst} on {found.worst_task}")
+    return [f"Forgotten, with 95% interval, then on the worst task: {'; '.join(lost)}. Asking took {human_seconds(seconds)}."]
 
 
 def _time_sentence(comparison: Comparison) -> str:

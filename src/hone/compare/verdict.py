@@ -38,16 +38,12 @@ from hone.measure import (
     minimal_detectable_mean,
     pareto_front,
 )
-from hone.strategy import EncoderBench
 
 __all__ = ["Tested", "judge", "recommend"]
 
 LEVEL = 0.05
 _FLOOR = 0.05  # a metric below which strategies can hardly be told apart
-_NOT_YET = "not measured: no task but this one was asked before and after"
-_NO_FORGETTING = (
-    "not measured: only the classification head answers here, and there is no earlier task with the same head to compare with"
-)
+_NOT_ASKED = Forgetting(not_measured="no task but this one was asked before and after")
 
 
 @dataclass(frozen=True)
@@ -63,6 +59,7 @@ class Tested:
     usd: float | None = None
     """Paid to a server for the answers to the test rows."""
     perplexity: Metric | None = None
+    forgetting: Forgetting = _NOT_ASKED
 
     @property
     def cost(self) -> float:
@@ -123,7 +120,7 @@ def _row(one: Tested, scores: Mapping[str, Metric], *, labels: Sequence[str], me
         p_best=0.0,
         is_pareto=False,
         cost=_cost(one),
-        forgetting=Forgetting(not_measured=_NO_FORGETTING if isinstance(entrant.bench, EncoderBench) else _NOT_YET),
+        forgetting=one.forgetting,
         perplexity=one.perplexity,
         settings=outcome.chosen.settings,
         tried=tuple(Tried(settings=trial.settings, share=trial.share, score=trial.score) for trial in outcome.trials),
@@ -157,18 +154,31 @@ def _cost(one: Tested) -> Cost:
     )
 
 
-def recommend(rows: Sequence[Row], *, metric: str, curve: LearningCurve | None) -> Recommendation:
-    """The cheapest strategy that is not distinguishably worse than the best."""
+def recommend(rows: Sequence[Row], *, metric: str, curve: LearningCurve | None, may_lose: float | None = None) -> Recommendation:
+    """The cheapest strategy that is not distinguishably worse than the best.
+
+    Args:
+        may_lose: share that may be forgotten on average. Who lost more stands aside; where all who remain are worse than the best, the
+            best of them is taken, and where nobody remains, whoever would have been without it.
+    """
     racing = [row for row in rows if row.stopped_early is None] or list(rows)
     best = racing[0]
     tied = [row for row in racing if row.difference is None or row.difference.p_value >= LEVEL]
-    chosen = min(tied, key=lambda row: row.cost.seconds)
+    usual = chosen = min(tied, key=lambda row: row.cost.seconds)
+    if may_lose is not None:
+        within = [row for row in racing if row.forgetting.is_within(may_lose)]
+        cheapest = min((row for row in tied if row in within), key=lambda row: row.cost.seconds, default=None)
+        chosen = cheapest or (within[0] if within else usual)
     smallest = _smallest_visible(best, racing, metric)
+    because = _because(chosen, best, tied, racing, metric)
+    if may_lose is not None:
+        because[1:1] = _on_budget(chosen, usual, racing, may_lose)
     return Recommendation(
         strategy=chosen.strategy,
         best=best.strategy,
-        because=tuple(_because(chosen, best, tied, racing, metric)),
-        would_change=tuple(_would_change(chosen, best, metric, smallest, curve)),
+        because=tuple(because),
+        would_change=tuple(_would_change(chosen, best, usual, metric, smallest, curve)),
+        keeps_budget=None if may_lose is None else chosen.forgetting.is_within(may_lose),
         minimal_detectable_difference=smallest,
     )
 
@@ -185,9 +195,10 @@ def _because(chosen: Row, best: Row, tied: Sequence[Row], racing: Sequence[Row],
     else:
         assert chosen.difference is not None
         gap = chosen.difference
+        verdict = "could be chance" if chosen in tied else "is more than chance"
         lines.append(
             f"The highest {name} is that of {best.title}, {best.metrics[metric].value:.1%}; the difference of {_points(gap.value)} "
-            f"(95% interval {_points(gap.low)} to {_points(gap.high)}) could be chance (paired test, p = {gap.p_value:.2f})."
+            f"(95% interval {_points(gap.low)} to {_points(gap.high)}) {verdict} (paired test, p = {gap.p_value:.2f})."
         )
     if chosen.cost.usd_per_answers is not None:
         lines.append(f"Its server would be paid ${chosen.cost.usd_per_answers:,.2f} for {ANSWERED_ROWS:,} answers.")
@@ -195,6 +206,9 @@ def _because(chosen: Row, best: Row, tied: Sequence[Row], racing: Sequence[Row],
         lines.append(doubt)
     cheaper = [row for row in racing if row.cost.seconds < chosen.cost.seconds]
     cost = f"{human_seconds(chosen.cost.seconds)} to train it and answer {ANSWERED_ROWS:,} rows here"
+    if chosen.cost.seconds > min(row.cost.seconds for row in tied) or chosen not in tied:  # a budget of forgetting decided
+        lines.append(f"It takes {cost}, against {human_seconds(best.cost.seconds)} for {best.title}.")
+        return lines
     if len(tied) == 1:
         lines.append(f"Every other strategy is distinguishably worse. It takes {cost}.")
     elif chosen is not best:
@@ -210,6 +224,38 @@ def _because(chosen: Row, best: Row, tied: Sequence[Row], racing: Sequence[Row],
     return lines
 
 
+def _on_budget(chosen: Row, usual: Row, racing: Sequence[Row], may_lose: float) -> list[str]:
+    """What the budget of forgetting ruled out, and how sure that what is recommended keeps it."""
+    out = [row for row in racing if not row.forgetting.is_within(may_lose)]
+    if len(out) == len(racing):
+        return [
+            f"No strategy keeps the budget of at most {may_lose:.1%} forgotten ({_lost(out)}); the recommendation is made as if there were none."
+        ]
+    found = chosen.forgetting
+    if found.unchanged:
+        lines = [f"It forgets nothing, for {found.unchanged}, so it keeps the budget of at most {may_lose:.1%}."]
+    else:
+        assert found.mean is not None and found.low is not None and found.high is not None
+        sure = "" if -found.low <= may_lose else ": more than the budget is not ruled out"
+        lines = [
+            f"It forgot {-found.mean:.1%} of what was retained (95% interval {-found.high:+.1%} to {-found.low:+.1%}), within the budget "
+            f"of {may_lose:.1%}{sure}."
+        ]
+    if out:
+        lines.append(f"Ruled out by that budget: {_lost(out)}.")
+    if chosen is not usual:
+        lines.append(f"Without it, {usual.title} would be recommended.")
+    return lines
+
+
+def _lost(rows: Sequence[Row]) -> str:
+    """Titles with what each forgot."""
+    return ", ".join(
+        f"{row.title} (not measured)" if row.forgetting.drop is None else f"{row.title} (forgot {row.forgetting.drop:.1%})"
+        for row in rows
+    )
+
+
 def _doubt(best: Row, metric: str) -> str:
     """Where the winner is no reason to be glad: it copies, or nothing is right."""
     if best.strategy.partition("@")[0] == "first_sentences":
@@ -219,12 +265,14 @@ def _doubt(best: Row, metric: str) -> str:
     return ""
 
 
-def _would_change(chosen: Row, best: Row, metric: str, smallest: float, curve: LearningCurve | None) -> list[str]:
+def _would_change(chosen: Row, best: Row, usual: Row, metric: str, smallest: float, curve: LearningCurve | None) -> list[str]:
     found = chosen.metrics[metric]
     lines = [
         f"More test rows: with {found.n}, a difference below {100 * smallest:.1f} points is missed at least one time in five."
     ]
-    if chosen is not best:
+    if chosen is not usual:
+        lines.append(f"A larger --may-lose: without any, {usual.title} would be recommended.")
+    elif chosen is not best:
         lines.append(
             f"If {_points(chosen.metrics[metric].value - best.metrics[metric].value)} matter more to you than cost, take {best.title}."
         )

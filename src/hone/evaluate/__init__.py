@@ -15,6 +15,16 @@ from hone.evaluate.retained import (
     thin,
 )
 from hone.evaluate.score import measure_speed, metrics_of, per_class
+from hone.evaluate.vectors import (
+    VectorAnswers,
+    VectorChange,
+    VectorForgetting,
+    VectorTask,
+    answer_vectors,
+    bundled_vector_tasks,
+    find_vector_tasks,
+    measure_vector_forgetting,
+)
 
 __all__ = [
     "ClassScore",
@@ -23,11 +33,19 @@ __all__ = [
     "RetainedAnswers",
     "RetainedTask",
     "Speed",
+    "VectorAnswers",
+    "VectorChange",
+    "VectorForgetting",
+    "VectorTask",
     "answer_retained",
+    "answer_vectors",
     "bundled_tasks",
+    "bundled_vector_tasks",
     "find_tasks",
+    "find_vector_tasks",
     "measure_forgetting",
     "measure_speed",
+    "measure_vector_forgetting",
     "metrics_of",
     "per_class",
     "read_retained",

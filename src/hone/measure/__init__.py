@@ -3,12 +3,13 @@
 labels: scores from the confusion table. texts: ROUGE, BLEU and their like. ranking: recall, MRR, nDCG. calibration: is the
 confidence honest? intervals, paired: how sure is a number, how sure a difference? marks: answers of either kind held against what
 is right. significance: tests, smallest visible difference, probability of being best. curve: more rows? cost, pareto: what it
-takes. forgetting, rises, sequences: what was lost elsewhere, in answers, in loss, over tasks in order. certificate: how much of
-what was learnt keeps a budget of forgetting. `resample` is the bootstrap below them all.
+takes. correlation: do two scores order alike? forgetting, rises, sequences: what was lost elsewhere, in answers, in loss, over
+tasks in order. certificate: how much of what was learnt keeps a budget of forgetting. `resample` is the bootstrap below them all.
 """
 
 from hone.measure.calibration import brier, expected_calibration_error, fit_temperature, negative_log_likelihood
 from hone.measure.certificate import Certificate, DialTest, LossTest, certify, items_needed, naive_choice
+from hone.measure.correlation import spearman, spearman_draws
 from hone.measure.cost import cost_seconds, human_bytes, human_count, human_seconds, quantile
 from hone.measure.curve import CurveFit, fit_learning_curve, forecast
 from hone.measure.forgetting import (
@@ -17,6 +18,8 @@ from hone.measure.forgetting import (
     NoiseFloor,
     TaskAnswers,
     TaskDrop,
+    drop_draws,
+    mean_and_worst,
     measure_drop,
     measure_drops,
     noise_floor,
@@ -96,6 +99,7 @@ __all__ = [
     "confusion_interval",
     "confusion_table",
     "cost_seconds",
+    "drop_draws",
     "expected_calibration_error",
     "first_sentences",
     "fit_learning_curve",
@@ -107,6 +111,7 @@ __all__ = [
     "human_seconds",
     "items_needed",
     "mcnemar_exact",
+    "mean_and_worst",
     "mean_interval",
     "measure_drop",
     "measure_drops",
@@ -135,6 +140,8 @@ __all__ = [
     "score_rankings",
     "score_sequence",
     "score_texts",
+    "spearman",
+    "spearman_draws",
     "text_interval",
     "wilson_interval",
 ]

@@ -23,6 +23,7 @@ __all__ = [
     "NoiseFloor",
     "TaskAnswers",
     "TaskDrop",
+    "drop_draws",
     "mean_and_worst",
     "measure_drop",
     "measure_drops",
@@ -169,6 +170,12 @@ def _cell_draws(before: BoolArray, after: BoolArray, *, draws: int, rng: np.rand
     return np.concatenate(list(resampled_counts(weights, size=size, draws=draws, rng=rng))) / size
 
 
+def drop_draws(before: npt.ArrayLike, after: npt.ArrayLike, *, draws: int, rng: np.random.Generator) -> FloatArray:
+    """The drop of one task in each resample of its items, [draws]; right or wrong before and after, [n] each."""
+    shares = _cell_draws(*_paired(TaskAnswers("resampled", before, after)), draws=draws, rng=rng)
+    return np.asarray(shares[:, 1] - shares[:, 2])
+
+
 def _retention(
     before: BoolArray, after: BoolArray, *, chance: float, is_floor: bool, draws: int, seed: int
 ) -> tuple[Interval | None, str | None]:
@@ -276,8 +283,9 @@ def measure_drops(tasks: Sequence[TaskAnswers], *, draws: int = 2000, seed: int)
     found = [measure_drop(each, draws=draws, seed=seed) for each in tasks]
     adjusted = holm([each.p_value for each in found])
     streams = np.random.default_rng(seed).spawn(len(tasks))
-    cells = [_cell_draws(*_paired(each), draws=draws, rng=rng) for each, rng in zip(tasks, streams, strict=True)]
-    drawn = np.stack([shares[:, 1] - shares[:, 2] for shares in cells])  # [J, draws]
+    drawn = np.stack(
+        [drop_draws(each.before, each.after, draws=draws, rng=rng) for each, rng in zip(tasks, streams, strict=True)]
+    )  # [J, draws]
     mids = np.asarray([each.drop.mid for each in found])
     mean, worst = mean_and_worst(mids, drawn, bounds=(-1.0, 1.0))
     return Drops(

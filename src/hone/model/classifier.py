@@ -48,8 +48,8 @@ class PooledClassifier(HeadedNetwork):
         # A unit vector has entries of 1 / sqrt(width): too small for a linear layer to move on.
         self.scale = math.sqrt(self.classifier.in_features) / 2
 
-    def forward(self, rows: Rows) -> torch.Tensor:
-        """Logits in the arithmetic of the caller's autocast."""
+    def vectors(self, rows: Rows) -> torch.Tensor:
+        """Sentence vectors of length 1, pooled as the base pools its own, [B, D]."""
         states = self.states(rows).float()  # [T, D]
         lengths = torch.tensor([len(row) for row in rows], device=states.device)
         if self.pooling == "cls":
@@ -57,8 +57,11 @@ class PooledClassifier(HeadedNetwork):
         else:
             owner = torch.repeat_interleave(torch.arange(len(rows), device=states.device), lengths)
             pooled = states.new_zeros(len(rows), states.shape[1]).index_add(0, owner, states) / lengths[:, None]
-        vectors = nn.functional.normalize(pooled, dim=-1) * self.scale
-        logits: torch.Tensor = self.classifier(self.dropout(vectors))
+        return nn.functional.normalize(pooled, dim=-1)
+
+    def forward(self, rows: Rows) -> torch.Tensor:
+        """Logits in the arithmetic of the caller's autocast, [B, C]."""
+        logits: torch.Tensor = self.classifier(self.dropout(self.vectors(rows) * self.scale))
         return logits
 
 

@@ -6,9 +6,9 @@ Read `contracts.py` first, then any one strategy: `zero_shot.py` is the shortest
 from hone.strategy.bench import Bench, Effort, EncoderBench, answer_key, class_indices
 from hone.strategy.contracts import Entrant, Fitted, Predictor, Probabilities, Settings, Strategy
 from hone.strategy.load import load_predictor
-from hone.strategy.predictors import PredictorRecord
+from hone.strategy.predictors import NetPredictor, PredictorRecord, VectorPredictor
 from hone.strategy.registry import STRATEGIES, check_names, choose_strategies
-from hone.strategy.text import TEXT_STRATEGIES, TextBase, TextBench, TextPredictor
+from hone.strategy.text import TEXT_STRATEGIES, TextBase, TextBench, TextPredictor, plain_backend
 
 __all__ = [
     "STRATEGIES",
@@ -18,6 +18,7 @@ __all__ = [
     "EncoderBench",
     "Entrant",
     "Fitted",
+    "NetPredictor",
     "Predictor",
     "PredictorRecord",
     "Probabilities",
@@ -26,9 +27,11 @@ __all__ = [
     "TextBase",
     "TextBench",
     "TextPredictor",
+    "VectorPredictor",
     "answer_key",
     "check_names",
     "choose_strategies",
     "class_indices",
     "load_predictor",
+    "plain_backend",
 ]

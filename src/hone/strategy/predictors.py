@@ -12,6 +12,7 @@ from typing import Literal
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import nn
 
 from hone.core.errors import BadModel
@@ -22,6 +23,7 @@ from hone.model import (
     Encoder,
     ModelFolder,
     Network,
+    PooledClassifier,
     Precision,
     TextReader,
     load_classifier,
@@ -72,6 +74,10 @@ class VectorPredictor:
         """Class probabilities of their texts, [n, C]."""
         return self.probabilities([example.text for example in examples])
 
+    def sentence_vectors(self, texts: Sequence[str]) -> NDArray[np.float32]:
+        """Of the encoder that answers, tuned or not, [n, D]."""
+        return self.encoder.embed(texts)
+
     def computed_afresh(self) -> AbstractContextManager[None]:
         """Vectors are computed anew."""
         return self.encoder.computed_afresh()
@@ -108,6 +114,18 @@ class NetPredictor:
     def answer(self, examples: Sequence[Example]) -> Probabilities:
         """Class probabilities of their texts, [n, C]."""
         return self.probabilities([example.text for example in examples])
+
+    def sentence_vectors(self, texts: Sequence[str]) -> NDArray[np.float32]:
+        """Of the tuned network below its head, pooled as the base pools, [n, D]."""
+        net = self.net
+        assert isinstance(net, PooledClassifier)
+        ids = self._reader.tokenize(texts)
+        found = np.zeros((len(ids), net.classifier.in_features), dtype=np.float32)
+        net.eval()
+        for batch in token_batches([len(row) for row in ids], max_tokens=EVALUATION_TOKENS):
+            with torch.no_grad(), self._reader.autocast():
+                found[batch] = net.vectors([ids[index] for index in batch]).float().cpu().numpy()
+        return found
 
     def computed_afresh(self) -> AbstractContextManager[None]:
         """Nothing is kept between calls."""

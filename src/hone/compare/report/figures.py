@@ -9,12 +9,20 @@ from html import escape
 from itertools import pairwise
 
 from hone.compare.records import ANSWERED_ROWS, Comparison, LearningCurve, Metric, Row
-from hone.compare.report.words import metric_name, percent, points
+from hone.compare.report.words import is_above, metric_name, percent, points
 from hone.core.scales import Box, Scale, cut, linear_ticks, place_labels, text_width, time_ticks
 from hone.core.svg import draw_label, draw_line, draw_text, frame
 from hone.measure.cost import human_seconds
 
-__all__ = ["confusion_figure", "curve_figure", "interval_axis", "interval_figure", "metric_domain", "pareto_figure"]
+__all__ = [
+    "confusion_figure",
+    "curve_figure",
+    "forgetting_figure",
+    "interval_axis",
+    "interval_figure",
+    "metric_domain",
+    "pareto_figure",
+]
 
 _INTERVAL = (150, 24)
 _FONT = 12.0
@@ -109,6 +117,68 @@ def pareto_figure(comparison: Comparison, *, name: str, width: int = 760, height
     words = "; ".join(f"{row.title} {percent(row.metrics[metric].value)} in {human_seconds(costs[row.strategy])}" for row in rows)
     title = f"{metric_name(metric)} against time"
     return frame("".join(parts), width=width, height=height, name=name, title=title, description=words + ".", kind="plot")
+
+
+# ---- quality against forgetting ----
+
+
+def forgetting_figure(comparison: Comparison, *, name: str, width: int = 760, height: int = 400) -> str:
+    """The primary metric against the mean drop on retained tasks, one point per strategy, both with intervals; the budget as a line.
+
+    Strategies of which it is not known have no point. What changed no weight stands at 0, without an interval across.
+    """
+    metric, budget = comparison.task.metric, comparison.may_lose
+    rows = [row for row in comparison.rows if row.forgetting.drop is not None]
+    spans = {row.strategy: _lost(row) for row in rows}
+    left, top, bottom, right = 46.0, 26.0, height - 44.0, width - 12.0
+    ends = [0.0, *(value for span in spans.values() for value in span), *([budget] if budget is not None else [])]
+    air = max(0.004, 0.08 * (max(ends) - min(ends)))
+    across = Scale(min(ends) - air, max(ends) + air, left, right)
+    up = Scale(*metric_domain(rows, metric), bottom, top)
+    parts = [_axes(up, left=left, right=right, bottom=bottom)]
+    ticks = linear_ticks(100 * across.low, 100 * across.high, count=6 if width > 500 else 4)
+    parts.append(_ticks_below([(tick / 100, f"{tick:g}") for tick in ticks], across, bottom))
+    parts.append(draw_text(0, 11, f"{metric_name(metric)} in %", "axis-name"))
+    parts.append(draw_text(right, height - 4, "Forgotten: points lost on other tasks", "axis-name", "end"))
+    parts.append(draw_line(across(0.0), top - 6, across(0.0), bottom, "axis"))
+    busy = []
+    if budget is not None:
+        x, text = across(budget), f"may lose {points(budget)}"
+        parts.append(draw_line(x, top - 6, x, bottom, "budget"))
+        is_left = x + text_width(text, size=_FONT) > right
+        parts.append(draw_text(x - 4 if is_left else x + 4, top - 9, text, "tick", "end" if is_left else "start"))
+        busy.append(Box(x - 2, top, 4, bottom - top))
+    marks = []
+    for row in rows:
+        value, (low, mid, high) = row.metrics[metric], spans[row.strategy]
+        x, y = across(mid), up(value.value)
+        marks.append((x, y))
+        parts.append(
+            draw_line(x, up(value.high), x, up(value.low), "whisker") + draw_line(across(low), y, across(high), y, "whisker")
+        )
+        busy += [
+            Box(x - 2, up(value.high), 4, up(value.low) - up(value.high)),
+            Box(across(low), y - 2, across(high) - across(low), 4),
+        ]
+    area = Box(left + 2, top - 4, width - left - 4, bottom - top)
+    boxes = place_labels(marks, [row.title for row in rows], area=area, size=_FONT, avoid=busy)
+    for row, (x, y), box in zip(rows, marks, boxes, strict=True):
+        is_marked = row.strategy == comparison.recommended.strategy
+        parts.append(draw_label((x, y), row.title, box, is_marked=is_marked))
+        style = "dot marked" if is_marked else "dot hollow" if is_above(row, budget) else "dot"
+        parts.append(f'<circle class="{style}" cx="{x:.1f}" cy="{y:.1f}" r="{7 if is_marked else 5}"/>')
+    words = "; ".join(
+        f"{row.title} {percent(row.metrics[metric].value)}, {points(spans[row.strategy][1])} points forgotten" for row in rows
+    )
+    title = f"{metric_name(metric)} against forgetting"
+    return frame("".join(parts), width=width, height=height, name=name, title=title, description=words + ".", kind="plot")
+
+
+def _lost(row: Row) -> tuple[float, float, float]:
+    """Low end, mean drop, high end; positive is forgotten."""
+    found = row.forgetting
+    mean = found.mean or 0.0
+    return -(mean if found.high is None else found.high), -mean, -(mean if found.low is None else found.low)
 
 
 def _axes(up: Scale, *, left: float, right: float, bottom: float) -> str:

@@ -48,6 +48,7 @@ def render_report(comparison: Comparison, *, version: str = "") -> str:
         charts={name: Markup(svg) for name, svg in _charts(comparison).items()},
         is_clipped=min(row.metrics[comparison.task.metric].value for row in comparison.rows) < _domain(comparison)[0],
         forgetting_reason=words.forgetting_reason(comparison),
+        budget_sentence=words.budget_sentence(comparison),
         rendered_by=version if version != comparison.hone_version else "",
         style=Markup((_FOLDER / "report.css").read_text(encoding="utf-8")),
         script=Markup(script),
@@ -75,6 +76,11 @@ def _charts(comparison: Comparison) -> dict[str, str]:
         )
         if row.confusion and len(comparison.task.labels) > views.MANY_CLASSES:
             charts[f"confusion_{row.strategy}"] = figures.confusion_figure(row, comparison.task.labels, name=f"confusion-{index}")
+    if words.forgetting_reason(comparison) is None:
+        for name, (width, height) in (("wide", _WIDE), ("narrow", _NARROW)):
+            charts[f"forgetting_{name}"] = figures.forgetting_figure(
+                comparison, name=f"forgetting-{name}", width=width, height=height
+            )
     if comparison.learning_curve is not None:
         curve = comparison.learning_curve
         title = views.titles(comparison).get(curve.strategy, curve.strategy)
@@ -122,6 +128,7 @@ def _environment() -> "Environment":
     environment.tests["significant"] = words.is_significant
     environment.globals |= {
         "MANY_CLASSES": views.MANY_CLASSES,
+        "above": words.is_above,
         "class_lines": views.class_lines,
         "column_metrics": views.column_metrics,
         "confused_pairs": views.confused_pairs,

@@ -9,7 +9,10 @@ from hone.compare.records import Comparison, Difference, LearningCurve, Row
 
 __all__ = [
     "SIGNIFICANT",
+    "budget_sentence",
     "forgetting_reason",
+    "forgotten",
+    "is_above",
     "is_right_or_wrong",
     "is_significant",
     "learning_sentence",
@@ -150,6 +153,30 @@ def forgetting_reason(comparison: Comparison) -> str | None:
         return None
     reasons = [row.forgetting.not_measured for row in comparison.rows if row.forgetting.not_measured]
     return sentence(reasons[0].removeprefix("not measured: ")) if reasons else "No reason was recorded."
+
+
+def forgotten(row: Row, may_lose: float | None = None) -> str:
+    """Points lost on average on tasks that were not trained: '1.2', '-0.4' where some were gained, '0' where nothing moved, '-' where it
+    was not measured; with '!' above the budget."""
+    found = row.forgetting
+    if found.drop is None:
+        return "-"
+    return "0" if found.unchanged else points(found.drop) + ("!" if is_above(row, may_lose) else "")
+
+
+def is_above(row: Row, may_lose: float | None) -> bool:
+    """Whether a strategy is known to have lost more than it may."""
+    return may_lose is not None and row.forgetting.drop is not None and not row.forgetting.is_within(may_lose)
+
+
+def budget_sentence(comparison: Comparison) -> str:
+    """Whether what is recommended keeps the budget of forgetting; empty where none was set."""
+    if comparison.may_lose is None:
+        return ""
+    row = row_of(comparison, comparison.recommended.strategy)
+    assert row is not None, "a comparison recommends one of its own rows"
+    kept = "keeps" if row.forgetting.is_within(comparison.may_lose) else "does not keep"
+    return f"{row.title} {kept} the budget of at most {comparison.may_lose:.1%} forgotten."
 
 
 def learning_sentence(curve: LearningCurve) -> str:

@@ -22,7 +22,7 @@ from hone.model import (
     read_config,
 )
 
-__all__ = ["TextBase", "backend_of"]
+__all__ = ["TextBase", "backend_of", "plain_backend"]
 
 
 @dataclass(frozen=True)
@@ -118,3 +118,8 @@ def backend_of(net: TextModel, reader: TextReader, *, is_tuned: bool = False) ->
         is_tuned: whether it has learnt where its answers end, which then counts.
     """
     return LocalBackend(net, reader, template="{prompt}", scores_end=is_tuned)
+
+
+def plain_backend(backend: LocalBackend) -> LocalBackend:
+    """The same network with nothing put around prompts, also no chat template, and no end that counts: for retained tasks."""
+    return LocalBackend(backend.net, backend.reader, template="{prompt}", chat=False)
