@@ -30,7 +30,9 @@ Examples:
     "--strategies", metavar="A,B", help="Only these; docs/strategies.md has their names, and those that run only when named."
 )
 @click.option("--templates", metavar="FILE", help="Prompt templates of your own (TOML), for models that answer in words.")
-@click.option("--docs", "--documents", metavar="FOLDER", help="Documents, or an index of `hone index`, to be looked up before answering.")
+@click.option(
+    "--docs", "--documents", metavar="FOLDER", help="Documents, or an index of `hone index`, to be looked up before answering."
+)
 @click.option("--base-url", metavar="URL", help="OpenAI-compatible server for models named openai:NAME; key from OPENAI_API_KEY.")
 @click.option("--api", type=click.Choice(["chat", "completions"]), help="How that server is asked.  [default: chat]")
 @click.option("--price", metavar="IN,OUT", help="US dollars per million tokens read and written by that server.")

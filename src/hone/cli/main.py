@@ -16,6 +16,7 @@ VERBS = {
     "models": "Find a base model: filter, compare, read cards and licences.",
     "compare": "Compare every way of adapting a model on your own rows.",
     "tune": "Train one method on your rows, for a model of any family.",
+    "dial": "Turn what a run learnt down, towards its base.",
     "remember": "Compare the ways to keep a model from forgetting, on your rows.",
     "pretrain": "Train a language model on texts, from scratch or from a base.",
     "eval": "Measure a model on public benchmarks.",

@@ -95,6 +95,8 @@ class TuneRecord(Record):
     """Of a budget for what may be lost: where the dial stands, and what is promised there."""
     loss_at_full: float | None = None
     """Validation loss before the dial was turned down: what the promise costs is the difference."""
+    dial: float | None = None
+    """How much of what was learnt is on, where `hone dial` turned it down; None where nothing was turned since training."""
     held_bytes: int
     """What the regulariser kept in memory."""
     versions: dict[str, str]

@@ -1,0 +1,102 @@
+"""The dial of a finished run: the same run folder with less of what was learnt, from its files alone, without loading a network.
+
+Whole models are interpolated towards their base, what LoRA, bottleneck adapters and IA3 insert is scaled. 0 is the base to the bit, 1 the
+run as it was written.
+"""
+
+import json
+import shutil
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from hone.core.errors import BadModel, Usage
+from hone.core.store import replace_folder, write_atomic
+from hone.model import ModelFolder, locate_model
+from hone.tune.records import TuneRecord
+
+if TYPE_CHECKING:
+    import torch
+
+__all__ = ["turn_dial"]
+
+_VIRTUAL = ("prompt", "prefix")
+_ADAPTER, _TRAINED, _WHOLE = "adapter_model.safetensors", "trained.safetensors", "model.safetensors"
+
+
+def turn_dial(run: Path, position: float, out: Path) -> None:
+    """Write the run in `run` anew into `out`, with its dial at a position between 0 and 1.
+
+    Raises:
+        Usage: the position is outside, `out` is there already, or the method has no dial.
+        BadModel: `run` is no run of `hone tune`, or its base is not found as it was.
+    """
+    if not 0 <= position <= 1:
+        raise Usage(f"The dial stands between 0 (the base) and 1 (the run as it is), not at {position:g}.")
+    if out.exists() and any(out.iterdir()):
+        raise Usage(f"{out} is not empty. Name another folder with --out.")
+    done = _read(run)
+    method, settings = done.settings.method, done.settings
+    if method in _VIRTUAL:
+        raise Usage(f"'{method}' trains virtual tokens, which are read or not read: it has no dial.")
+    if settings.dora:
+        raise Usage(
+            "DoRA scales the base's own columns, which its file does not hold: it has no dial here. Merge it, or train plain LoRA."
+        )
+    file = next((name for name in (_ADAPTER, _TRAINED, _WHOLE) if (run / name).is_file()), None)
+    if file is None:
+        raise BadModel(f"{run} holds none of {_ADAPTER}, {_TRAINED} and {_WHOLE}: a model in several files has no dial here.")
+    base = None if file == _ADAPTER or method == "adapter" else _base_of(done)
+    with replace_folder(out) as place:
+        for path in run.iterdir():
+            if path.is_file() and path.name != file:
+                shutil.copyfile(path, place / path.name)
+        _turn(run / file, place / file, position, base)
+        record = json.loads(done.to_json())
+        record["dial"] = position * (record.get("dial") or 1.0)
+        write_atomic(place / "hone.json", json.dumps(record, indent=2))
+
+
+def _read(run: Path) -> TuneRecord:
+    try:
+        return TuneRecord.model_validate_json((run / "hone.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise BadModel(f"{run} is no folder of a finished `hone tune` run of this version of hone.") from error
+
+
+def _base_of(done: TuneRecord) -> ModelFolder:
+    base = locate_model(done.base)
+    if base.sha256 != done.base_sha256:
+        raise BadModel(f"The run was trained on '{done.base}' with other weights than those found. Put the same model in place.")
+    return base
+
+
+def _turn(source: Path, target: Path, position: float, base: ModelFolder | None) -> None:
+    from safetensors.torch import load_file, save_file
+
+    tensors = load_file(source)
+    origin = {} if base is None else _weights(base)
+    turned = {name: _turned(name, value, position, origin) for name, value in tensors.items()}
+    save_file(turned, target, metadata={"format": "pt"})
+
+
+def _weights(base: ModelFolder) -> dict[str, Any]:
+    from safetensors.torch import load_file
+
+    return {name: value for shard in sorted(base.path.glob("*.safetensors")) for name, value in load_file(shard).items()}
+
+
+def _turned(name: str, value: "torch.Tensor", position: float, origin: dict[str, Any]) -> "torch.Tensor":
+    """One tensor of the file. Of an adapter only what stands last is scaled, for the dial would else count twice."""
+    import torch
+
+    if ".lora_A." in name or ".lora_embedding_A" in name or ".adapter.down." in name or name.startswith("classifier."):
+        return value
+    if ".lora_B." in name or ".lora_embedding_B" in name or ".adapter.up." in name:
+        return value * position
+    if "ia3_l" in name:
+        return torch.lerp(torch.ones_like(value), value, position)
+    start = origin.get(name.removeprefix("backbone."), origin.get(name))
+    if start is None or start.shape != value.shape:
+        raise BadModel(f"The base holds no '{name}' like the run's, so there is nothing to turn back to.")
+    start = start.to(value.dtype)
+    return start if position == 0 else value if position == 1 else torch.lerp(start, value, position)

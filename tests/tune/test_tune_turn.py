@@ -1,0 +1,79 @@
+"""`hone dial`: a run folder with less of what was learnt, which is the base at 0 and the run at 1."""
+
+import json
+
+import pytest
+import torch
+
+from hone.cli.main import run
+from hone.core.errors import BadModel, Usage
+from hone.evaluate.benchmarks import load_answering
+from hone.tune import TuneSettings, tune_rows, turn_dial
+from tiny import SENTENCES
+
+
+@pytest.fixture(scope="module")
+def rows(tmp_path_factory):
+    path = tmp_path_factory.mktemp("rows") / "rows.jsonl"
+    lines = [{"prompt": f"{text} {n}", "completion": "please refund"} for n, text in enumerate(SENTENCES * 2)]
+    path.write_text("".join(json.dumps(line) + "\n" for line in lines))
+    return str(path)
+
+
+def tuned(rows, model, out, method, **more):
+    usual = {
+        "steps": 8,
+        "batch_rows": 8,
+        "precision": "fp32",
+        "evaluations": 1,
+        "answers": 0,
+        "retain": (),
+        "learning_rate": 1e-2,
+    }
+    tune_rows(TuneSettings(data=rows, model=model, out=str(out), method=method, **(usual | more)))
+    return out
+
+
+def logits(folder):
+    _, net, reader = load_answering(str(folder), precision="fp32")
+    net.eval()
+    rows = [reader.tokenizer(SENTENCES[0])["input_ids"]]
+    with torch.no_grad():
+        return net(rows, list(range(len(rows[0])))) if net.head == "causal" else net(rows, rows, list(range(len(rows[0]))))
+
+
+@pytest.mark.parametrize("kind", ["llama", "t5"])
+@pytest.mark.parametrize("method", ["full", "lora", "adapter", "ia3", "top"])
+def test_a_turned_run_is_the_base_at_0_the_run_at_1_and_between_in_the_middle(kind, method, rows, model, tmp_path):
+    whole = tuned(rows, model(kind), tmp_path / "run", method)
+    for position in (0.0, 0.5, 1.0):
+        turn_dial(whole, position, tmp_path / str(position))
+    base, full = logits(model(kind)), logits(whole)
+    assert torch.equal(logits(tmp_path / "0.0"), base)
+    assert torch.equal(logits(tmp_path / "1.0"), full)
+    half = logits(tmp_path / "0.5")
+    assert 0 < (half - base).norm() < (full - base).norm() * 1.2
+    assert not torch.equal(half, full)
+    assert json.loads((tmp_path / "0.5" / "hone.json").read_text())["dial"] == 0.5
+
+
+def test_turning_again_counts_from_where_it_stands(rows, model, tmp_path):
+    whole = tuned(rows, model("llama"), tmp_path / "run", "lora")
+    turn_dial(whole, 0.5, tmp_path / "half")
+    turn_dial(tmp_path / "half", 0.5, tmp_path / "quarter")
+    turn_dial(whole, 0.25, tmp_path / "direct")
+    assert torch.allclose(logits(tmp_path / "quarter"), logits(tmp_path / "direct"), atol=1e-6)
+    assert json.loads((tmp_path / "quarter" / "hone.json").read_text())["dial"] == 0.25
+
+
+def test_what_has_no_dial_is_refused_and_nothing_is_written(rows, model, tmp_path, capsys):
+    prompted = tuned(rows, model("llama"), tmp_path / "prompt", "prompt", tokens=2)
+    with pytest.raises(Usage, match="has no dial"):
+        turn_dial(prompted, 0.5, tmp_path / "out")
+    with pytest.raises(Usage, match="between 0"):
+        turn_dial(prompted, 1.5, tmp_path / "out")
+    with pytest.raises(BadModel, match="no folder of a finished"):
+        turn_dial(tmp_path, 0.5, tmp_path / "out")
+    assert run(["dial", str(tmp_path / "nowhere"), "--at", "0.5", "--out", str(tmp_path / "out")]) == 3
+    assert "no folder of a finished" in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
