@@ -43,7 +43,9 @@ def _options(function: Any) -> Any:
             click.option("--template", metavar="TEXT", help="What the model reads before it answers, with {prompt} in it."),
             click.option("--retain", metavar="A,B", help="Tasks answered before and after: bundled, files.  [default: bundled]"),
             click.option("--retain-items", type=int, help="Items of each.  [default: 60]"),
-            click.option("--own-samples", type=int, help="Samples of its own that self-replay holds to.  [default: 1000]"),
+            click.option(
+                "--own-samples", type=int, help="Samples of its own that self-replay holds to.  [default: as the steps show]"
+            ),
             click.option("--epochs", type=float, help="Passes over the rows.  [default: 3]"),
             click.option("--steps", type=int, help="Optimiser steps, instead of epochs."),
             click.option("--batch-rows", type=int, help="Rows per step.  [default: 16]"),

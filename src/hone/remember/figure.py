@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from itertools import pairwise
 
-from hone.core.scales import Box, Scale, linear_ticks, place_labels
+from hone.core.scales import Box, Scale, linear_ticks, place_labels, text_width
 from hone.core.svg import draw_label, draw_line, draw_text, frame
 from hone.remember.conclude import lost_text
 from hone.remember.records import RememberRecord, WayResult
@@ -28,15 +28,12 @@ def ways_figure(found: RememberRecord, *, name: str, width: int, height: int) ->
     busy = []
     budget = found.settings.may_lose
     if budget is not None:
-        x = across(budget)
+        x, said = across(budget), f"budget {budget:.1%}"
         is_left = x > (_LEFT + right) / 2
         parts.append(draw_line(x, _TOP - 8, x, bottom, "budget"))
-        parts.append(
-            draw_text(
-                x - 5 if is_left else x + 5, bottom - 6, f"budget {budget:.1%}", "budget-name", "end" if is_left else "start"
-            )
-        )
-        busy.append(Box(x - 1, _TOP, 2, bottom - _TOP))
+        parts.append(draw_text(x - 5 if is_left else x + 5, bottom - 6, said, "budget-name", "end" if is_left else "start"))
+        wide = text_width(said, size=_FONT) + 8
+        busy += [Box(x - 1, _TOP, 2, bottom - _TOP), Box(x - wide if is_left else x, bottom - 20, wide, 20)]
     marks = [(across(way.lost), up(way.gain)) for way in found.ways]
     steps = _steps(found.ways, marks, right=right)
     parts.append(f'<path class="front" d="M{"L".join(f"{x:.1f} {y:.1f}" for x, y in steps)}"/>')

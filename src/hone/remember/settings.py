@@ -41,8 +41,8 @@ class RememberSettings(Record):
     """Tasks answered before and after: names of hone's own, bundled for all of them, or files."""
     retain_items: int = Field(default=60, ge=2)
     """Items of each."""
-    own_samples: int = Field(default=1000, ge=1)
-    """How many samples of its own self-replay holds the model to."""
+    own_samples: int | None = Field(default=None, ge=1)
+    """How many samples of its own self-replay holds the model to; none means as many as the steps will show."""
     epochs: float = Field(default=3.0, gt=0)
     """Passes over the training rows."""
     steps: int | None = Field(default=None, ge=1)

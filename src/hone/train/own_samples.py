@@ -18,7 +18,7 @@ from hone.train.objective import Placed, SourceTarget
 __all__ = ["OwnSample", "draw_own_samples"]
 
 OwnSample = Placed | SourceTarget
-_TOGETHER = 64  # written at a time
+_TOGETHER = 128  # written at a time
 _ROUNDS = 4  # gaps that an encoder-decoder fills one behind the other
 _USER_SAYS = "\u241f"  # stands for what a user says; no chat template holds it
 

@@ -92,7 +92,7 @@ def _regulariser(ready: Ready) -> Regulariser | None:
             "--remember self has the model write samples of its own, and this one writes none: it answers with a head or fills masks. "
             "Use --hold l2sp, or --remember replay:FILE."
         )
-    return make_self_replay(ready.net, ready.reader, ready.objective, settings)
+    return make_self_replay(ready.net, ready.reader, ready.objective, settings, steps=ready.plan.steps)
 
 
 def _measure(ready: Ready) -> Measured | None:

@@ -79,8 +79,8 @@ class TuneSettings(Record):
     """Own samples in each step, as a share of its rows."""
     remember_strength: float = Field(default=1.0, gt=0)
     """How strongly they hold; with `may_lose` only at the first step."""
-    own_samples: int = Field(default=1000, ge=1)
-    """How many are drawn."""
+    own_samples: int | None = Field(default=None, ge=1)
+    """How many are drawn; none means as many as the steps will show, at least 64 and at most 1,000."""
     retain: tuple[str, ...] = ("bundled",)
     """Tasks answered before and after, to see what is forgotten: names of hone's own, bundled for all of them, or files. Of text models only."""
     retain_items: int = Field(default=60, ge=2)

@@ -38,7 +38,7 @@ def told_plan(settings: TuneSettings, plan: TrainPlan, net: Network, expected: E
     moving = sum(parameter.numel() for parameter in trained_parameters(net).values())
     whole = sum(parameter.numel() for parameter in net.parameters())
     held = "" if settings.hold == "none" else f", held by {settings.hold} ({settings.hold_strength:g})"
-    held = f", held to {settings.own_samples:,} samples of its own" if settings.remember == "self" else held
+    held = ", held to samples of its own" if settings.remember == "self" else held
     tied = (
         " The output layer is tied to the embedding, which therefore moves too."
         if settings.method == "head" and _is_tied(net)

@@ -38,6 +38,7 @@ from hone.tune.settings import TuneSettings
 __all__ = ["Watch", "begin_watch", "can_be_watched", "divide", "keep_promise", "make_self_replay"]
 
 _GAUGED = 64  # own samples, and rows of the task, at which divergences are measured
+_LEAST_SAMPLES, _MOST_SAMPLES = 64, 1000  # of self-replay: more than the steps will show are drawn in vain
 _POSITIONS = tuple(step / 10 for step in range(11))
 _NATS_PER_LOSS = 1.0  # of divergence for which a pilot lost everything, in proportion: .1 lost 11%, .03 lost 0.5%
 
@@ -173,13 +174,16 @@ def _answer(net: Network, reader: TextReader, tasks: Sequence[RetainedTask], *, 
     return found
 
 
-def make_self_replay(net: Network, reader: TextReader, objective: LogitObjective[Any], settings: TuneSettings) -> Regulariser:
+def make_self_replay(
+    net: Network, reader: TextReader, objective: LogitObjective[Any], settings: TuneSettings, *, steps: int
+) -> Regulariser:
     """Samples of the base, and what holds to them: at a fixed strength, or steered to what may be lost."""
     assert isinstance(net, LanguageModel | Seq2SeqModel)
-    samples = draw_own_samples(net, reader, count=settings.own_samples, seed=derive_seed(settings.seed, "self-replay"))
+    rows = max(1, round(settings.batch_rows * settings.remember_rate))
+    count = settings.own_samples or min(_MOST_SAMPLES, max(_LEAST_SAMPLES, steps * rows))
+    samples = draw_own_samples(net, reader, count=count, seed=derive_seed(settings.seed, "self-replay"))
     if not samples:
         raise Usage("The base writes nothing of itself, so it cannot hold itself to it. Use --remember replay:FILE.")
-    rows = max(1, round(settings.batch_rows * settings.remember_rate))
     target = None if settings.may_lose is None else settings.may_lose * _NATS_PER_LOSS
     return SelfReplay(objective, samples, reader, rows=rows, strength=settings.remember_strength, target=target)
 
