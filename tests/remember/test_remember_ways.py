@@ -291,5 +291,5 @@ def test_each_way_differs_from_every_other():
 
 
 def test_every_way_stands_in_the_documents():
-    page = (Path(__file__).parents[2] / "docs" / "training.md").read_text(encoding="utf-8")
+    page = (Path(__file__).parents[2] / "docs" / "forgetting.md").read_text(encoding="utf-8")
     assert all(f"`{name}`" in page for name in WAYS)

@@ -29,11 +29,10 @@ def ways_figure(found: RememberRecord, *, name: str, width: int, height: int) ->
     budget = found.settings.may_lose
     if budget is not None:
         x, said = across(budget), f"budget {budget:.1%}"
-        is_left = x > (_LEFT + right) / 2
+        is_left = x + 5 + text_width(said, size=_FONT) > right
         parts.append(draw_line(x, _TOP - 8, x, bottom, "budget"))
-        parts.append(draw_text(x - 5 if is_left else x + 5, bottom - 6, said, "budget-name", "end" if is_left else "start"))
-        wide = text_width(said, size=_FONT) + 8
-        busy += [Box(x - 1, _TOP, 2, bottom - _TOP), Box(x - wide if is_left else x, bottom - 20, wide, 20)]
+        parts.append(draw_text(x - 5 if is_left else x + 5, _TOP - 9, said, "budget-name", "end" if is_left else "start"))
+        busy.append(Box(x - 1, _TOP, 2, bottom - _TOP))
     marks = [(across(way.lost), up(way.gain)) for way in found.ways]
     steps = _steps(found.ways, marks, right=right)
     parts.append(f'<path class="front" d="M{"L".join(f"{x:.1f} {y:.1f}" for x, y in steps)}"/>')
