@@ -41,9 +41,12 @@ def expected(query, key, value, bias, ahead, *, queries, keys, causal, window, s
 @pytest.mark.parametrize(("causal", "window"), [(False, None), (True, None), (True, 3), (False, 3)])
 @pytest.mark.parametrize("extra", ["none", "bias", "ahead", "both"])
 @pytest.mark.parametrize("lengths", LENGTHS)
-def test_attention_is_that_of_torch(heads, causal, window, extra, lengths, monkeypatch):
-    """Grouped key heads, windows, learned biases, keys ahead of all; sequences padded together and alone. Values and gradients."""
+@pytest.mark.parametrize("block", [2, 256])
+def test_attention_is_that_of_torch(heads, causal, window, extra, lengths, block, monkeypatch):
+    """Grouped key heads, windows, learned biases, keys ahead of all; sequences padded together and alone, in blocks and whole. Values and
+    gradients."""
     monkeypatch.setattr(attention, "_CALL", 0 if lengths == "apart" else 1000)
+    monkeypatch.setattr(attention, "_BLOCK", block)
     queries = LENGTHS[lengths]
     keys = queries if causal or window else tuple(length + 1 + at for at, length in enumerate(queries))
     query, key, value = random(sum(queries), 4, 8), random(sum(keys), heads, 8, seed=1), random(sum(keys), heads, 8, seed=2)
@@ -138,3 +141,13 @@ def test_a_frozen_table_is_converted_once_and_again_when_it_has_changed():
     table.narrow(trained, torch.bfloat16)
     trained.data[0] = 9
     assert table.narrow(trained, torch.bfloat16)[0, 0] == 9
+
+
+def test_what_no_query_sees_is_not_computed(monkeypatch):
+    monkeypatch.setattr(attention, "_BLOCK", 4)
+    computed = []
+    product = torch.baddbmm
+    monkeypatch.setattr(torch, "baddbmm", lambda *given, **named: computed.append(product(*given, **named)) or computed[-1])
+    tokens = [random(12, 2, 8, seed=seed) for seed in range(3)]
+    attend(*tokens, None, None, Pattern((12,), (12,), 0.3, is_causal=True))
+    assert [tuple(scores.shape) for scores in computed] == [(2, 4, 12), (2, 4, 8), (2, 4, 4)]

@@ -2,7 +2,8 @@
 
 On CPUs the fused kernel of torch is made for long sequences: at 60 to 900 tokens in bf16 its two passes took two to four times as long as
 matrix products written out (docs/log.md). Sequences are computed one by one; short ones of like length share their products.
-Scores stand in the products' arithmetic, as in transformers' own attention; the softmax sums in fp32 inside.
+Scores stand in the products' arithmetic, as in transformers' own attention; the softmax sums in fp32 inside. Long causal sequences are
+computed in blocks of queries, each with the keys up to its end: what no query sees is not computed.
 """
 
 from collections.abc import Iterator, Sequence
@@ -16,6 +17,7 @@ from torch import nn
 __all__ = ["Pattern", "Stretch", "attend", "by_head", "by_token", "capped", "hidden", "stack", "unstack"]
 
 _CALL = 8_192  # scores per head that take as long as the calls for one more sequence: measured at 10,000, eight heads
+_BLOCK = 256  # queries in a block
 
 
 class Stretch(NamedTuple):
@@ -148,11 +150,50 @@ def attend(
     return found
 
 
+class _Block(NamedTuple):
+    """Some queries of each sequence in a stretch, and how many keys they read."""
+
+    of_q: slice
+    keys: int
+
+
 class _Work(NamedTuple):
     parts: tuple[Stretch, ...]
     pattern: Pattern
     share: int
     """Query heads to a key head."""
+
+    def blocks(self, part: Stretch, bias: torch.Tensor | None, ahead: torch.Tensor | None) -> list[_Block]:
+        """The last one first, which reads all keys."""
+        t, virtual = max(part.queries), 0 if ahead is None else ahead.shape[2]
+        is_plain = self.pattern.is_causal and self.pattern.window is None and bias is None and ahead is None
+        if not is_plain or part.queries != part.keys or t <= _BLOCK:
+            return [_Block(slice(0, t), virtual + max(part.keys))]
+        return [_Block(slice(at, min(at + _BLOCK, t)), min(at + _BLOCK, t)) for at in reversed(range(0, t, _BLOCK))]
+
+    def rows(self, queries: torch.Tensor, block: _Block) -> torch.Tensor:
+        """Those of a block, [b x K, share x t, D] to [b x K, share x block, D]."""
+        return self.split(queries)[:, :, block.of_q].flatten(1, 2)
+
+    def put(self, all_rows: torch.Tensor, found: torch.Tensor, block: _Block) -> None:
+        """The reverse of `rows`: write what was found for a block in its place."""
+        self.split(all_rows)[:, :, block.of_q] = self.split(found)
+
+    def split(self, rows: torch.Tensor) -> torch.Tensor:
+        """[b x K, share x t, D] as [b x K, share, t, D]."""
+        return rows.view(len(rows), self.share, -1, rows.shape[2])
+
+    def scores(self, q: torch.Tensor, k: torch.Tensor, added: torch.Tensor | None, block: _Block) -> torch.Tensor:
+        """Of a block's queries, [b x K, share x block, keys]; `added`: to those of the whole stretch."""
+        keys, scale = k[:, : block.keys].transpose(1, 2), self.pattern.scale
+        if added is not None and block.of_q.start == 0 and block.keys == k.shape[1]:
+            return torch.baddbmm(added, q, keys, alpha=scale)
+        found = torch.baddbmm(q.new_zeros(1, 1, 1), q, keys, beta=0, alpha=scale)
+        if added is None:
+            return found
+        own = slice(block.of_q.start, block.keys)  # of the keys, those that not every query of the block sees
+        self.split(found)[..., own] += added[0, block.of_q, own]
+        return found
 
     def stacked(
         self, query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, ahead: torch.Tensor | None, part: Stretch
@@ -202,17 +243,16 @@ class _Attend(torch.autograd.Function):
         for part in work.parts:
             q, k, v = work.stacked(query, key, value, ahead, part)
             added = work.added(part, bias, ahead, k)
-            start = q.new_zeros(1, 1, 1) if added is None else added
-            shares = torch.baddbmm(start, q, k.transpose(1, 2), beta=0 if added is None else 1, alpha=work.pattern.scale).softmax(
-                dim=-1
-            )
-            saved.append(shares)
-            if work.pattern.dropout:
-                kept = torch.empty_like(shares).bernoulli_(1 - work.pattern.dropout).div_(1 - work.pattern.dropout)
-                saved.append(kept)
-                shares = shares * kept
-            found = by_token(torch.bmm(shares, v), len(part.queries), work.share)
-            answer[part.of_q] = unstack(found, part.queries)
+            found = torch.empty_like(q)
+            for block in work.blocks(part, bias, ahead):
+                shares = work.scores(work.rows(q, block), k, added, block).softmax(dim=-1)
+                saved.append(shares)
+                if work.pattern.dropout:
+                    kept = torch.empty_like(shares).bernoulli_(1 - work.pattern.dropout).div_(1 - work.pattern.dropout)
+                    saved.append(kept)
+                    shares = shares * kept
+                work.put(found, torch.bmm(shares, v[:, : block.keys]), block)
+            answer[part.of_q] = unstack(by_token(found, len(part.queries), work.share), part.queries)
         ctx.save_for_backward(query, key, value, bias, ahead, *saved)
         ctx.work = work
         return answer
@@ -227,19 +267,22 @@ class _Attend(torch.autograd.Function):
         by_ahead = torch.zeros_like(ahead, dtype=torch.float32) if ctx.needs_input_grad[4] else None
         waiting = iter(saved)
         for part in work.parts:
-            shares = next(waiting)
-            kept = next(waiting) if work.pattern.dropout else None
             q, k, v = work.stacked(query, key, value, ahead, part)
             g = by_head(stack(gradient[part.of_q], part.queries), work.share)
-            for_value = torch.bmm((shares if kept is None else shares * kept).transpose(1, 2), g)
-            by_shares = torch.bmm(g, v.transpose(1, 2))
-            if kept is not None:
-                by_shares.mul_(kept)
-            by_scores = torch._softmax_backward_data(by_shares, shares, -1, shares.dtype)
-            b = len(part.queries)
-            found = by_token(torch.bmm(by_scores, k).mul_(work.pattern.scale), b, work.share)
-            by_query[part.of_q] = unstack(found, part.queries)
-            for_key = torch.bmm(by_scores.transpose(1, 2), q).mul_(work.pattern.scale)
+            b, for_query, for_key, for_value = len(part.queries), torch.empty_like(q), torch.empty_like(k), torch.empty_like(v)
+            for block in work.blocks(part, bias, ahead):
+                shares = next(waiting)
+                kept = next(waiting) if work.pattern.dropout else None
+                above_block = work.rows(g, block)
+                _add(for_value, (shares if kept is None else shares * kept).transpose(1, 2), above_block)
+                by_shares = torch.bmm(above_block, v[:, : block.keys].transpose(1, 2))
+                if kept is not None:
+                    by_shares.mul_(kept)
+                by_scores = torch._softmax_backward_data(by_shares, shares, -1, shares.dtype)
+                work.put(for_query, torch.bmm(by_scores, k[:, : block.keys]), block)
+                _add(for_key, by_scores.transpose(1, 2), work.rows(q, block))
+            by_query[part.of_q] = unstack(by_token(for_query.mul_(work.pattern.scale), b, work.share), part.queries)
+            for_key.mul_(work.pattern.scale)
             virtual = 0 if ahead is None else ahead.shape[2]
             for index, (found, target) in enumerate(((for_key, by_key), (for_value, by_value))):
                 tokens = by_token(found, b, 1)  # [b, P + s, K, D]
@@ -258,3 +301,11 @@ class _Attend(torch.autograd.Function):
             None if by_ahead is None else by_ahead.to(ahead.dtype),
             None,
         )
+
+
+def _add(total: torch.Tensor, first: torch.Tensor, second: torch.Tensor) -> None:
+    """total += first second over the keys that a block reads; the first block reads all of them and begins the sum."""
+    if first.shape[1] == total.shape[1]:
+        torch.bmm(first, second, out=total)
+    else:
+        total[:, : first.shape[1]].baddbmm_(first, second)

@@ -1,7 +1,8 @@
 """Cross-entropy of a linear layer whose logits never exist whole, and the table of words that it often shares with the embedding.
 
 For a vocabulary of 131,072 the logits of 1,000 tokens and their gradient take 1 GB in fp32; a slice takes at most 128 MB. What is as large
-as the table itself (its copy in bf16, its gradient) is made once: large blocks of fresh memory cost more time than the products.
+as the table itself (its copy in bf16, its gradient) is made once: large blocks of fresh memory cost more time than the products. On a CPU
+slices are smaller still, so that the allocator can hand out the same memory again.
 """
 
 import types
@@ -15,6 +16,8 @@ from hone.model.arithmetic import product_dtype
 __all__ = ["WordTable", "linear_cross_entropy", "logits_cross_entropy"]
 
 _SLICE = 32 * 2**20  # logits in a slice
+_SLICE_CPU = 4 * 2**20  # 16 MB in fp32 come from the heap; what is above 32 MB comes from the kernel, page by page
+_ROWS = 256  # at least: fewer make slow products
 _WORDS = 8_192  # rows of the table whose gradient is computed at once
 
 
@@ -109,17 +112,17 @@ class _LinearCrossEntropy(torch.autograd.Function):
         elif wants_weight:
             by_weight = torch.zeros_like(weight, dtype=torch.float32)
         total = torch.zeros((), dtype=torch.float32, device=hidden.device)
-        rows = max(1, _SLICE // len(weight))
+        rows = max(_ROWS, (_SLICE_CPU if hidden.device.type == "cpu" else _SLICE) // len(weight))
         for part in (slice(at, at + rows) for at in range(0, len(hidden), rows)):
             logits = (narrow[part] @ matrix.T).float()  # [n, V]
             if bias is not None:
                 logits += bias.float()
             chosen = labels[part, None]
-            spread = logits.logsumexp(dim=1, keepdim=True)
-            total += (spread - logits.gather(1, chosen)).sum()
+            likelihoods = logits.log_softmax(dim=1)
+            total -= likelihoods.gather(1, chosen).sum()
             if not any((wants_hidden, wants_weight, wants_bias)):
                 continue
-            excess = logits.sub_(spread).exp_()  # softmax, less one at the label: the gradient by the logits
+            excess = likelihoods.exp_()  # softmax, less one at the label: the gradient by the logits
             excess.scatter_add_(1, chosen, torch.full_like(chosen, -1, dtype=excess.dtype))
             if by_bias is not None:
                 by_bias += excess.sum(dim=0)
