@@ -75,6 +75,18 @@ def test_a_decoder_writes_words_it_has_read(trained):
     assert sum(word in known for word in written) > 0.8 * len(written) > 0
 
 
+def test_longer_gaps_take_as_much_out_in_fewer_places(texts, tmp_path):
+    gaps, written = {}, {}
+    for gap in (2, 8):
+        done = pretrain(
+            settings(texts, tmp_path / str(gap), objective="span", mask_rate=0.5, gap=gap, tokens=3000, evaluations=1, samples=8)
+        )
+        gaps[gap] = sum(sample.read.count("<extra_id_") for sample in done.samples)
+        written[gap] = done.training.terms_seen / done.training.tokens_seen
+    assert gaps[8] < gaps[2] / 2
+    assert 0.4 < min(written.values()) <= max(written.values()) < 0.6
+
+
 def test_a_model_goes_on_from_a_base_with_its_tokenizer(trained, texts, tmp_path):
     first, base = trained
     done = pretrain(settings(texts, tmp_path / "on", base=str(base), size=None, tokens=4_000))

@@ -36,6 +36,7 @@ def _options(function: Any) -> Any:
             click.option("--vocabulary", metavar="N", help="Entries of a new tokenizer.  [default: by size]"),
             click.option("--length", type=int, help="Longest sequence in tokens.  [default: 512]"),
             click.option("--mask-rate", type=float, help="Share of tokens taken out, masked and span.  [default: 0.15]"),
+            click.option("--gap", type=float, metavar="TOKENS", help="Mean length of what span takes out.  [default: 3]"),
             click.option("--optimiser", type=click.Choice(["muon", "adamw"]), help="[default: muon]"),
             click.option("--learning-rate", "--lr", type=float, help="Peak.  [default: by size]"),
             click.option("--batch-tokens", type=int, help="Tokens per step.  [default: 8192]"),

@@ -43,10 +43,10 @@ __all__ = ["Begun", "Counted", "begin", "count_texts", "rehearse_pieces"]
 
 FAMILIES: dict[PretrainObjective, Family] = {"causal": "decoder", "masked": "encoder", "span": "encoder-decoder"}
 _HEADS: dict[PretrainObjective, Head] = {"causal": "causal", "masked": "masked", "span": "seq2seq"}
-_OBJECTIVES: dict[PretrainObjective, Callable[[TextReader, float], LogitObjective[Any]]] = {
+_OBJECTIVES: dict[PretrainObjective, Callable[[TextReader, PretrainSettings], LogitObjective[Any]]] = {
     "causal": lambda reader, _: Causal(reader),
-    "masked": lambda reader, rate: Masked(reader, rate=rate),
-    "span": lambda reader, rate: SpanCorruption(reader, rate=rate),
+    "masked": lambda reader, settings: Masked(reader, rate=settings.mask_rate),
+    "span": lambda reader, settings: SpanCorruption(reader, rate=settings.mask_rate, mean=settings.gap),
 }
 _BYTES_PER_TOKEN = 4.0  # of English, before a tokenizer has counted
 _TOKENIZER_BYTES = 60_000_000  # of text are enough to learn a tokenizer from
@@ -156,7 +156,7 @@ def _open(settings: PretrainSettings, counted: Counted, work: Path, size: int) -
         folder = locate_model(str(place / "start"))
     reader = load_reader(folder, precision=settings.precision)
     reader.context_length = min(reader.context_length, settings.length)
-    objective: Any = _OBJECTIVES[name](reader, settings.mask_rate)
+    objective: Any = _OBJECTIVES[name](reader, settings)
     corpus = open_corpus(place) or encode_corpus(
         counted.sources, place, tokenizer=reader.tokenizer, around=objective.around, text=settings.text, total=counted.texts
     )

@@ -37,6 +37,8 @@ class PretrainSettings(Record):
     """Longest sequence in tokens."""
     mask_rate: float = Field(default=0.15, gt=0, lt=1)
     """Share of tokens that masked and span training take out."""
+    gap: float = Field(default=3.0, ge=1)
+    """Mean length in tokens of what span training takes out."""
     optimiser: OptimiserName = "muon"
     """Muon for the matrices between the layers, or AdamW for all."""
     learning_rate: float | None = Field(default=None, gt=0)
