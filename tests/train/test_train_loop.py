@@ -257,6 +257,15 @@ def test_muon_steps_the_matrices_between_the_layers_and_adamw_the_rest(located):
     assert all(net.get_parameter(name).ndim == 2 for name in inner)
 
 
+@pytest.mark.parametrize(("size", "times"), [(0.02, 1.0), (0.1, 1.0), (1.0, 10.0)])
+def test_a_table_of_large_numbers_steps_in_proportion_to_them(size, times):
+    net = torch.nn.Sequential(torch.nn.Embedding(6, 4), torch.nn.Linear(4, 4, bias=False))
+    with torch.no_grad():
+        net[0].weight.fill_(size)
+    _, adamw = make_optimiser(net, plan(learning_rate=1e-3, optimiser="muon"))._parts
+    assert [group["peak"] for group in adamw.param_groups] == [pytest.approx(times * 1e-3)]
+
+
 def test_a_step_equals_torchs_own_muon_at_the_rate_that_was_set():
     torch.manual_seed(0)
     ours, theirs = torch.nn.Sequential(torch.nn.Linear(6, 4, bias=False)), torch.nn.Linear(6, 4, bias=False)

@@ -11,6 +11,7 @@ from hone.train.plan import TrainPlan
 __all__ = ["is_head", "make_optimiser", "rate_share", "trained_parameters"]
 
 _NO_MATRICES = ("prompt", ".prefix")  # nor are IA3's vectors: decay would pull them to 0, which is not where the base is
+_TABLE = 0.1  # root mean square of a word table up to which the rates serve
 _DECAY = 0.2  # of the steps: Hu 2024, https://arxiv.org/abs/2404.06395, found a tenth to suffice, a fifth to be safe
 
 
@@ -28,7 +29,8 @@ def make_optimiser(net: nn.Module, plan: TrainPlan) -> torch.optim.Optimizer:
     """Fused AdamW: two learning rates (head and rest) by two decays (matrices, and biases and norms, which do not decay).
 
     With `muon` the matrices between the layers step by Muon instead, at the same rates (Jordan 2024, https://kellerjordan.github.io/posts/muon,
-    scaled as in Liu 2025, https://arxiv.org/abs/2502.16982, so that AdamW's rates serve).
+    scaled as in Liu 2025, https://arxiv.org/abs/2502.16982, so that AdamW's rates serve). Word tables of larger numbers, such as T5's, which
+    begin at 1, then step in proportion, as with Adafactor (Shazeer 2018, https://arxiv.org/abs/1804.04235, section 8), by which T5 was made.
     """
     groups: dict[tuple[float, float, bool], list[nn.Parameter]] = {}
     tables = {id(module.weight) for module in net.modules() if isinstance(module, nn.Embedding)}
@@ -37,6 +39,8 @@ def make_optimiser(net: nn.Module, plan: TrainPlan) -> torch.optim.Optimizer:
         if ".lora_B." in name:
             peak *= plan.lora_plus
         decay = plan.weight_decay if parameter.ndim >= 2 and not name.endswith(_NO_MATRICES) and ".ia3_l." not in name else 0.0
+        if plan.optimiser == "muon" and id(parameter) in tables:
+            peak *= max(1.0, float(parameter.detach().square().mean().sqrt()) / _TABLE)
         is_inner = plan.optimiser == "muon" and parameter.ndim == 2 and id(parameter) not in tables and not is_head(name)
         groups.setdefault((peak, decay, is_inner), []).append(parameter)
     assert groups, "no parameter moves"
