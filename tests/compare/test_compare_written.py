@@ -13,6 +13,7 @@ import hone.compare.race as racing
 from hone.cli.main import run
 from hone.compare import comparison_table
 from hone.compare.bundle import Bundle
+from hone.compare.line_up import open_rows
 from hone.compare.race import Trial, _Best, _spread
 from hone.compare.records import Comparison
 from hone.compare.run import compare_rows
@@ -429,3 +430,25 @@ def test_an_encoder_beside_a_model_that_writes_is_told_to_write_nothing(models, 
     assert (found.data.test, found.data.removed) == (13, 1), "the row that stands in both files trains nothing"
     leak = next(one for one in found.data.findings if one.kind == "leak")
     assert leak.count == 1 and "line 1" in leak.places[0]
+
+
+@pytest.mark.parametrize(
+    ("rows", "chosen"),
+    [
+        (label_rows, ("starter/encoder",)),
+        (written_rows, ("starter/decoder", "starter/encoder-decoder")),
+    ],
+)
+def test_where_no_model_is_named_the_rows_choose_among_the_starters(rows, chosen, tmp_path):
+    examples = rows(ROWS)
+    told = "label" if rows is label_rows else "summary"  # answers that never repeat are no classes
+    lines = [{"text": row.text, told: row.label if rows is label_rows else f"{row.text}, {row.label}"} for row in examples]
+    settings, models, prepared = open_rows(CompareSettings(data=write(tmp_path / "rows.jsonl", lines)))
+    assert settings.model == models.order == chosen
+    assert (prepared.task.kind == "text-classification") == (chosen == ("starter/encoder",))
+
+
+def test_a_model_that_is_named_stands_against_what_the_rows_would_choose(models, tmp_path):
+    lines = [{"text": row.text, "label": row.label} for row in label_rows(ROWS)]
+    settings, found, _ = open_rows(CompareSettings(data=write(tmp_path / "rows.jsonl", lines), model=(models("llama"),)))
+    assert settings.model == found.order == (models("llama"),)

@@ -26,8 +26,8 @@ def command(data: str, as_json: bool, show_mask: bool, kind: str | None, templat
     import json
 
     from hone.compare import findings_text
-    from hone.compare.line_up import find_models
-    from hone.compare.prepare import look_closer, prepare
+    from hone.compare.line_up import open_rows
+    from hone.compare.prepare import look_closer
     from hone.compare.settings import COMPARE
     from hone.core.configuration import settings_from
     from hone.core.console import result
@@ -41,8 +41,8 @@ def command(data: str, as_json: bool, show_mask: bool, kind: str | None, templat
         _check_tasks(data, as_json=as_json, seed=named.get("seed", 0))
         return
     settings = settings_from(COMPARE, {"data": data, **named})
-    models = find_models(settings)
-    task = prepare(settings, writes=bool(models.texts) or None).task
+    settings, models, prepared = open_rows(settings)
+    task = prepared.task
     if task.kind == "text-classification" and models.encoders:
         task = look_closer(task, next(iter(models.encoders.values())), seed=settings.seed)
     if as_json:

@@ -1,9 +1,10 @@
-"""Who takes part: for each model the strategies that fit it and the rows, and for the others the reason why not."""
+"""Who takes part: the models, for each the strategies that fit it and the rows, and for the others the reason why not."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from hone.compare.prepare import Prepared, prepare
 from hone.compare.settings import CompareSettings
 from hone.core.errors import BadModel, Usage
 from hone.measure import TEXT_METRICS
@@ -31,7 +32,7 @@ from hone.strategy import (
 )
 from hone.task import Task, Template, bundled_templates, read_templates
 
-__all__ = ["OTHER_METRICS", "LineUp", "Models", "benches", "find_models", "line_up", "open_documents"]
+__all__ = ["OTHER_METRICS", "LineUp", "Models", "benches", "find_models", "line_up", "open_documents", "open_rows"]
 
 OTHER_METRICS = tuple(name for name in TEXT_METRICS if not name.startswith("rougeLsum_"))
 """Of written answers, reported beside the one that ranks."""
@@ -69,6 +70,22 @@ class LineUp:
 
     entrants: list[Entrant]
     not_run: dict[str, str]
+
+
+def open_rows(settings: CompareSettings) -> tuple[CompareSettings, Models, Prepared]:
+    """Models and rows, and the settings with the models in them: where none is named, the rows choose among the starters.
+
+    Raises:
+        HoneError: rows or models cannot be used.
+    """
+    if settings.model:
+        models = find_models(settings)
+        return settings, models, prepare(settings, writes=bool(models.texts))
+    prepared = prepare(settings, writes=None)
+    is_labelled = prepared.task.kind == "text-classification"
+    chosen = ("starter/encoder",) if is_labelled else ("starter/decoder", "starter/encoder-decoder")
+    settings = settings.model_copy(update={"model": chosen})
+    return settings, find_models(settings), prepared
 
 
 def find_models(settings: CompareSettings) -> Models:

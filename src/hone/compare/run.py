@@ -17,8 +17,8 @@ from hone.compare.bundle import write_bundle
 from hone.compare.conclude import conclude
 from hone.compare.effort import Forecast, plan_effort, plan_text, usable_rows
 from hone.compare.forgotten import find_retained
-from hone.compare.line_up import LineUp, Models, benches, find_models, line_up, open_documents
-from hone.compare.prepare import look_closer, prepare
+from hone.compare.line_up import LineUp, Models, benches, line_up, open_documents, open_rows
+from hone.compare.prepare import look_closer
 from hone.compare.race import race
 from hone.compare.records import Comparison
 from hone.compare.report import render_report
@@ -45,8 +45,7 @@ def compare_rows(settings: CompareSettings) -> Comparison:
         HoneError: with what is wrong and what to do; nothing that was finished is lost.
     """
     started, clock = datetime.datetime.now(datetime.UTC), time.perf_counter()
-    models = find_models(settings)
-    prepared = prepare(settings, writes=bool(models.texts))
+    settings, models, prepared = open_rows(settings)
     folder = _run_folder(settings, prepared.task, models)
     try:
         index = open_documents(settings, folder) if models.texts else None

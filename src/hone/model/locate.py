@@ -2,7 +2,7 @@
 
 Weights are read from safetensors only: a pickle can run code when it is opened. The starter encoder comes
 from a package that a third party made, so its weights are compared with the official file's digest before each use,
-and none of that package's own code is run.
+and none of that package's own code is run. The starters that write are hone's own (recipes/) and travel with it.
 """
 
 import importlib.util
@@ -19,14 +19,16 @@ __all__ = ["STARTERS", "ModelFolder", "Starter", "count_parameters", "locate_mod
 
 @dataclass(frozen=True)
 class Starter:
-    """A model that travels with an extra of this package, and the digest its weights must have."""
+    """A model that travels with this package or an extra of it, and the digest its weights must have."""
 
     package: str
     folder: str
     sha256: str
-    official_name: str
     licence: str
-    extra: str
+    published_name: str | None = None
+    """The Hub id of the same weights; None where they are hone's own."""
+    extra: str | None = None
+    """What brings it; None where it is part of hone."""
 
 
 STARTERS = {
@@ -35,10 +37,22 @@ STARTERS = {
         folder="model",
         # model.safetensors of https://huggingface.co/sentence-transformers/all-MiniLM-L6-v2
         sha256="53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db",
-        official_name="sentence-transformers/all-MiniLM-L6-v2",
         licence="apache-2.0",
+        published_name="sentence-transformers/all-MiniLM-L6-v2",
         extra="starter",
-    )
+    ),
+    "starter/decoder": Starter(
+        package="hone.model",
+        folder="starters/decoder",
+        sha256="73c77b0216c5018fac7c7616d0b4e5f1e192d24d13640839f46e9cd0941fe97b",
+        licence="cc-by-sa-4.0",
+    ),
+    "starter/encoder-decoder": Starter(
+        package="hone.model",
+        folder="starters/encoder-decoder",
+        sha256="31cdcf49fa08a21739e6dc1857d0812f1ddf1fc4d6f8b762ff5cc4eb6c0c3f4f",
+        licence="cc-by-sa-4.0",
+    ),
 }
 
 _PICKLES = ("*.bin", "*.pt", "*.pth", "*.ckpt", "*.pkl", "*.pickle")
@@ -93,10 +107,10 @@ def _starter(name: str, starter: Starter) -> ModelFolder:
     found = digest_file(weights)
     if found != starter.sha256:
         raise BadModel(
-            f"The weights of '{name}' in {weights} are not those of {starter.official_name}: sha256 is {found}, "
+            f"The weights of '{name}' in {weights} are not those of {starter.published_name or 'this version of hone'}: sha256 is {found}, "
             f"and {starter.sha256} was expected. They are not used. Install the package again, or name another model with --model."
         )
-    return ModelFolder(name, path, found, None, starter.licence, starter.official_name)
+    return ModelFolder(name, path, found, None, starter.licence, starter.published_name)
 
 
 def _local(name: str, path: Path) -> ModelFolder:

@@ -16,6 +16,7 @@ from hone.model.catalogue.memory_needs import USES, Use, bytes_needed, default_t
 from hone.model.catalogue.read import find_entries, read_catalogue
 from hone.model.catalogue.records import CatalogueEntry
 from hone.model.catalogue.wanted import Wanted
+from hone.model.locate import STARTERS, locate_model
 
 __all__ = ["ListedModel", "Listing", "Named", "free_disk", "list_models", "listing", "name_models"]
 
@@ -116,6 +117,8 @@ def name_models(names: Sequence[str], wanted: Wanted, *, asks_hub: bool = False,
 
 
 def _not_known(name: str, hub: HubAnswer, asks_hub: bool) -> str:
+    if name in STARTERS:
+        return f"'{name}' is hone's own and stands in no catalogue. Its card: {locate_model(name).path / 'README.md'}"
     entries = read_catalogue()
     spellings = {spelling: entry.name for entry in entries for spelling in (entry.name.lower(), entry.name.lower().split("/")[1])}
     spellings |= {entry.line.lower(): entry.line for entry in entries} | {
