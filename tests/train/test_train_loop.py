@@ -13,7 +13,7 @@ import pytest
 import torch
 
 from hone.core.errors import Failed
-from hone.model import load_backbone, load_classifier
+from hone.model import load_backbone, load_classifier, load_language_model, locate_model
 from hone.train import (
     TRAINABLES,
     Classify,
@@ -27,6 +27,7 @@ from hone.train import (
 )
 from hone.train.optimiser import make_optimiser, rate_share
 from tiny import LABELS
+from tiny_language import save_language_model
 
 
 @pytest.fixture(autouse=True, scope="module")
@@ -264,6 +265,18 @@ def test_a_table_of_large_numbers_steps_in_proportion_to_them(size, times):
         net[0].weight.fill_(size)
     _, adamw = make_optimiser(net, plan(learning_rate=1e-3, optimiser="muon"))._parts
     assert [group["peak"] for group in adamw.param_groups] == [pytest.approx(times * 1e-3)]
+
+
+def test_queries_that_begin_at_an_eighth_of_the_other_matrices_step_an_eighth_as_far(tmp_path):
+    folder = locate_model(str(save_language_model(tmp_path, "t5")))
+    net = load_language_model(folder, "seq2seq", pad_id=0)
+    muon, _ = make_optimiser(net, plan(learning_rate=1e-3, optimiser="muon"))._parts
+    names = {id(parameter): name for name, parameter in net.named_parameters()}
+    peaks = {names[id(parameter)]: group["peak"] for group in muon.param_groups for parameter in group["params"]}
+    queries = {name for name in peaks if name.endswith(".q.weight")}
+    assert len(queries) == 6  # two blocks of the encoder attend once, two of the decoder twice
+    for name, peak in peaks.items():
+        assert peak == (pytest.approx(1e-3 / net.base.config.d_kv**0.5, rel=0.2) if name in queries else 1e-3)
 
 
 def test_a_step_equals_torchs_own_muon_at_the_rate_that_was_set():

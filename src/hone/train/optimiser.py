@@ -3,6 +3,7 @@
 import math
 from typing import Any
 
+import numpy as np
 import torch
 from torch import nn
 
@@ -29,19 +30,26 @@ def make_optimiser(net: nn.Module, plan: TrainPlan) -> torch.optim.Optimizer:
     """Fused AdamW: two learning rates (head and rest) by two decays (matrices, and biases and norms, which do not decay).
 
     With `muon` the matrices between the layers step by Muon instead, at the same rates (Jordan 2024, https://kellerjordan.github.io/posts/muon,
-    scaled as in Liu 2025, https://arxiv.org/abs/2502.16982, so that AdamW's rates serve). Word tables of larger numbers, such as T5's, which
-    begin at 1, then step in proportion, as with Adafactor (Shazeer 2018, https://arxiv.org/abs/1804.04235, section 8), by which T5 was made.
+    scaled as in Liu 2025, https://arxiv.org/abs/2502.16982, so that AdamW's rates serve). What begins much larger or smaller than is usual then steps
+    in proportion, as with Adafactor (Shazeer 2018, https://arxiv.org/abs/1804.04235, section 8), by which T5 was made: its word table begins at 1, and
+    its queries at an eighth of the other matrices, for no other scale keeps its attention from becoming all or nothing.
     """
     groups: dict[tuple[float, float, bool], list[nn.Parameter]] = {}
     tables = {id(module.weight) for module in net.modules() if isinstance(module, nn.Embedding)}
+    sizes = [
+        _size(parameter) for parameter in trained_parameters(net).values() if parameter.ndim == 2 and id(parameter) not in tables
+    ]
+    usual = float(np.median(sizes)) if sizes else 1.0
     for name, parameter in trained_parameters(net).items():
         peak = plan.head_learning_rate if is_head(name) else plan.learning_rate
         if ".lora_B." in name:
             peak *= plan.lora_plus
         decay = plan.weight_decay if parameter.ndim >= 2 and not name.endswith(_NO_MATRICES) and ".ia3_l." not in name else 0.0
-        if plan.optimiser == "muon" and id(parameter) in tables:
-            peak *= max(1.0, float(parameter.detach().square().mean().sqrt()) / _TABLE)
         is_inner = plan.optimiser == "muon" and parameter.ndim == 2 and id(parameter) not in tables and not is_head(name)
+        if is_inner:
+            peak *= _share(_size(parameter) / usual)
+        elif plan.optimiser == "muon" and id(parameter) in tables:
+            peak *= max(1.0, _size(parameter) / _TABLE)
         groups.setdefault((peak, decay, is_inner), []).append(parameter)
     assert groups, "no parameter moves"
     made: dict[bool, list[dict[str, Any]]] = {False: [], True: []}
@@ -53,6 +61,16 @@ def make_optimiser(net: nn.Module, plan: TrainPlan) -> torch.optim.Optimizer:
         return adamw
     muon = torch.optim.Muon(made[True], adjust_lr_fn="match_rms_adamw")
     return muon if adamw is None else _Joint(muon, adamw)
+
+
+def _size(parameter: nn.Parameter) -> float:
+    """Root mean square."""
+    return float(parameter.detach().float().square().mean().sqrt())
+
+
+def _share(size: float) -> float:
+    """Of the rate that a matrix gets which is so many times as large as the others: all, unless it is less than half as large."""
+    return size if 0.0 < size < 0.5 else 1.0
 
 
 class _Joint(torch.optim.Optimizer):
