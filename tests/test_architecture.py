@@ -55,7 +55,7 @@ DOORS = {
     "lancedb": ("retrieve/store.py",),
     "pypdf": ("retrieve/formats.py",),
     "ruamel": ("core/configuration.py", "core/yaml_file.py"),
-    "accelerate": ("train/processes.py",),
+    "accelerate": ("train/processes.py", "train/estimate/formulas.py"),  # the second only asks for its estimate
     "vllm": ("model/vllm_engine.py",),
     "sentence_transformers": (),
     "pandas": (),

@@ -15,6 +15,7 @@ from hone.model.classifier import (
     load_head,
     save_head,
 )
+from hone.model.dry import DryHead, dry_network, random_network, without_numbers
 from hone.model.encoder import EVALUATION_TOKENS, Encoder, Pooling, Vectors, load_encoder, pool, write_pooling
 from hone.model.generate import Generated, Generator, Sampling
 from hone.model.language import Head, LanguageModel, Seq2SeqModel, TextModel, load_language_model, load_text_model
@@ -35,6 +36,7 @@ __all__ = [
     "PLAIN_TEMPLATE",
     "STARTERS",
     "Backend",
+    "DryHead",
     "Encoder",
     "Family",
     "Generated",
@@ -68,6 +70,7 @@ __all__ = [
     "autocast",
     "choose_shape",
     "count_parameters",
+    "dry_network",
     "family",
     "load_backbone",
     "load_backend",
@@ -83,12 +86,14 @@ __all__ = [
     "pool",
     "product_dtype",
     "quiet_transformers",
+    "random_network",
     "read_config",
     "resolve_precision",
     "save_head",
     "token_batches",
     "train_tokenizer",
     "usual_words",
+    "without_numbers",
     "write_blank_model",
     "write_pooling",
 ]
