@@ -27,6 +27,7 @@ LAYERS = (
     "remember",
     "pretrain",
     "compare",
+    "plan",
     "serve",
     "cli",
 )
@@ -212,7 +213,7 @@ def test_the_start_is_light(code):
     assert in_a_new_process(code + SHOW) == (0, "", "")
 
 
-@pytest.mark.parametrize("verb", ["compare", "check", "curate", "models", "predict", "pretrain", "report"])
+@pytest.mark.parametrize("verb", ["compare", "check", "curate", "models", "plan", "predict", "pretrain", "report"])
 def test_the_help_of_a_verb_is_light(verb):
     code = "import contextlib, io\nfrom hone.cli.main import run\n"
     code += f"with contextlib.redirect_stdout(io.StringIO()):\n    assert run([{verb!r}, '--help']) == 0"

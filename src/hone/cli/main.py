@@ -14,6 +14,7 @@ __all__ = ["main"]
 
 VERBS = {
     "models": "Find a base model: filter, compare, read cards and licences.",
+    "plan": "Plan an adaptation: what fits your rows, and what it takes.",
     "compare": "Compare every way of adapting a model on your own rows.",
     "tune": "Train one method on your rows, for a model of any family.",
     "dial": "Turn what a run learnt down, towards its base.",

@@ -20,7 +20,7 @@ from hone.model.encoder import EVALUATION_TOKENS, Encoder, Pooling, Vectors, loa
 from hone.model.generate import Generated, Generator, Sampling
 from hone.model.language import Head, LanguageModel, Seq2SeqModel, TextModel, load_language_model, load_text_model
 from hone.model.loading import Family, family, load_backbone, load_tokenizer, quiet_transformers, read_config
-from hone.model.locate import STARTERS, ModelFolder, count_parameters, locate_model
+from hone.model.locate import STARTERS, ModelFolder, count_parameters, is_on_this_machine, locate_model
 from hone.model.network import Network, Rows
 from hone.model.reader import TextReader, load_reader
 from hone.model.remote import RemoteBackend
@@ -72,6 +72,7 @@ __all__ = [
     "count_parameters",
     "dry_network",
     "family",
+    "is_on_this_machine",
     "load_backbone",
     "load_backend",
     "load_classifier",
