@@ -1,6 +1,6 @@
 """What a training process takes beside its tensors: the libraries that it has loaded, and the kernels' own working memory."""
 
-import importlib
+from hone.train.trainable.peft_methods import load_library
 
 __all__ = ["process_bytes"]
 
@@ -13,5 +13,5 @@ def process_bytes() -> int:
     """Bytes of a process like this one before it loads a model; call it before anything large is made here."""
     import psutil
 
-    importlib.import_module("hone.train.trainable")
+    load_library()
     return int(psutil.Process().memory_info().rss) + _KERNELS
