@@ -28,6 +28,7 @@ LAYERS = (
     "pretrain",
     "compare",
     "plan",
+    "publish",
     "serve",
     "cli",
 )
@@ -213,7 +214,9 @@ def test_the_start_is_light(code):
     assert in_a_new_process(code + SHOW) == (0, "", "")
 
 
-@pytest.mark.parametrize("verb", ["compare", "check", "curate", "models", "plan", "predict", "pretrain", "report"])
+@pytest.mark.parametrize(
+    "verb", ["card", "check", "compare", "curate", "models", "plan", "predict", "pretrain", "push", "report"]
+)
 def test_the_help_of_a_verb_is_light(verb):
     code = "import contextlib, io\nfrom hone.cli.main import run\n"
     code += f"with contextlib.redirect_stdout(io.StringIO()):\n    assert run([{verb!r}, '--help']) == 0"

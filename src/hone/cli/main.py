@@ -26,6 +26,8 @@ VERBS = {
     "ask": "Search an index, or let a model answer from what it finds.",
     "check": "Look for what is wrong with your rows; train nothing.",
     "predict": "Answer with the winner of a comparison.",
+    "card": "Write and print the model card of a finished run.",
+    "push": "Upload a finished run to the Hub.",
     "report": "Show a finished comparison again, and write its report anew.",
 }
 
