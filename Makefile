@@ -40,6 +40,7 @@ bench: .venv/.installed  ## Measure against the peers (installs them; needs the 
 	@$(BIN)/python benchmarks/eval.py
 	@$(BIN)/python benchmarks/compare.py
 	@$(BIN)/python benchmarks/retrieve.py
+	@$(BIN)/python benchmarks/estimate.py
 	@$(BIN)/python benchmarks/forgetting.py
 
 docs: .venv/.installed   ## Write the generated pages anew: command reference and JSON Schema

@@ -118,7 +118,7 @@ def test_a_card_opens_with_a_metadata_block_that_the_hub_reads(name: str):
     comparison = SAMPLES[name]
     data = front_matter(write_card(comparison, comparison.rows[0]))
     assert data["pipeline_tag"] == "text-classification" and data["base_model"] == comparison.model.name
-    assert data["metrics"] == [comparison.task.metric]
+    assert data["metrics"][0] == comparison.task.metric
     assert data.get("license") == comparison.model.licence
 
 

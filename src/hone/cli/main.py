@@ -14,6 +14,7 @@ __all__ = ["main"]
 
 VERBS = {
     "models": "Find a base model: filter, compare, read cards and licences.",
+    "plan": "Plan an adaptation: what fits your rows, and what it takes.",
     "compare": "Compare every way of adapting a model on your own rows.",
     "tune": "Train one method on your rows, for a model of any family.",
     "dial": "Turn what a run learnt down, towards its base.",
@@ -25,6 +26,8 @@ VERBS = {
     "ask": "Search an index, or let a model answer from what it finds.",
     "check": "Look for what is wrong with your rows; train nothing.",
     "predict": "Answer with the winner of a comparison.",
+    "card": "Write and print the model card of a finished run.",
+    "push": "Upload a finished run to the Hub.",
     "report": "Show a finished comparison again, and write its report anew.",
 }
 

@@ -1,9 +1,8 @@
 """The model card of a bundle, in the Hub's layout: what it is for, what it was made from, how good it is, where it fails."""
 
-import json
-
 from hone.compare.records import Comparison, Row
 from hone.measure import human_bytes, human_count, human_seconds
+from hone.model import CardFacts, CardScore, card_metadata, energy_line
 
 __all__ = ["write_card"]
 
@@ -14,8 +13,8 @@ _PIPELINES = {
 }
 
 
-def write_card(comparison: Comparison, row: Row) -> str:
-    """`README.md` with its metadata block."""
+def write_card(comparison: Comparison, row: Row, *, licence: str | None = None) -> str:
+    """`README.md` with its metadata block. `licence`: instead of the base's."""
     metric = comparison.task.metric
     found = row.metrics[metric]
     model = next((one for one in comparison.models if one.name == row.model), comparison.model)
@@ -24,18 +23,27 @@ def write_card(comparison: Comparison, row: Row) -> str:
         for name, value in row.metrics.items()
     )
     settings = ", ".join(f"{name} {value}" for name, value in row.settings.items())
-    licence = f"license: {_quoted(model.licence)}\n" if model.licence else ""
-    return f"""---
-{licence}base_model: {_quoted(model.name)}
-pipeline_tag: {_PIPELINES[comparison.task.kind]}
-library_name: hone
-metrics:
-- {metric}
----
-
+    ranked = [metric, *(name for name in row.metrics if name != metric)]
+    head = card_metadata(
+        CardFacts(
+            name=f"{comparison.data.source}: {row.title}",
+            library="hone",
+            pipeline=_PIPELINES[comparison.task.kind],
+            base_model=model.name,
+            licence=licence or model.licence,
+            dataset=comparison.data.source,
+            scores=tuple(
+                CardScore(metric=name, value=one.value, low=one.low, high=one.high, n=one.n)
+                for name, one in ((name, row.metrics[name]) for name in ranked)
+            ),
+        )
+    )
+    return f"""{head}
 # {comparison.data.source}: {row.title}
 
-{_purpose(comparison)}
+## What it is for
+
+{_purpose(comparison)} Other uses were not tried.
 
     hone predict FOLDER "a text"
 
@@ -55,6 +63,7 @@ On {found.n} rows that took no part in training or in any choice. Intervals are 
 - Strategy: {row.title} ({settings}); {human_count(row.cost.trainable_parameters)} trained parameters, {human_bytes(row.cost.bytes_on_disk)} on disk.
 - Rows: {comparison.data.train} for training, {comparison.data.validation} to choose settings; {comparison.data.removed} left out by checks.
 - Time: {human_seconds(row.cost.train_seconds)} on {comparison.machine.processor}, {comparison.machine.cores} cores.
+- {energy_line(row.cost.train_seconds)}
 - hone {comparison.hone_version}, seed {comparison.seed}, split {comparison.data.split_digest[:12]}.
 
 ## Limits
@@ -110,8 +119,3 @@ def _honesty(row: Row) -> str:
         f"It answers with one of its labels also when none fits, and its probabilities are off by {row.metrics['ece'].value:.1%} on average\n"
         "(expected calibration error)."
     )
-
-
-def _quoted(text: str) -> str:
-    """A YAML string; a folder's name may hold what YAML would take for its own."""
-    return json.dumps(text, ensure_ascii=False)

@@ -7,6 +7,7 @@ from hone.model.arithmetic import Precision, autocast, product_dtype, resolve_pr
 from hone.model.backend import Backend, LocalBackend, load_backend
 from hone.model.batches import pad, token_batches
 from hone.model.blank import Shape, choose_shape, usual_words, write_blank_model
+from hone.model.card import CardFacts, CardScore, agreed_licence, card_metadata, energy_line, metadata_of
 from hone.model.classifier import (
     HeadedNetwork,
     PooledClassifier,
@@ -15,11 +16,13 @@ from hone.model.classifier import (
     load_head,
     save_head,
 )
+from hone.model.dry import DryHead, dry_network, random_network, without_numbers
 from hone.model.encoder import EVALUATION_TOKENS, Encoder, Pooling, Vectors, load_encoder, pool, write_pooling
 from hone.model.generate import Generated, Generator, Sampling
+from hone.model.hub_upload import send_folder
 from hone.model.language import Head, LanguageModel, Seq2SeqModel, TextModel, load_language_model, load_text_model
 from hone.model.loading import Family, family, load_backbone, load_tokenizer, quiet_transformers, read_config
-from hone.model.locate import STARTERS, ModelFolder, count_parameters, locate_model
+from hone.model.locate import STARTERS, ModelFolder, count_parameters, is_on_this_machine, locate_model
 from hone.model.network import Network, Rows
 from hone.model.reader import TextReader, load_reader
 from hone.model.remote import RemoteBackend
@@ -35,6 +38,9 @@ __all__ = [
     "PLAIN_TEMPLATE",
     "STARTERS",
     "Backend",
+    "CardFacts",
+    "CardScore",
+    "DryHead",
     "Encoder",
     "Family",
     "Generated",
@@ -65,10 +71,15 @@ __all__ = [
     "TokenClassifier",
     "Vectors",
     "VllmBackend",
+    "agreed_licence",
     "autocast",
+    "card_metadata",
     "choose_shape",
     "count_parameters",
+    "dry_network",
+    "energy_line",
     "family",
+    "is_on_this_machine",
     "load_backbone",
     "load_backend",
     "load_classifier",
@@ -79,16 +90,20 @@ __all__ = [
     "load_text_model",
     "load_tokenizer",
     "locate_model",
+    "metadata_of",
     "pad",
     "pool",
     "product_dtype",
     "quiet_transformers",
+    "random_network",
     "read_config",
     "resolve_precision",
     "save_head",
+    "send_folder",
     "token_batches",
     "train_tokenizer",
     "usual_words",
+    "without_numbers",
     "write_blank_model",
     "write_pooling",
 ]

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import nn
 
-__all__ = ["Pattern", "Stretch", "attend", "by_head", "by_token", "capped", "hidden", "stack", "unstack"]
+__all__ = ["Pattern", "Stretch", "attend", "by_head", "by_token", "capped", "forget_bands", "hidden", "stack", "unstack"]
 
 _CALL = 8_192  # scores per head that take as long as the calls for one more sequence: measured at 10,000, eight heads
 _BLOCK = 256  # queries in a block
@@ -115,6 +115,11 @@ def hidden(part: Stretch, pattern: Pattern, like: torch.Tensor) -> torch.Tensor 
     padding = torch.zeros(beyond.shape, dtype=like.dtype, device=like.device)
     padding.masked_fill_(beyond, torch.finfo(like.dtype).min / 2)  # finite: a window may leave a padded query nothing else
     return padding[:, None, None] if near is None else padding[:, None, None] + near
+
+
+def forget_bands() -> None:
+    """Drop the masks that are kept between calls: before and after passes over tensors without numbers, whose masks hold none either."""
+    _band.cache_clear()
 
 
 @lru_cache(maxsize=16)

@@ -25,8 +25,8 @@ HEAD_FILE = "head.safetensors"
 class HeadedNetwork(Network):
     """An encoder with a linear layer of hone's own, `classifier`, drawn from torch's generator."""
 
-    def __init__(self, backbone: nn.Module, *, outputs: int, dropout: float = 0.1) -> None:
-        super().__init__(backbone, pad_id=self.base_pad_id(backbone))
+    def __init__(self, backbone: nn.Module, *, outputs: int, dropout: float = 0.1, twin: Network | None = None) -> None:
+        super().__init__(backbone, pad_id=self.base_pad_id(backbone), twin=twin)
         width = int(backbone.config.hidden_size)  # type: ignore[union-attr, arg-type]
         self.dropout = nn.Dropout(dropout)
         self.classifier = nn.Linear(width, outputs)
@@ -42,8 +42,16 @@ class HeadedNetwork(Network):
 class PooledClassifier(HeadedNetwork):
     """Rows to logits [B, C], one answer per row."""
 
-    def __init__(self, backbone: nn.Module, *, pooling: Pooling, labels: Sequence[str], dropout: float = 0.1) -> None:
-        super().__init__(backbone, outputs=len(labels), dropout=dropout)
+    def __init__(
+        self,
+        backbone: nn.Module,
+        *,
+        pooling: Pooling,
+        labels: Sequence[str],
+        dropout: float = 0.1,
+        twin: Network | None = None,
+    ) -> None:
+        super().__init__(backbone, outputs=len(labels), dropout=dropout, twin=twin)
         self.pooling: Pooling = pooling
         # A unit vector has entries of 1 / sqrt(width): too small for a linear layer to move on.
         self.scale = math.sqrt(self.classifier.in_features) / 2
@@ -55,7 +63,7 @@ class PooledClassifier(HeadedNetwork):
         if self.pooling == "cls":
             pooled = states[lengths.cumsum(0) - lengths]
         else:
-            owner = torch.repeat_interleave(torch.arange(len(rows), device=states.device), lengths)
+            owner = torch.repeat_interleave(torch.arange(len(rows), device=states.device), lengths, output_size=len(states))
             pooled = states.new_zeros(len(rows), states.shape[1]).index_add(0, owner, states) / lengths[:, None]
         return nn.functional.normalize(pooled, dim=-1)
 
@@ -68,8 +76,8 @@ class PooledClassifier(HeadedNetwork):
 class TokenClassifier(HeadedNetwork):
     """Rows to logits [N, C], one answer per token asked for."""
 
-    def __init__(self, backbone: nn.Module, *, labels: Sequence[str], dropout: float = 0.1) -> None:
-        super().__init__(backbone, outputs=len(labels), dropout=dropout)
+    def __init__(self, backbone: nn.Module, *, labels: Sequence[str], dropout: float = 0.1, twin: Network | None = None) -> None:
+        super().__init__(backbone, outputs=len(labels), dropout=dropout, twin=twin)
 
     def forward(self, rows: Rows, places: Sequence[int]) -> torch.Tensor:
         """Logits at `places`, N indices into the tokens of all rows, row after row."""

@@ -39,7 +39,7 @@ class WordTable:
             return weight
         if self._copy is None or (self._copy.shape, self._copy.dtype, self._copy.device) != (weight.shape, dtype, weight.device):
             self._copy, self._copied = torch.empty_like(weight, dtype=dtype), None
-        now = (weight.data_ptr(), weight._version)
+        now = (weight.untyped_storage()._cdata, weight._version)
         if weight.requires_grad or now != self._copied:
             self._copy.copy_(weight.detach())
             self._copied = now

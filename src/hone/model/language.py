@@ -54,10 +54,10 @@ class _Narrow:
 class _WithVocabulary(Network):
     """What causal, masked and encoder-decoder models share: an output layer over the vocabulary."""
 
-    def __init__(self, backbone: nn.Module, *, pad_id: int) -> None:
-        super().__init__(backbone, pad_id=pad_id)
+    def __init__(self, backbone: nn.Module, *, pad_id: int, twin: "_WithVocabulary | None" = None) -> None:
+        super().__init__(backbone, pad_id=pad_id, twin=twin)
         self._output = _Narrow(self.base.get_output_embeddings())
-        self._can_fuse = self._output.is_linear and self._is_plain()
+        self._can_fuse: bool = twin._can_fuse if twin is not None else self._output.is_linear and self._is_plain()
         self._table = WordTable()
         if self._can_fuse:
             for module in self.base.modules():
@@ -145,9 +145,16 @@ def _flat(places: Sequence[int], lengths: Sequence[int], *, packs: bool, device:
 class LanguageModel(_WithVocabulary):
     """A causal or masked language model."""
 
-    def __init__(self, backbone: nn.Module, *, pad_id: int, head: Literal["causal", "masked"]) -> None:
+    def __init__(
+        self,
+        backbone: nn.Module,
+        *,
+        pad_id: int,
+        head: Literal["causal", "masked"],
+        twin: _WithVocabulary | None = None,
+    ) -> None:
         self.head: Head = head
-        super().__init__(backbone, pad_id=pad_id)
+        super().__init__(backbone, pad_id=pad_id, twin=twin)
 
     def _probe(self) -> dict[str, Any]:
         return self.feed([[1, 2]])

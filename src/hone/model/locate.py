@@ -14,7 +14,7 @@ from pathlib import Path
 from hone.core.errors import BadModel
 from hone.core.store import digest_file, digest_text
 
-__all__ = ["STARTERS", "ModelFolder", "Starter", "count_parameters", "locate_model"]
+__all__ = ["STARTERS", "ModelFolder", "Starter", "count_parameters", "is_on_this_machine", "locate_model"]
 
 
 @dataclass(frozen=True)
@@ -91,6 +91,22 @@ def locate_model(name: str) -> ModelFolder:
             f"No model folder at {name}. Give a folder, a Hub id such as org/name, or a starter: {', '.join(STARTERS)}."
         )
     return _from_hub(name)
+
+
+def is_on_this_machine(name: str) -> bool:
+    """Whether `locate_model` would find the weights without a network: a starter, a folder, or a model in the Hub's cache."""
+    if name in STARTERS or Path(name).expanduser().exists():
+        return True
+    if name.count("/") != 1:
+        return False
+    from huggingface_hub import try_to_load_from_cache
+    from huggingface_hub.errors import HFValidationError
+
+    try:
+        found = [try_to_load_from_cache(name, file) for file in ("model.safetensors", "model.safetensors.index.json")]
+    except HFValidationError:
+        return False
+    return any(isinstance(path, str) for path in found)
 
 
 def _starter(name: str, starter: Starter) -> ModelFolder:

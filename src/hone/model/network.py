@@ -15,7 +15,7 @@ from torch import nn
 from hone.model.batches import pad
 from hone.model.lean import make_lean
 from hone.model.packed_attention import Layout, prefixes_hidden, set_layout
-from hone.model.packing import pack, try_packing
+from hone.model.packing import pack, pack_as, try_packing
 
 __all__ = ["Network", "Rows", "as_rows"]
 
@@ -27,12 +27,17 @@ class Network(nn.Module):
 
     is_encoder_decoder = False
 
-    def __init__(self, backbone: nn.Module, *, pad_id: int) -> None:
+    def __init__(self, backbone: nn.Module, *, pad_id: int, twin: "Network | None" = None) -> None:
+        """`twin`: a network of the same architecture, for a backbone without numbers: what was tried with the twin's holds for it."""
         super().__init__()
         self.backbone: Any = backbone
         self.pad_id = pad_id
-        make_lean(backbone)
-        self.start = try_packing(backbone, is_encoder_decoder=self.is_encoder_decoder)
+        make_lean(backbone, twin=None if twin is None else twin.backbone)
+        is_two = self.is_encoder_decoder
+        if twin is None:
+            self.start = try_packing(backbone, is_encoder_decoder=is_two)
+        else:
+            self.start = pack_as(backbone, twin.start, is_encoder_decoder=is_two)
         """Position of a sequence's first token in a packed batch; None where batches are padded."""
         self.prompt: nn.Parameter | None = None
         self.recomputes = False
@@ -146,5 +151,6 @@ class Network(nn.Module):
 
 def as_rows(padded: torch.Tensor, lengths: Sequence[int]) -> torch.Tensor:
     """[B, longest, ...] to [T, ...]: what stands behind the shorter rows is left out."""
-    ends = torch.tensor(lengths, device=padded.device)
-    return padded[torch.arange(padded.shape[1], device=padded.device) < ends[:, None]]
+    longest = padded.shape[1]
+    places = torch.cat([torch.arange(length) + row * longest for row, length in enumerate(lengths)])
+    return padded.flatten(0, 1)[places.to(padded.device)]

@@ -13,7 +13,7 @@ import torch
 from hone.model.loading import quiet_transformers
 from hone.model.packed_attention import ATTENTION, Layout, Role, current_layout, current_memory, register_attention, set_layout
 
-__all__ = ["pack", "try_packing"]
+__all__ = ["pack", "pack_as", "try_packing"]
 
 _TOLERANCE = 1e-3  # of the largest hidden state, fp32
 
@@ -23,6 +23,17 @@ def pack(rows: Sequence[Sequence[int]], device: torch.device | None, *, offset: 
     ids = torch.tensor([token for row in rows for token in row], dtype=torch.long)
     positions = torch.cat([torch.arange(offset, offset + len(row)) for row in rows])
     return ids[None].to(device), positions[None].to(device)
+
+
+def pack_as(net: Any, start: int | None, *, is_encoder_decoder: bool) -> int | None:
+    """Prepare a network without numbers for packed batches as `try_packing` prepared one of the same architecture, and return its `start`."""
+    if start is not None:
+        register_attention()
+        with quiet_transformers():
+            net.set_attn_implementation(ATTENTION)
+        _mark(net, is_encoder_decoder)
+        _patch(net, is_encoder_decoder)
+    return start
 
 
 def try_packing(net: Any, *, is_encoder_decoder: bool) -> int | None:

@@ -1,10 +1,9 @@
 """The model card of a pretraining, in the Hub's layout."""
 
-import json
 from datetime import UTC, datetime
 
 from hone.measure import human_bytes, human_count, human_seconds
-from hone.model import ModelFolder
+from hone.model import CardFacts, CardScore, ModelFolder, card_metadata, energy_line
 from hone.pretrain.records import PretrainRecord, Sample
 
 __all__ = ["write_card"]
@@ -13,21 +12,33 @@ _PIPELINES = {"causal": "text-generation", "masked": "fill-mask", "span": "text2
 _KINDS = {"causal": "decoder (Llama)", "masked": "encoder (BERT)", "span": "encoder-decoder (T5 1.1)"}
 
 
-def write_card(done: PretrainRecord, base: ModelFolder) -> str:
-    """`README.md` with its metadata block."""
-    named = f"base_model: {json.dumps(done.base, ensure_ascii=False)}\n" if done.base else ""
-    licence = f"license: {json.dumps(base.licence)}\n" if done.base and base.licence else ""
+def write_card(done: PretrainRecord, base: ModelFolder, *, licence: str | None = None) -> str:
+    """`README.md` with its metadata block. `licence`: of the model; the base's, where there is one and none is named."""
     begun = f"It goes on from {done.base}, weights sha256 {done.base_sha256}." if done.base else "It was trained from scratch."
     bits = f" ({done.bits_per_byte:.3f} bits per byte)" if done.bits_per_byte is not None else ""
     hits = f" The likeliest token is right in {done.accuracy:.1%} of the places." if done.accuracy is not None else ""
     last = max((sample.step for sample in done.samples), default=0)
     shown = "\n\n".join(_shown(sample) for sample in done.samples if sample.step == last)
-    return f"""---
-{licence}{named}library_name: transformers
-pipeline_tag: {_PIPELINES[done.objective]}
----
+    title = f"A {_KINDS[done.objective]} of {human_count(done.parameters)} parameters"
+    head = card_metadata(
+        CardFacts(
+            name=title,
+            library="transformers",
+            pipeline=_PIPELINES[done.objective],
+            base_model=done.base,
+            licence=licence or (base.licence if done.base else None),
+            dataset=done.sources[0] if len(done.sources) == 1 else f"{len(done.sources)} sources",
+            scores=(CardScore(metric="loss", value=done.loss, n=done.validation_texts, split="validation"),),
+        )
+    )
+    return f"""{head}
+# {title}
 
-# A {_KINDS[done.objective]} of {human_count(done.parameters)} parameters
+## What it is for
+
+To be tuned further, or to study how such models learn.
+
+## How good it is
 
 {begun} Objective: {done.objective}. On {done.validation_texts:,} texts that took no part in training its loss is {done.loss:.4f} nats a term{bits},
 {done.start_loss:.4f} before the first step.{hits}
@@ -42,6 +53,7 @@ pipeline_tag: {_PIPELINES[done.objective]}
 - {human_count(done.corpus_tokens)} tokens a pass, vocabulary of {done.vocabulary:,}.
 - {done.training.tokens_seen:,} tokens seen in {done.training.steps:,} steps, {done.training.tokens_seen / done.corpus_tokens:.2f} passes.
 - {human_seconds(done.seconds)} on {done.processor}, peak memory {human_bytes(done.peak_bytes or 0)}; finished {datetime.now(UTC):%Y-%m-%d}.
+- {energy_line(done.seconds)}
 - hone {done.versions["hone-lm"]}, seed {done.settings.seed}; `config.yaml` repeats the run, `hone.json` holds every number.
 
 ## Limits

@@ -27,7 +27,7 @@ from hone.train.plan import StepEvent, StepLog, TrainPlan, TrainRecord
 from hone.train.processes import Alone, Processes
 from hone.train.words import only_these_words
 
-__all__ = ["Listener", "Score", "fit"]
+__all__ = ["Listener", "Score", "ease", "fit"]
 
 _POOL = 16  # batches drawn and sorted by length together: like lengths, yet every pass mixes anew
 _TRIM_STEPS = 16  # batches of other lengths leave holes in the heap: without this the peak grew by a third
@@ -107,7 +107,7 @@ class _Run:
         self.device = next(net.parameters()).device
         if regulariser is not None:
             regulariser.start(net, objective, encoded)
-        _ease(net, plan)
+        ease(net, plan)
         if isinstance(net, Network):
             net.train_alone(alone=isinstance(processes, Alone))
         self.optimiser = make_optimiser(net, plan)
@@ -296,12 +296,13 @@ class _LossModule(nn.Module):
         return loss, self._regulariser.on_batch(self.net, self._objective, batch, logits), terms
 
 
-def _ease(net: nn.Module, plan: TrainPlan) -> None:
+def ease(net: nn.Module, plan: TrainPlan) -> None:
     """What spares memory or time and changes no result."""
     if plan.gradient_checkpointing and isinstance(net, Network):
         base = net.base
         net.recomputes = True
-        base.gradient_checkpointing_enable(gradient_checkpointing_kwargs={"use_reentrant": False})
+        enable = getattr(base, "activation_checkpointing_enable", None) or base.gradient_checkpointing_enable  # its old name
+        enable({"use_reentrant": False})
         if hasattr(base, "enable_input_require_grads"):
             base.enable_input_require_grads()
     if plan.compile:

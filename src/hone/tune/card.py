@@ -2,8 +2,9 @@
 
 import json
 
+from hone.evaluate import tell_forgetting
 from hone.measure import human_bytes, human_count, human_seconds
-from hone.model import ModelFolder
+from hone.model import CardFacts, CardScore, ModelFolder, card_metadata, energy_line
 from hone.tune.records import AnswerScore, TuneRecord
 from hone.tune.task_records import MixtureRecord
 
@@ -22,11 +23,65 @@ _PIPELINES = {
 }
 
 
-def write_card(done: TuneRecord, base: ModelFolder) -> str:
-    """`README.md` with its metadata block."""
+_WRITING = ("completion", "causal", "masked", "span")  # their accuracy is one of tokens
+_USES = {
+    "text-generation": "To answer or continue texts like those it was trained on.",
+    "fill-mask": "To be tuned further: it fills gaps in texts like those it was trained on.",
+    "text2text-generation": "To be tuned further: it fills gaps in texts like those it was trained on.",
+    "text-classification": "To sort or score texts like those it was trained on.",
+    "token-classification": "To tag words of texts like those it was trained on.",
+    "question-answering": "To mark answers in passages like those it was trained on.",
+}
+
+
+def write_card(done: TuneRecord, base: ModelFolder, *, licence: str | None = None) -> str:
+    """`README.md` with its metadata block. `licence`: instead of the base's."""
     name = base.published_name or base.name
-    licence = f"license: {json.dumps(base.licence)}\n" if base.licence else ""
     library = "peft" if done.settings.method in ("lora", "ia3") else "transformers" if done.settings.method == "full" else "hone"
+    head = card_metadata(
+        CardFacts(
+            name=f"{name}, tuned with {done.settings.method}",
+            library=library,
+            pipeline=_PIPELINES[done.objective],
+            base_model=name,
+            licence=licence or base.licence,
+            dataset=done.settings.data,
+            scores=_scores(done),
+        )
+    )
+    return f"""{head}
+# {name}, tuned with {done.settings.method}
+
+## What it is for
+
+{_USES[_PIPELINES[done.objective]]} Other uses were not tried.
+
+## How good it is
+
+{_quality(done)}
+{_template(done)}
+## How it was made
+
+- Base: {name}, weights sha256 {done.base_sha256}.
+- Objective {done.objective}, method {done.settings.method}; {human_count(done.training.trainable_parameters)} parameters moved.
+- Rows: {done.rows.train:,} for training, {done.rows.validation:,} to choose the checkpoint; digest {done.data_sha256[:12]}.
+- {done.training.steps:,} steps, best at {done.training.best_step:,}; {done.training.tokens_seen:,} tokens seen.
+- {human_seconds(done.seconds)}, peak memory {human_bytes(done.peak_bytes or 0)}.
+- {energy_line(done.seconds)}
+- hone {done.versions["hone-lm"]}, seed {done.settings.seed}; `config.yaml` repeats the run, `hone.json` holds every number.
+
+## What it forgot
+
+{_forgotten(done)}
+
+## Limits
+
+Rows unlike those it was trained on were not measured.
+"""
+
+
+def _quality(done: TuneRecord) -> str:
+    """Before and after, on the validation rows."""
     found = "Not measured: no validation score was asked for."
     if done.loss is not None and done.base_loss is not None:
         right = "" if done.accuracy is None else f" {done.accuracy:.1%} of the terms are answered rightly."
@@ -45,6 +100,11 @@ def write_card(done: TuneRecord, base: ModelFolder) -> str:
         found += f"\n\n{done.answers[0].n} rows, greedy; {'; '.join(dict.fromkeys(score.signature for score in done.answers))}."
     if done.mixture:
         found += f"\n\n{_tasks(done.mixture)}"
+    return found
+
+
+def _template(done: TuneRecord) -> str:
+    """How it should be asked."""
     template = (
         ""
         if done.template is None or done.mixture
@@ -52,29 +112,28 @@ def write_card(done: TuneRecord, base: ModelFolder) -> str:
     )
     if done.choices_template:
         template += f"\nQuestions and their choices were written as prompts with hone's template {done.choices_template}.\n"
-    return f"""---
-{licence}base_model: {json.dumps(name, ensure_ascii=False)}
-library_name: {library}
-pipeline_tag: {_PIPELINES[done.objective]}
----
+    return template
 
-# {name}, tuned with {done.settings.method}
 
-{found}
-{template}
-## How it was made
+def _scores(done: TuneRecord) -> tuple[CardScore, ...]:
+    """The numbers of the validation rows, for the card's head."""
+    found = [
+        CardScore(metric=score.metric, value=score.value, low=score.low, high=score.high, n=score.n, split="validation")
+        for score in done.answers
+    ]
+    if done.accuracy is not None:
+        name = "token_accuracy" if done.objective in _WRITING else "accuracy"
+        found.append(CardScore(metric=name, value=done.accuracy, n=done.rows.validation, split="validation"))
+    if done.loss is not None:
+        found.append(CardScore(metric="loss", value=done.loss, n=done.rows.validation, split="validation"))
+    return tuple(found)
 
-- Base: {name}, weights sha256 {done.base_sha256}.
-- Objective {done.objective}, method {done.settings.method}; {human_count(done.training.trainable_parameters)} parameters moved.
-- Rows: {done.rows.train:,} for training, {done.rows.validation:,} to choose the checkpoint; digest {done.data_sha256[:12]}.
-- {done.training.steps:,} steps, best at {done.training.best_step:,}; {done.training.tokens_seen:,} tokens seen.
-- {human_seconds(done.seconds)}, peak memory {human_bytes(done.peak_bytes or 0)}.
-- hone {done.versions["hone-lm"]}, seed {done.settings.seed}; `config.yaml` repeats the run, `hone.json` holds every number.
 
-## Limits
-
-What the base model forgot was not measured. Rows unlike those it was trained on were not measured.
-"""
+def _forgotten(done: TuneRecord) -> str:
+    """What the base could do and this no longer can."""
+    if done.forgetting is None:
+        return f"Not measured: {done.forgetting_not_measured or 'nothing was asked before and after'}."
+    return f"```\n{tell_forgetting(done.forgetting)}\n```"
 
 
 def _tasks(mixture: MixtureRecord) -> str:

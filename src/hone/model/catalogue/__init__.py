@@ -5,6 +5,7 @@
 
 from hone.model.catalogue.answer import ListedModel, Listing, Named, free_disk, list_models, listing, name_models
 from hone.model.catalogue.choose import Choice, LeftOut, choose
+from hone.model.catalogue.configuration import configuration_of
 from hone.model.catalogue.hub import HubAnswer, HubModel, HubScore, look_up, search_hub
 from hone.model.catalogue.memory_needs import Use, bytes_needed
 from hone.model.catalogue.read import find_entries, read_catalogue, read_licences
@@ -29,6 +30,7 @@ __all__ = [
     "Wanted",
     "bytes_needed",
     "choose",
+    "configuration_of",
     "find_entries",
     "free_disk",
     "list_models",

@@ -14,7 +14,12 @@ from hone.model import HeadedNetwork, LanguageModel, Network, Seq2SeqModel, load
 from hone.train.trainable.fused import fuse_lora
 from hone.train.trainable.layers import freeze, linear_layers
 
-__all__ = ["IA3", "Lora"]
+__all__ = ["IA3", "Lora", "load_library"]
+
+
+def load_library() -> None:
+    """Import peft, and transformers with it, as the first method that is put on does."""
+    import peft  # noqa: F401
 
 
 def _task_type(net: Network) -> str:

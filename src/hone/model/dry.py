@@ -1,0 +1,118 @@
+"""A network without numbers: every shape, every operation and no memory, so that a run can be tried before anything is downloaded.
+
+Its tensors are torch's meta tensors that say they lie on a CPU (`FakeTensorMode`), because autocast and hone's own paths ask where a tensor
+lies. The one surprise: whether a network can be packed is found out with real numbers, so a small twin of one layer is made first.
+"""
+
+import contextlib
+import copy
+import json
+from collections.abc import Iterator
+from functools import lru_cache
+from typing import Any, Literal
+
+from torch import nn
+from torch._subclasses.fake_tensor import FakeTensorMode, unset_fake_temporarily
+
+from hone.core.errors import BadModel
+from hone.model.attend import forget_bands
+from hone.model.classifier import HeadedNetwork, PooledClassifier, TokenClassifier
+from hone.model.language import LanguageModel, Seq2SeqModel
+from hone.model.loading import quiet_transformers
+from hone.model.network import Network
+
+__all__ = ["DryHead", "dry_network", "random_network", "without_numbers"]
+
+DryHead = Literal["pooled", "token", "causal", "masked", "seq2seq"]
+
+_WORDS, _INNER = 128, 64  # of the twin: what is tried does not depend on them
+_INNERS = ("intermediate_size", "d_ff", "ffn_dim", "encoder_ffn_dim", "decoder_ffn_dim", "n_inner")
+_DEPTHS = ("num_hidden_layers", "num_layers", "num_decoder_layers", "encoder_layers", "decoder_layers", "n_layer", "n_layers")
+_CLASSES: dict[DryHead, str] = {
+    "pooled": "AutoModel",
+    "token": "AutoModel",
+    "causal": "AutoModelForCausalLM",
+    "masked": "AutoModelForMaskedLM",
+    "seq2seq": "AutoModelForSeq2SeqLM",
+}
+
+
+@contextlib.contextmanager
+def without_numbers() -> Iterator[None]:
+    """Inside this block every new tensor has a shape, a type and a place, and no numbers.
+
+    Modules stay where they are and in their arithmetic: torch cannot swap such tensors in a module, which peft asks for to no purpose.
+    """
+    move = nn.Module._apply
+    forget_bands()
+    nn.Module._apply = lambda self, fn, recurse=True: self  # type: ignore[method-assign]
+    try:
+        with FakeTensorMode():
+            yield
+    finally:
+        nn.Module._apply = move  # type: ignore[method-assign]
+        forget_bands()
+
+
+def dry_network(config: Any, head: DryHead, *, outputs: int = 2) -> Network:
+    """The network of a configuration with a head on top, in fp32, in training mode; to be made and used within `without_numbers`.
+
+    Args:
+        outputs: classes, where the head is one of hone's own.
+    Raises:
+        BadModel: transformers makes no such network of the configuration.
+    """
+    with unset_fake_temporarily():  # the twin is neither moved nor converted
+        twin = _twin(config.to_json_string(use_diff=False), config.__class__, head)
+    return _on_top(_backbone(config, head), head, outputs, twin).train()
+
+
+def random_network(config: Any, head: DryHead, *, outputs: int = 2) -> Network:
+    """The same network with random numbers, drawn from torch's generator: to rehearse a model that is not on this machine."""
+    return _on_top(_backbone(config, head), head, outputs, None).train()
+
+
+def _on_top(backbone: Any, head: DryHead, outputs: int, twin: Network | None) -> Network:
+    if head in ("pooled", "token"):
+        labels = tuple(map(str, range(outputs)))
+        for name, parameter in backbone.named_parameters():
+            parameter.requires_grad = not name.startswith("pooler.")  # as `load_backbone` has it
+        if head == "token":
+            return TokenClassifier(backbone, labels=labels, twin=twin)
+        return PooledClassifier(backbone, pooling="mean", labels=labels, twin=twin)
+    pad = HeadedNetwork.base_pad_id(backbone)
+    assert twin is None or isinstance(twin, LanguageModel | Seq2SeqModel)
+    if head == "seq2seq":
+        return Seq2SeqModel(backbone, pad_id=pad, twin=twin)
+    assert head in ("causal", "masked")
+    return LanguageModel(backbone, pad_id=pad, head=head, twin=twin)
+
+
+def _backbone(config: Any, head: DryHead) -> nn.Module:
+    import transformers
+
+    try:
+        with quiet_transformers():
+            net: nn.Module = getattr(transformers, _CLASSES[head]).from_config(config, dtype="float32")
+    except Exception as error:  # transformers raises ValueError, TypeError, KeyError and others here
+        first = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+        raise BadModel(
+            f"transformers makes no network for '{head}' of a {config.model_type} configuration: {first} Name another model."
+        ) from error
+    return net
+
+
+@lru_cache(maxsize=8)
+def _twin(said: str, kind: Any, head: DryHead) -> Network:
+    """A real network of one narrow layer and a few words, of the same architecture."""
+    values = json.loads(said)
+    for name in (*_DEPTHS, *_INNERS):
+        if isinstance(values.get(name), int):
+            values[name] = 1 if name in _DEPTHS else min(values[name], _INNER)
+    if isinstance(values.get("layer_types"), list):
+        values["layer_types"] = values["layer_types"][:1]
+    values["vocab_size"] = min(values.get("vocab_size") or _WORDS, _WORDS)
+    for name, value in values.items():
+        if name.endswith("_token_id") and isinstance(value, int) and value >= values["vocab_size"]:
+            values[name] = 0
+    return _on_top(_backbone(kind.from_dict(copy.deepcopy(values)), head), head, 2, None)

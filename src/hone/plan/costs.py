@@ -1,0 +1,236 @@
+"""What a training takes: memory by a dry run, time from counted operations and a rate measured here or assumed of a GPU, money by the price list."""
+
+import random
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+
+from hone.core.device import available_memory, best_device, processor_name
+from hone.core.errors import Failed
+from hone.measure import human_bytes
+from hone.model import DryHead, dry_network, random_network, resolve_precision, without_numbers
+from hone.plan.base import Base
+from hone.plan.records import Cost, PlanSettings, Scratch, Survey
+from hone.train import TrainPlan, make_trainable, rehearse
+from hone.train.estimate import (
+    DryRun,
+    MemoryEstimate,
+    PriceList,
+    RowLength,
+    accelerate_bytes,
+    bare_objective,
+    dry_run,
+    find_gpu,
+    items_of_lengths,
+    textbook_bytes,
+    ways_to_fit,
+)
+
+__all__ = ["METHODS", "Pricing", "head_of", "price_training", "weigh_scratch"]
+
+METHODS = ("full", "lora")
+_FORWARD = 2048  # hone tune's default
+_REHEARSED = 60_000_000  # parameters up to which the model itself is rehearsed
+_RATIO = 20  # tokens per parameter: Hoffmann 2022, https://arxiv.org/abs/2203.15556
+_PASSES = 4  # Muennighoff 2023, https://arxiv.org/abs/2305.16264
+_LEAST_USEFUL = 10_000_000  # parameters of the smallest model that writes sentences; judgement
+
+
+@dataclass(frozen=True)
+class Pricing:
+    """What all costs of a plan rest on."""
+
+    settings: PlanSettings
+    survey: Survey
+    base: Base
+    prices: PriceList
+    process: int
+
+    @property
+    def tokens(self) -> float:
+        """Read in the whole training."""
+        return self.survey.rows * self.survey.mean_tokens * self.settings.epochs
+
+
+def head_of(survey: Survey, family: str) -> DryHead:
+    """What stands on the network."""
+    if family == "encoder-decoder":
+        return "seq2seq"
+    if family == "decoder":
+        return "causal"
+    return "token" if survey.kind in ("tag", "answers") else "pooled"
+
+
+def price_training(pricing: Pricing) -> tuple[list[Cost], float | None]:
+    """Full fine-tuning and LoRA, here and on the named GPUs; and operations per second as measured here.
+
+    Raises:
+        BadModel: transformers makes no such model.
+    """
+    config, settings = pricing.base.config, pricing.settings
+    rate: float | None = None
+    costs: list[Cost] = []
+    here = best_device()
+    precision = resolve_precision(settings.precision, here)
+    accelerates = accelerate_bytes(config, head_of(pricing.survey, pricing.base.family))
+    for method in METHODS:
+        asked = _asked(pricing, method, precision)
+        found = dry_run(config, asked, process=pricing.process)
+        flops = found.flops_per_token * pricing.tokens
+        memory = available_memory()
+        if rate is None and found.peak <= memory:
+            rate = _measured_rate(pricing, asked)
+        fits = found.peak <= memory
+        costs.append(
+            Cost(
+                where=f"here ({processor_name()})",
+                method=method,
+                peak_bytes=found.peak,
+                memory_bytes=memory,
+                fits=fits,
+                seconds=flops / rate if rate else None,
+                usd=None,
+                basis=f"dry run; {rate / 1e9:,.0f} GFLOP/s measured here"
+                if rate
+                else "dry run; no rate measured, for it does not fit",
+                ways=() if fits else _told_ways(config, asked, memory, pricing.process, has_gpu=False),
+                textbook_bytes=textbook_bytes(config, asked, found) + pricing.process,
+                accelerate_bytes=accelerates + pricing.process,
+            )
+        )
+        costs += [_on_gpu(pricing, name, asked, found, flops) for name in settings.gpu]
+    return costs, rate
+
+
+def _asked(pricing: Pricing, method: str, precision: Any) -> DryRun:
+    """Rows of a step as they come: one of the longest, the rest of the mean length."""
+    survey = pricing.survey
+    head = head_of(survey, pricing.base.family)
+    mean, longest = max(2, round(survey.mean_tokens)), max(2, min(survey.longest_tokens, _room(pricing.base.config)))
+    learnt = max(1, round(survey.answer_tokens))
+    rows = [longest, *[min(mean, longest)] * (pricing.settings.batch_rows - 1)]
+    if head == "seq2seq":
+        made = [RowLength(max(1, row - learnt), learnt) for row in rows]
+    else:
+        made = [RowLength(row, 1 if head == "pooled" else min(learnt, row - 1)) for row in rows]
+    return DryRun(
+        head=head,
+        rows=tuple(made),
+        method=method,
+        outputs=max(2, survey.labels or 2),
+        forward_tokens=_FORWARD,
+        precision=precision,
+        words=survey.words if method == "full" and head in ("pooled", "token") else None,
+    )
+
+
+def _room(config: Any) -> int:
+    """Tokens that hone reads of a row at most."""
+    positions = getattr(config, "max_position_embeddings", None)
+    return min(_FORWARD, positions) if isinstance(positions, int) and positions > 0 else _FORWARD
+
+
+def _told_ways(config: Any, asked: DryRun, limit: int, process: int, *, has_gpu: bool) -> tuple[str, ...]:
+    try:
+        ways = ways_to_fit(config, asked, limit=limit, process=process, has_gpu=has_gpu)
+    except Failed:
+        return ()
+    return tuple(f"{way.change}: {human_bytes(way.peak)}{', fits' if way.fits else ''}" for way in ways)
+
+
+def _on_gpu(pricing: Pricing, name: str, asked: DryRun, found: MemoryEstimate, flops: float) -> Cost:
+    gpu, prices = find_gpu(name, pricing.prices), pricing.prices
+    context = int(prices.context_gb * 1e9)
+    peak = found.tensors + context
+    seconds = prices.seconds(gpu, flops)
+    fits = peak <= gpu.memory_bytes
+    return Cost(
+        where=gpu.name,
+        method=asked.method,
+        peak_bytes=peak,
+        memory_bytes=gpu.memory_bytes,
+        fits=fits,
+        seconds=seconds,
+        usd=seconds / 3600 * gpu.usd_per_hour,
+        basis=f"dry run of the passes on a CPU, which keep more; {gpu.bf16_tflops:,.0f} TFLOP/s ({gpu.source}) at an assumed "
+        f"{prices.utilisation:.0%}",
+        ways=() if fits else _told_ways(pricing.base.config, asked, gpu.memory_bytes, context, has_gpu=True),
+    )
+
+
+def _measured_rate(pricing: Pricing, asked: DryRun) -> float:
+    """Operations per second of some real steps: of the model itself with random weights where it is small, else of its first layers."""
+    config = pricing.base.config
+    with without_numbers():
+        size = sum(one.numel() for one in dry_network(config, asked.head, outputs=asked.outputs).parameters())
+    if size > _REHEARSED:
+        config = _shallow(config, _REHEARSED / size)
+    torch.manual_seed(pricing.settings.seed)
+    net = make_trainable(asked.method).prepare(random_network(config, asked.head, outputs=asked.outputs))
+    if asked.precision == "bf16":
+        net.narrow_frozen()
+    rng, words = random.Random(pricing.settings.seed), int(getattr(config, "vocab_size", 100))
+    items = items_of_lengths(asked.head, asked.rows)
+    for item in items:
+        for ids in (getattr(item, name) for name in ("ids", "source", "target") if isinstance(getattr(item, name, None), list)):
+            ids[:] = [rng.randrange(words) for _ in ids]
+    plan = TrainPlan(
+        learning_rate=0.0,
+        head_learning_rate=0.0,
+        steps=1,
+        batch_rows=len(items),
+        forward_tokens=asked.forward_tokens,
+        precision=asked.precision,
+    )
+    paced = rehearse(net, items, items, plan=plan, objective=bare_objective(asked.head, asked.outputs))
+    counted = dry_run(config, asked)
+    return counted.flops_per_token / paced.seconds_per_token
+
+
+def _shallow(config: Any, share: float) -> Any:
+    """The same widths with fewer layers."""
+    values = config.to_dict()
+    for name in (
+        "num_hidden_layers",
+        "num_layers",
+        "num_decoder_layers",
+        "encoder_layers",
+        "decoder_layers",
+        "n_layer",
+        "n_layers",
+    ):
+        if isinstance(values.get(name), int):
+            values[name] = max(1, int(values[name] * share))
+    if isinstance(values.get("layer_types"), list):
+        values["layer_types"] = values["layer_types"][: values["num_hidden_layers"]]
+    return type(config).from_dict(values)
+
+
+def weigh_scratch(pricing: Pricing, *, parameters: int, rate: float | None) -> Scratch:
+    """A model from nothing, of this size, at 20 tokens a parameter: what it would take, and whether the rows could feed it."""
+    wanted = _RATIO * parameters
+    there = round(pricing.survey.rows * pricing.survey.mean_tokens)
+    could = _PASSES * there // _RATIO
+    sense = pricing.survey.kind == "plain" and could >= _LEAST_USEFUL
+    flops = 6.0 * parameters * wanted
+    if sense:
+        because = f"Four passes over the rows' {there:,} tokens feed a model of {could:,} parameters at 20 tokens each: hone pretrain does it."
+    else:
+        because = (
+            f"The rows hold {there:,} tokens, and {parameters:,} parameters want {wanted:,} (20 each, Hoffmann 2022, "
+            "https://arxiv.org/abs/2203.15556). An existing model has read them already: start from one."
+        )
+    usd = {}
+    for name in pricing.settings.gpu:
+        gpu = find_gpu(name, pricing.prices)
+        usd[gpu.name] = pricing.prices.seconds(gpu, flops) / 3600 * gpu.usd_per_hour
+    return Scratch(
+        makes_sense=sense,
+        because=because,
+        parameters=parameters,
+        tokens_wanted=wanted,
+        tokens_there=there,
+        seconds_here=flops / rate if rate else None,
+        usd=usd,
+    )

@@ -1,0 +1,132 @@
+"""The plan as a whole: rows, family, model, strategies, costs, and the command that runs it."""
+
+import shlex
+from pathlib import Path
+from typing import Any, Literal
+
+from hone.compare.settings import COMPARE
+from hone.core.configuration import settings_from, write_settings
+from hone.core.console import note
+from hone.core.device import best_device
+from hone.core.errors import Usage
+from hone.core.store import write_atomic
+from hone.model import dry_network, resolve_precision, without_numbers
+from hone.plan.base import Base, find_base
+from hone.plan.costs import Pricing, head_of, price_training, weigh_scratch
+from hone.plan.records import Plan, PlanSettings, Rule, Survey
+from hone.plan.rules import COMPARED, FITTING, enough_rows, strategy_rules
+from hone.plan.survey import described, surveyed
+from hone.train.estimate import cache_bytes, find_gpu, process_bytes, read_prices
+from hone.tune.settings import TUNE
+
+__all__ = ["make_plan", "write_plan"]
+
+_ROWS = "ROWS.csv"
+_AT_ONCE = 16  # rows answered together
+
+
+def make_plan(settings: PlanSettings, answers: dict[str, str] | None = None) -> Plan:
+    """Plan a training before anything is downloaded.
+
+    Args:
+        answers: to questions about a description, by name.
+    Raises:
+        HoneError: the rows cannot be read, or no model fits them; what was asked contradicts itself.
+    """
+    if (settings.data is None) == (settings.describe is None):
+        raise Usage('Name the rows or describe the task, one of the two: hone plan rows.csv, or hone plan --describe "...".')
+    process = process_bytes()
+    prices = read_prices(Path(settings.prices) if settings.prices else None)
+    for name in settings.gpu:
+        find_gpu(name, prices)
+    assumed: tuple[str, ...] = ()
+    if settings.data is not None:
+        survey = surveyed(settings)
+    else:
+        survey, assumed = described(settings.describe or "", answers or {})
+    base = find_base(settings, survey)
+    with without_numbers():
+        parameters = sum(one.numel() for one in dry_network(base.config, head_of(survey, base.family)).parameters())
+    note("Timing some steps here.")
+    pricing = Pricing(settings, survey, base, prices, process)
+    costs, rate = price_training(pricing)
+    rules = strategy_rules(survey, base.family)
+    program, config, command = _command(settings, survey, base.name, rules)
+    return Plan(
+        settings=settings,
+        survey=survey,
+        assumptions=(*assumed, *_assumed(settings, survey)),
+        families=FITTING[survey.kind].families,
+        family_because=FITTING[survey.kind].because,
+        model=base.name,
+        model_because=base.because,
+        parameters=parameters,
+        rules=tuple(rules),
+        enough=enough_rows(survey),
+        costs=tuple(costs),
+        cache_bytes=_cache(survey, base),
+        scratch=weigh_scratch(pricing, parameters=parameters, rate=rate),
+        prices=f"{prices.prices_date}: {prices.prices_source}" if settings.gpu else None,
+        command=command,
+        config=config,
+        config_of=program,
+    )
+
+
+def _cache(survey: Survey, base: Base) -> int:
+    """Keys and values of rows that are answered together."""
+    if base.family == "encoder":
+        return 0
+    written = max(1, round(survey.answer_tokens))
+    read = max(1, round(survey.mean_tokens) - written)
+    precision = resolve_precision("auto", best_device())
+    return cache_bytes(base.config, rows=_AT_ONCE, read=read, written=written, precision=precision)
+
+
+def _assumed(settings: PlanSettings, survey: Survey) -> list[str]:
+    found = [f"{settings.epochs:g} passes over the rows in steps of {settings.batch_rows}."]
+    if "assumed" in survey.counted_with:
+        found.append(f"Tokens were counted with {survey.counted_with}.")
+    return found
+
+
+def _command(
+    settings: PlanSettings, survey: Survey, model: str, rules: list[Rule]
+) -> tuple[Literal["hone compare", "hone tune"], dict[str, Any], str]:
+    """Which command runs the plan, its settings, and the line to type."""
+    data = settings.data or _ROWS
+    named: dict[str, Any] = {"data": data, "model": model}
+    for name in ("text", "label", "prompt", "completion"):
+        if value := getattr(settings, name):
+            named[name] = list(value) if isinstance(value, tuple) else value
+    if settings.kind:
+        named["kind"] = settings.kind
+    if survey.kind not in COMPARED:
+        return (
+            "hone tune",
+            named | {"method": "lora", "epochs": settings.epochs},
+            _typed("tune", data, named | {"method": "lora"}),
+        )
+    named["strategies"] = [rule.strategy for rule in rules if rule.runs]
+    return "hone compare", named | {"model": [model]}, _typed("compare", data, named)
+
+
+def _typed(verb: str, data: str, named: dict[str, Any]) -> str:
+    options = [
+        f"--{name} {shlex.quote(','.join(value) if isinstance(value, list) else str(value))}"
+        for name, value in named.items()
+        if name != "data"
+    ]
+    return " ".join([f"hone {verb}", shlex.quote(data), *options])
+
+
+def write_plan(plan: Plan, file: Path) -> None:
+    """The settings of the plan's command as YAML, which its --config takes as it is.
+
+    Raises:
+        Failed: the file cannot be written.
+    """
+    form: Any = COMPARE if plan.config_of == "hone compare" else TUNE
+    text = write_settings(form, settings_from(form, plan.config))
+    _, _, rest = text.partition("\n")
+    write_atomic(file, f"# Planned by hone plan: {plan.config_of} --config {file.name}\n{rest}")

@@ -1,0 +1,142 @@
+"""`hone plan`: rows and a model in, rules with sources, computed costs and a configuration that the next command takes."""
+
+import json
+
+import pytest
+
+from hone.cli.main import run
+from hone.compare.settings import COMPARE
+from hone.core.configuration import read_settings
+from hone.core.errors import Usage
+from hone.plan import PlanSettings, Survey, described, enough_rows, make_plan, plan_text, strategy_rules, write_plan
+from hone.strategy import STRATEGIES, TEXT_STRATEGIES
+from hone.tune.settings import TUNE
+
+
+@pytest.fixture
+def rows_csv(tmp_path):
+    words = {"boats": "the harbour is calm and the sail is up", "bread": "the oven is warm and the dough is soft"}
+    lines = [f"{text} {number},{label}" for label, text in words.items() for number in range(20)]
+    file = tmp_path / "notes.csv"
+    file.write_text("text,label\n" + "\n".join(lines) + "\n", encoding="utf-8")
+    return file
+
+
+@pytest.fixture
+def planned(rows_csv, encoder_path, one_thread):
+    return make_plan(PlanSettings(data=str(rows_csv), model=str(encoder_path()), gpu=("T4",), precision="fp32"))
+
+
+def survey(**changes):
+    known = {
+        "kind": "classify",
+        "because": "",
+        "rows": 600,
+        "labels": 3,
+        "fewest": 100,
+        "mean_tokens": 20.0,
+        "longest_tokens": 40,
+    }
+    return Survey(**{**known, "answer_tokens": 1.0, "counted_with": "", **changes})
+
+
+def test_the_plan_names_what_it_read_and_what_it_takes(planned, rows_csv, encoder_path):
+    assert (planned.survey.rows, planned.survey.labels, planned.survey.fewest) == (40, 2, 20)
+    assert planned.families[0] == "encoder"
+    assert [(cost.where.split()[0], cost.method) for cost in planned.costs] == [
+        ("here", "full"),
+        ("T4", "full"),
+        ("here", "lora"),
+        ("T4", "lora"),
+    ]
+    here, card = planned.costs[:2]
+    assert here.seconds and card.usd and here.fits and card.fits
+    assert card.usd == pytest.approx(card.seconds / 3600 * 0.5)
+    text = plan_text(planned)
+    assert text.splitlines()[-1].strip() == planned.command
+    assert "rule of thumb" in text and "accelerate" in text and "2026-05-01" in text
+
+
+def test_compare_takes_the_written_configuration_as_it_is(planned, rows_csv, encoder_path, tmp_path):
+    write_plan(planned, tmp_path / "plan.yaml")
+    settings = read_settings(COMPARE, tmp_path / "plan.yaml", {})
+    assert (settings.data, settings.model) == (str(rows_csv), (str(encoder_path()),))
+    assert settings.strategies == tuple(rule.strategy for rule in planned.rules if rule.runs)
+
+
+def test_rows_that_are_not_compared_become_a_configuration_of_tune(tmp_path, encoder_path, one_thread):
+    file = tmp_path / "tags.jsonl"
+    row = {"tokens": ["the", "harbour"], "ner_tags": ["O", "PLACE"]}
+    file.write_text("\n".join(json.dumps(row) for _ in range(12)), encoding="utf-8")
+    plan = make_plan(PlanSettings(data=str(file), model=str(encoder_path()), precision="fp32"))
+    write_plan(plan, tmp_path / "plan.yaml")
+    assert plan.command.startswith("hone tune ")
+    assert read_settings(TUNE, tmp_path / "plan.yaml", {}).method == "lora"
+
+
+def test_every_rule_names_a_strategy_that_exists_and_its_source():
+    for family, known in (("encoder", STRATEGIES), ("decoder", TEXT_STRATEGIES)):
+        rules = strategy_rules(survey(kind="classify"), family)
+        assert {rule.strategy for rule in rules} <= known.keys()
+        assert all(rule.source.strip() and rule.because.strip() for rule in rules)
+
+
+@pytest.mark.parametrize(
+    ("rows", "fewest", "runs"), [(20, 4, set()), (60, 8, {"head", "contrastive", "lora"}), (600, 100, {"full"})]
+)
+def test_more_rows_let_more_strategies_run(rows, fewest, runs):
+    running = {rule.strategy for rule in strategy_rules(survey(rows=rows, fewest=fewest), "encoder") if rule.runs}
+    assert {"zero_shot", "nearest"} | runs <= running
+    assert ("full" in running) == (rows >= 500) and ("head" in running) == (fewest >= 8)
+
+
+@pytest.mark.parametrize(("rows", "one"), [(499, "fewer than"), (500, "within"), (1_001, "more than")])
+def test_the_rules_of_thumb_are_called_so(rows, one):
+    found = enough_rows(survey(rows=rows))
+    assert f"are {one} the 500 to 1,000" in found.one_task and "rule of thumb" in found.one_task
+
+
+def test_a_description_is_read_and_what_it_leaves_open_is_told():
+    found, assumed = described("sort 1,200 tickets of 30 words into 12 classes", {})
+    assert (found.kind, found.rows, found.labels, found.fewest, found.mean_tokens) == ("classify", 1200, 12, 100, 30)
+    assert assumed == ()
+    found, assumed = described("summarise our dialogues", {"rows": "5k".replace("k", "000")})
+    assert (found.kind, found.rows) == ("completion", 5000)
+    assert len(assumed) == 1 and "200 tokens" in assumed[0]
+    with pytest.raises(Usage, match="is no number of rows"):
+        described("summarise", {"rows": "many"})
+
+
+def refused(capsys, *arguments):
+    assert run(["plan", *arguments]) == 3
+    said = capsys.readouterr()
+    assert said.out == "" and "Traceback" not in said.err
+    return said.err.strip().splitlines()[-1]
+
+
+def test_a_mistake_is_one_clear_line(rows_csv, encoder_path, capsys):
+    model = ("--model", str(encoder_path()))
+    assert "one of the two" in refused(capsys)
+    assert "one of the two" in refused(capsys, str(rows_csv), "--describe", "sort texts")
+    assert "GPU 'H1000' is not in the price list" in refused(capsys, str(rows_csv), *model, "--gpu", "H1000")
+    assert "There is no model 'no-such-model'" in refused(capsys, str(rows_csv), "--model", "no-such-model")
+    assert "opt forbids commercial use" in refused(
+        capsys, "--describe", "continue texts", "--model", "facebook/opt-125m", "--licence", "commercial"
+    )
+    assert "--epochs is 0.0" in refused(capsys, str(rows_csv), *model, "--epochs", "0")
+
+
+def test_a_model_that_does_not_fit_the_rows_or_the_machine_is_refused(rows_csv, capsys, monkeypatch):
+    assert "need decoder" in refused(capsys, "--describe", "a chat assistant", "--model", "google-t5/t5-small")
+    monkeypatch.setattr("hone.plan.base.total_memory", lambda: 1 << 30)
+    assert "this machine has 1.0 GB" in refused(capsys, str(rows_csv), "--model", "Qwen/Qwen2.5-1.5B")
+    monkeypatch.setattr("hone.plan.base.total_memory", lambda: 1 << 40)
+    monkeypatch.setattr("hone.plan.base.free_disk", lambda: 1 << 20)
+    assert "are free where they would lie" in refused(capsys, str(rows_csv), "--model", "Qwen/Qwen2.5-1.5B")
+
+
+def test_json_is_one_object_and_nothing_else(rows_csv, encoder_path, capsys, one_thread):
+    assert run(["plan", str(rows_csv), "--model", str(encoder_path()), "--json", "--quiet", "--precision", "fp32"]) == 0
+    said = capsys.readouterr()
+    assert json.loads(said.out)["survey"]["rows"] == 40
+    assert said.err == ""

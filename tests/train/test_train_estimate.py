@@ -1,0 +1,163 @@
+"""The memory estimate: a dry run counts what the real run holds, and reacts to every setting as the real run does."""
+
+import pytest
+import torch
+from transformers import BertConfig, LlamaConfig, T5Config
+
+from hone.core.errors import BadData, BadModel, Usage
+from hone.model import autocast, random_network
+from hone.train import TRAINABLES, make_trainable, trained_parameters
+from hone.train.estimate import (
+    DryRun,
+    RowLength,
+    accelerate_bytes,
+    bare_objective,
+    cache_bytes,
+    dry_run,
+    find_gpu,
+    items_of_lengths,
+    read_prices,
+    textbook_bytes,
+    ways_to_fit,
+)
+from hone.train.estimate.ledger import Ledger
+
+SMALL = {"vocab_size": 320, "hidden_size": 64, "intermediate_size": 96, "num_hidden_layers": 2, "num_attention_heads": 4}
+CONFIGS = {
+    "causal": LlamaConfig(**SMALL, num_key_value_heads=2, tie_word_embeddings=True),
+    "pooled": BertConfig(**SMALL, hidden_dropout_prob=0.0, attention_probs_dropout_prob=0.0),
+    "seq2seq": T5Config(
+        vocab_size=320,
+        d_model=64,
+        d_kv=16,
+        d_ff=96,
+        num_layers=2,
+        num_heads=4,
+        feed_forward_proj="gated-gelu",
+        tie_word_embeddings=True,
+        dropout_rate=0.0,
+        decoder_start_token_id=0,
+    ),
+}
+ROWS = (RowLength(24, 8),) * 4
+
+
+def asked(head, **changes):
+    return DryRun(**{"head": head, "rows": ROWS, "precision": "bf16", **changes})
+
+
+def kept_by_a_real_step(head, method):
+    """The same ledger over the same pass with real numbers: bytes by kind at the highest moment."""
+    torch.manual_seed(0)
+    net = make_trainable(method).prepare(random_network(CONFIGS[head], head))
+    net.narrow_frozen()
+    net.train().train_alone(alone=True)
+    objective, items = bare_objective(head, 2), items_of_lengths(head, ROWS)
+    ledger = Ledger(words=320 if head != "pooled" else None)
+    ledger.enter(net.parameters(), "weights")
+    ledger.enter(net.buffers(), "weights")
+    with ledger:
+        with autocast("bf16", torch.device("cpu")):
+            loss, _ = objective.loss(net, objective.collate(items))
+        ledger.phase = "backward"
+        loss.backward()
+    return ledger
+
+
+@pytest.mark.parametrize("method", ["full", "lora"])
+@pytest.mark.parametrize("head", CONFIGS)
+def test_a_dry_run_holds_what_a_real_step_holds(head, method):
+    found, real = dry_run(CONFIGS[head], asked(head, method=method)), kept_by_a_real_step(head, method)
+    assert found.tensors - found.optimiser == pytest.approx(real.peak, rel=0.02)
+    assert found.flops == real.flops
+    assert found.trainable_parameters * 8 == found.optimiser
+
+
+@pytest.mark.parametrize("method", TRAINABLES)
+def test_every_method_can_be_tried_without_numbers(method):
+    found = dry_run(CONFIGS["pooled"], asked("pooled", method=method))  # with biases, which Llama has none of
+    assert 0 < found.trainable_parameters <= found.parameters
+
+
+def test_nothing_of_a_dry_run_stays_behind():
+    """A mask without numbers that a later real pass found in a cache would end in an error or in nonsense."""
+    dry_run(CONFIGS["causal"], asked("causal"))
+    net = random_network(CONFIGS["causal"], "causal")
+    items = items_of_lengths("causal", ROWS)
+    loss, terms = bare_objective("causal", 2).loss(net, items)
+    assert terms == 32 and torch.isfinite(loss)
+
+
+def test_a_shorter_pass_and_recomputing_need_less_and_keeping_the_best_needs_more():
+    whole = dry_run(CONFIGS["causal"], asked("causal"))
+    assert dry_run(CONFIGS["causal"], asked("causal", forward_tokens=32)).activations < whole.activations
+    assert dry_run(CONFIGS["causal"], asked("causal", gradient_checkpointing=True)).activations < whole.activations
+    assert dry_run(CONFIGS["causal"], asked("causal", keeps_best=True)).peak - whole.peak == 4 * whole.parameters
+
+
+def test_only_the_words_that_occur_are_counted_as_trained():
+    whole, few = (dry_run(CONFIGS["pooled"], asked("pooled", words=words)) for words in (None, 20))
+    assert whole.trainable_parameters - few.trainable_parameters == (320 - 20) * 64
+
+
+def test_an_unknown_architecture_is_one_clear_line():
+    from transformers import CLIPTextConfig
+
+    with pytest.raises(BadModel, match="makes no network for 'causal'"):
+        dry_run(CLIPTextConfig(), asked("causal"))
+
+
+def test_each_way_to_fit_needs_less_than_the_one_before():
+    before = dry_run(CONFIGS["causal"], asked("causal", rows=(RowLength(256, 64),) * 16))
+    ways = ways_to_fit(CONFIGS["causal"], asked("causal", rows=(RowLength(256, 64),) * 16), limit=1, has_gpu=True)
+    assert [way.change.rsplit("--", 1)[-1].split()[0] for way in ways[:3]] == [
+        "forward-tokens",
+        "gradient-checkpointing",
+        "method",
+    ]
+    assert before.peak > ways[0].peak > ways[1].peak > ways[2].peak
+    assert not any(way.fits for way in ways)
+
+
+def test_accelerate_counts_four_times_the_weights_and_no_batch():
+    found = dry_run(CONFIGS["causal"], asked("causal"))
+    assert accelerate_bytes(CONFIGS["causal"], "causal") == pytest.approx(16 * found.parameters, rel=0.01)
+
+
+def test_the_textbook_counts_18_bytes_a_parameter_and_34_a_token_layer_and_unit():
+    found = dry_run(CONFIGS["causal"], asked("causal"))
+    assert textbook_bytes(CONFIGS["causal"], asked("causal"), found) == 18 * found.parameters + 34 * 96 * 64 * 2
+
+
+@pytest.mark.parametrize("head", ["causal", "seq2seq"])
+def test_the_cache_of_keys_and_values_is_as_large_as_transformers_own(head):
+    net, ids = random_network(CONFIGS[head], head).base, torch.ones(3, 20, dtype=torch.long)
+    inputs = {"input_ids": ids} | ({"decoder_input_ids": ids[:, :5]} if head == "seq2seq" else {})
+    kept = net(**inputs, use_cache=True).past_key_values
+    halves = (kept.self_attention_cache, kept.cross_attention_cache) if head == "seq2seq" else (kept,)
+    real = sum(one.numel() * 4 for half in halves for layer in half.layers for one in (layer.keys, layer.values))
+    read, written = (20, 5) if head == "seq2seq" else (15, 5)
+    assert cache_bytes(CONFIGS[head], rows=3, read=read, written=written, precision="fp32") == real
+
+
+def test_moments_fill_the_holes_that_passes_leave():
+    full, lora = (dry_run(CONFIGS["causal"], asked("causal", method=method)) for method in ("full", "lora"))
+    assert 0 < full.holes < lora.holes
+
+
+def test_a_price_list_says_which_card_it_lacks_and_what_is_wrong_with_it(tmp_path):
+    prices = read_prices()
+    assert find_gpu("h100", prices).memory_bytes == 80 * 10**9
+    assert prices.seconds(find_gpu("T4", prices), 65e12 * prices.utilisation) == pytest.approx(1.0)
+    with pytest.raises(Usage, match="Did you mean 'A100-80GB'"):
+        find_gpu("A100-80", prices)
+    wrong = tmp_path / "prices.toml"
+    wrong.write_text('prices_date = "2026-01-01"\n', encoding="utf-8")
+    with pytest.raises(BadData, match="prices_source: Field required"):
+        read_prices(wrong)
+
+
+def test_trained_parameters_of_a_dry_network_are_those_of_the_real_one():
+    net = make_trainable("lora").prepare(random_network(CONFIGS["causal"], "causal"))
+    found = dry_run(CONFIGS["causal"], asked("causal", method="lora"))
+    assert found.trainable_parameters == sum(one.numel() for one in trained_parameters(net).values())
