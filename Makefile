@@ -18,21 +18,24 @@ help:            ## Show this list
 	@$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[dev]'
 	@touch $@
 
-demo: .venv/.installed   ## Compare every strategy on the example support desk
-	@$(BIN)/hone compare examples/support/tickets.csv --test examples/support/tickets_test.csv --budget 3m
+DESK := examples/support
+demo: .venv/.installed   ## Compare every strategy on the example support desk: tickets, dialogues, questions on a handbook
+	@$(BIN)/hone compare $(DESK)/tickets.csv --test $(DESK)/tickets_test.csv --budget 2m
+	@$(BIN)/hone compare $(DESK)/dialogues.jsonl --test $(DESK)/dialogues_test.jsonl --budget 2m
+	@$(BIN)/hone compare $(DESK)/questions.jsonl --test $(DESK)/questions_test.jsonl --documents $(DESK)/handbook --budget 90s
 
 test: .venv/.installed   ## Run all tests, offline
 	@$(BIN)/python -m pytest
 
 check: .venv/.installed  ## Lint, format, types, layer and door rules
-	@$(BIN)/ruff check src tests benchmarks
-	@$(BIN)/ruff format --check --quiet src tests benchmarks
+	@$(BIN)/ruff check src tests benchmarks recipes
+	@$(BIN)/ruff format --check --quiet src tests benchmarks recipes
 	@$(BIN)/mypy
 	@$(BIN)/python -m pytest tests/test_architecture.py
 
 format: .venv/.installed ## Format and mend what can be mended
-	@$(BIN)/ruff check --fix --quiet src tests benchmarks || true
-	@$(BIN)/ruff format --quiet src tests benchmarks
+	@$(BIN)/ruff check --fix --quiet src tests benchmarks recipes || true
+	@$(BIN)/ruff format --quiet src tests benchmarks recipes
 
 bench: .venv/.installed  ## Measure against the peers (installs them; needs the data sets; over two hours)
 	@$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[dev,bench]'

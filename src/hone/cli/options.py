@@ -36,7 +36,7 @@ def data_options(function: F) -> F:
             click.option(
                 "--model",
                 metavar="NAME[,NAME]",
-                help="Starters, folders or Hub ids, of any family; openai:NAME for a server's. Else the starters that fit.",
+                help="Starters, folders or Hub ids, of any family; openai:NAME for a server's. Else the starter that fits.",
             ),
             click.option("--seed", type=int, help="Of every random choice.  [default: 0]"),
         )

@@ -82,9 +82,8 @@ def open_rows(settings: CompareSettings) -> tuple[CompareSettings, Models, Prepa
         models = find_models(settings)
         return settings, models, prepare(settings, writes=bool(models.texts))
     prepared = prepare(settings, writes=None)
-    is_labelled = prepared.task.kind == "text-classification"
-    chosen = ("starter/encoder",) if is_labelled else ("starter/decoder", "starter/encoder-decoder")
-    settings = settings.model_copy(update={"model": chosen})
+    fits = "starter/encoder" if prepared.task.kind == "text-classification" else "starter/decoder"
+    settings = settings.model_copy(update={"model": (fits,)})
     return settings, find_models(settings), prepared
 
 

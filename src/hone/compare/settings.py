@@ -21,7 +21,7 @@ class CompareSettings(Record):
     """File (CSV, TSV, JSON, JSONL, Parquet) or Hub id."""
     model: tuple[str, ...] = ()
     """Starters, folders or Hub ids of encoders, decoders or encoder-decoders; openai:NAME for a model behind a server. None named means
-    starter/encoder for labels, starter/decoder and starter/encoder-decoder for written answers and choices."""
+    starter/encoder for labels, and starter/decoder for written answers and choices."""
     strategies: tuple[str, ...] = ()
     """Names of strategies; none means all."""
     budget_seconds: float = Field(default=600.0, gt=0)

@@ -2,7 +2,7 @@
 
 Weights are read from safetensors only: a pickle can run code when it is opened. The starter encoder comes
 from a package that a third party made, so its weights are compared with the official file's digest before each use,
-and none of that package's own code is run. The starters that write are hone's own (recipes/) and travel with it.
+and none of that package's own code is run. The starter that writes is hone's own (recipes/) and travels with it.
 """
 
 import importlib.util
@@ -45,12 +45,6 @@ STARTERS = {
         package="hone.model",
         folder="starters/decoder",
         sha256="73c77b0216c5018fac7c7616d0b4e5f1e192d24d13640839f46e9cd0941fe97b",
-        licence="cc-by-sa-4.0",
-    ),
-    "starter/encoder-decoder": Starter(
-        package="hone.model",
-        folder="starters/encoder-decoder",
-        sha256="31cdcf49fa08a21739e6dc1857d0812f1ddf1fc4d6f8b762ff5cc4eb6c0c3f4f",
         licence="cc-by-sa-4.0",
     ),
 }

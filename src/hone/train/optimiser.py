@@ -30,9 +30,9 @@ def make_optimiser(net: nn.Module, plan: TrainPlan) -> torch.optim.Optimizer:
     """Fused AdamW: two learning rates (head and rest) by two decays (matrices, and biases and norms, which do not decay).
 
     With `muon` the matrices between the layers step by Muon instead, at the same rates (Jordan 2024, https://kellerjordan.github.io/posts/muon,
-    scaled as in Liu 2025, https://arxiv.org/abs/2502.16982, so that AdamW's rates serve). What begins much larger or smaller than is usual then steps
-    in proportion, as with Adafactor (Shazeer 2018, https://arxiv.org/abs/1804.04235, section 8), by which T5 was made: its word table begins at 1, and
-    its queries at an eighth of the other matrices, for no other scale keeps its attention from becoming all or nothing.
+    scaled as in Liu 2025, https://arxiv.org/abs/2502.16982, so that AdamW's rates serve). What begins much larger or smaller than is usual then
+    steps in proportion, as with Adafactor (Shazeer 2018, https://arxiv.org/abs/1804.04235, section 8), by which T5 was made: its word table begins
+    at 1, and its queries at an eighth of the other matrices, for no other scale keeps its attention from becoming all or nothing.
     """
     groups: dict[tuple[float, float, bool], list[nn.Parameter]] = {}
     tables = {id(module.weight) for module in net.modules() if isinstance(module, nn.Embedding)}
