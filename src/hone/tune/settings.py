@@ -121,6 +121,8 @@ class TuneSettings(Record):
     """Less memory for more time."""
     compile: bool = False
     """Use torch.compile."""
+    shard: bool = False
+    """Divide weights, gradients and moments over the processes (FSDP)."""
     precision: Precision = "auto"
     """Arithmetic of the forward pass; auto is bf16 where the machine has units for it."""
     load: Literal["plain", "4bit", "8bit"] = "plain"
