@@ -275,7 +275,6 @@ def test_names_that_other_tools_use_are_understood():
         ("llama", "completion", {"template": "no place"}, "no {prompt} in it"),
         ("llama", "completion", {"method": "bias"}, "no biases"),
         ("llama", "completion", {"method": "full", "load": "4bit"}, "Choose lora"),
-        ("llama", "completion", {"load": "4bit"}, "needs a CUDA GPU"),
         ("llama", "completion", {"method": "top", "layers": 9}, "has 2 blocks"),
         ("bert", "score", {"metric": "accuracy"}, "Choose --metric loss"),
         ("bert", "classify", {"hold": "kl"}, "Use l2sp or ewc"),
@@ -283,8 +282,6 @@ def test_names_that_other_tools_use_are_understood():
     ],
 )
 def test_what_does_not_fit_is_said_in_one_line(kind, rows_kind, more, said, rows, model, tmp_path):
-    if said.startswith("needs") and torch.cuda.is_available():
-        pytest.skip("there is a GPU")
     with pytest.raises(Usage, match=said.replace("{", r"\{")):
         tune_rows(settings(rows(rows_kind), model(kind), tmp_path / "run", **more))
 

@@ -17,6 +17,7 @@ Examples:
   hone tune tasks.yaml --model google/flan-t5-small --method full
   hone tune dialogues.jsonl --model HuggingFaceTB/SmolLM2-135M --may-lose 1%
   torchrun --nproc-per-node 2 -m hone tune summaries.csv --model google/flan-t5-small
+  torchrun --nproc-per-node 2 -m hone tune dialogues.jsonl --model HuggingFaceTB/SmolLM2-1.7B --method full --shard
 """
 
 _METHODS = ["full", "head", "bias", "top", "lora", "ia3", "adapter", "prompt", "prefix"]
@@ -73,6 +74,9 @@ def _options(function: Any) -> Any:
             ),
             click.option("--gradient-checkpointing", is_flag=True, default=None, help="Less memory, more time."),
             click.option("--compile", is_flag=True, default=None, help="Use torch.compile."),
+            click.option(
+                "--shard", is_flag=True, default=None, help="Divide weights, gradients and moments over the processes (FSDP)."
+            ),
             click.option("--precision", type=click.Choice(["auto", "bf16", "fp32"]), help="[default: auto]"),
             click.option(
                 "--load", type=click.Choice(["plain", "4bit", "8bit"]), help="How the base is held (QLoRA).  [default: plain]"

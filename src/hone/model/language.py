@@ -279,10 +279,10 @@ def load_language_model(folder: ModelFolder, head: Head, *, pad_id: int, held: H
     """The model in a folder with its output layer over the vocabulary.
 
     Args:
-        held: weights in fp32, or in 4 or 8 bits on a GPU (then only adapters can be trained).
+        held: weights in fp32, or in 4 or 8 bits (then only adapters can be trained).
     Raises:
         BadModel: the folder holds no model of that kind, or its weights do not fit.
-        MissingPackage, Usage: 4 and 8 bits need bitsandbytes and a GPU.
+        MissingPackage, Usage: 4 and 8 bits need bitsandbytes, and an older one a GPU.
     """
     net = load_pretrained(folder, head, held=held)
     if net.get_output_embeddings() is None:

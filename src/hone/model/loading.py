@@ -21,6 +21,7 @@ __all__ = [
     "load_backbone",
     "load_pretrained",
     "load_tokenizer",
+    "quantisation",
     "quiet_transformers",
     "read_config",
 ]
@@ -101,7 +102,12 @@ def load_pretrained(folder: ModelFolder, head: str, *, held: Held = "plain") -> 
         raise BadModel(
             f"'{folder.name}' is a {config.model_type} model, {_A[has]}; this training needs {_A[wanted]}. Name another with --model."
         )
-    return _from_pretrained(folder, _CLASS_OF_HEAD[head], **_quantised(held))
+    net = _from_pretrained(folder, _CLASS_OF_HEAD[head], **_quantised(held))
+    # Else bitsandbytes packs 4-bit weights on a CPU when a layer first answers without gradient, and what is packed gives none.
+    for module in net.modules():
+        if hasattr(module, "support_avx512bf16_for_cpu"):
+            module.support_avx512bf16_for_cpu = False
+    return net
 
 
 def _from_pretrained(folder: ModelFolder, class_name: str, **options: Any) -> Any:
@@ -122,22 +128,37 @@ def _quantised(held: Held) -> dict[str, Any]:
     """What transformers is told about the weights.
 
     Raises:
-        MissingPackage: bitsandbytes is not installed. Usage: there is no GPU.
+        MissingPackage: bitsandbytes is not installed. Usage: it has no arithmetic for this machine.
     """
     if held == "plain":
         return {}
     import torch
 
-    if not torch.cuda.is_available():
+    logging.getLogger("bitsandbytes").setLevel(logging.ERROR)  # it tells of every 8-bit product that its input is converted
+    package = need("bitsandbytes", extra="gpu")
+    on_gpu = torch.cuda.is_available()
+    if not on_gpu and "cpu" not in getattr(package, "supported_torch_devices", ()):
         raise Usage(
-            f"--load {held} needs a CUDA GPU, and this machine has none. Leave it out: LoRA then holds the base in plain weights."
+            f"--load {held} needs a CUDA GPU with the bitsandbytes that is installed, and this machine has none. Install a newer one, which "
+            "computes on CPUs too, or leave --load out: LoRA then holds the base in plain weights."
         )
-    need("bitsandbytes", extra="gpu")
+    where = torch.cuda.current_device() if on_gpu else "cpu"  # of this process, where several train
+    return {"quantization_config": quantisation(held), "dtype": "bfloat16", "device_map": {"": where}}
+
+
+def quantisation(held: Literal["4bit", "8bit"]) -> Any:
+    """transformers' configuration: QLoRA's NF4 with quantised scales and products in bf16, or LLM.int8()."""
+    import torch
     from transformers import BitsAndBytesConfig
 
-    four_bit = {"load_in_4bit": True, "bnb_4bit_quant_type": "nf4", "bnb_4bit_compute_dtype": torch.bfloat16}
-    config = BitsAndBytesConfig(**({**four_bit, "bnb_4bit_use_double_quant": True} if held == "4bit" else {"load_in_8bit": True}))
-    return {"quantization_config": config, "dtype": "bfloat16", "device_map": {"": 0}}
+    if held == "8bit":
+        return BitsAndBytesConfig(load_in_8bit=True)
+    return BitsAndBytesConfig(
+        load_in_4bit=True,
+        bnb_4bit_quant_type="nf4",
+        bnb_4bit_use_double_quant=True,
+        bnb_4bit_compute_dtype=torch.bfloat16,
+    )
 
 
 def context_length(folder: ModelFolder, tokenizer: Any) -> int:

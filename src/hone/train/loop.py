@@ -110,6 +110,7 @@ class _Run:
         ease(net, plan)
         if isinstance(net, Network):
             net.train_alone(alone=isinstance(processes, Alone))
+        processes.shard(net)
         self.optimiser = make_optimiser(net, plan)
         self.rng = random.Random(plan.seed)
         self.feeder = _Feeder(encoded, mixture, plan.batch_rows, self.rng)
@@ -120,10 +121,10 @@ class _Run:
         self, score: Score | None, checkpoint: Path | None, bar: Bar | None, listener: Listener | None, *, trainable: int
     ) -> TrainRecord:
         plan, progress, net = self.plan, self.progress, self.net
-        best = BestParameters(checkpoint)
+        best = BestParameters(checkpoint, self.processes.part)
         moving = Moving(net, self.optimiser, self.mixture, self.rng, progress, self.regulariser)
         if checkpoint is not None and checkpoint.exists():
-            load_checkpoint(checkpoint, moving)
+            load_checkpoint(checkpoint, moving, self.processes)
             self.feeder.waiting = [list(batch) for batch in progress.waiting]
             if bar:
                 bar.advance(progress.step)
@@ -151,13 +152,14 @@ class _Run:
                 listener(
                     StepEvent(step=progress.step, steps=plan.steps, seconds=progress.seconds, tokens=progress.tokens, **event)
                 )
-            if checkpoint is not None and now - last_saved >= plan.checkpoint_seconds and self.processes.is_first:
+            if checkpoint is not None and self.processes.saves(is_due=now - last_saved >= plan.checkpoint_seconds):
                 progress.waiting = self.feeder.waiting
-                save_checkpoint(checkpoint, moving)
+                save_checkpoint(checkpoint, moving, self.processes)
                 best.tidy(progress.best_step)
                 last_saved = time.perf_counter()
         if progress.best_step:
             best.put_back(net, progress.best_step)
+        self.processes.gather(net)
         return TrainRecord(
             steps=progress.step,
             best_step=progress.best_step or progress.step,
@@ -229,9 +231,8 @@ class _Run:
             return [mine]
         lengths = [self.feeder.encoded[index].length for index in mine]
         is_packed = bool(getattr(self.net, "packs", False))
-        return [
-            [mine[at] for at in part] for part in token_batches(lengths, max_tokens=self.plan.forward_tokens, is_packed=is_packed)
-        ]
+        parts = token_batches(lengths, max_tokens=self.plan.forward_tokens, is_packed=is_packed)
+        return self.processes.level([[mine[at] for at in part] for part in parts])
 
     def _watch(self, loss: float, indices: list[int]) -> None:
         """Stop when the loss has left its course: three steps in a row far above the running mean."""

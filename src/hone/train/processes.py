@@ -1,7 +1,8 @@
 """Several processes that train one network: the door to accelerate.
 
 Started by `torchrun` or `accelerate launch`, each process draws the same batch and takes its share of the rows; gradients are added up by
-accelerate's wrapper, so that the step is that of one process with the whole batch. `Alone` is the same for one process.
+accelerate's wrapper, so that the step is that of one process with the whole batch. `Alone` is the same for one process; `sharded.py` divides
+the network too.
 """
 
 import contextlib
@@ -14,6 +15,7 @@ import torch
 from torch import nn
 
 from hone.core.errors import Usage
+from hone.train.sharded import Part, Sharded, deal_rows
 
 __all__ = ["Alone", "Processes", "join_processes"]
 
@@ -23,6 +25,18 @@ class Processes(Protocol):
 
     is_first: bool
     is_alone: bool
+    world: int
+    """How many they are."""
+    part: Part | None
+    """Which part of the network this one holds, where it is divided."""
+
+    def shard(self, net: nn.Module) -> None:
+        """Divide the network, where that was asked for; until `gather` it answers only where all processes call it."""
+        ...
+
+    def gather(self, net: nn.Module) -> None:
+        """The whole network in each process, once training is over."""
+        ...
 
     def wrap(self, module: nn.Module, optimiser: torch.optim.Optimizer) -> tuple[nn.Module, Any]:
         """The module that is called, and the optimiser that steps, from then on."""
@@ -34,6 +48,10 @@ class Processes(Protocol):
 
     def share(self, indices: list[int]) -> list[int]:
         """This process's rows of a batch."""
+        ...
+
+    def level(self, parts: list[list[int]]) -> list[list[int]]:
+        """The parts of this process's rows, as many as all others have where that matters."""
         ...
 
     def accumulate(self, module: nn.Module, *, is_last: bool) -> AbstractContextManager[Any]:
@@ -52,12 +70,28 @@ class Processes(Protocol):
         """Divide the gradients by `terms` as `divide` does, unless that is 1, then clip their norm; the norm before."""
         ...
 
+    def saves(self, *, is_due: bool) -> bool:
+        """Whether this process now writes a checkpoint."""
+        ...
+
+    def wait(self) -> None:
+        """Until all have come here."""
+        ...
+
 
 class Alone:
     """One process."""
 
     is_first = True
     is_alone = True
+    world = 1
+    part: Part | None = None
+
+    def shard(self, net: nn.Module) -> None:
+        """There is nobody to divide it with."""
+
+    def gather(self, net: nn.Module) -> None:
+        """It is whole."""
 
     def wrap(self, module: nn.Module, optimiser: torch.optim.Optimizer) -> tuple[nn.Module, Any]:
         """As they are."""
@@ -71,6 +105,10 @@ class Alone:
     def share(self, indices: list[int]) -> list[int]:
         """All of them."""
         return indices
+
+    def level(self, parts: list[list[int]]) -> list[list[int]]:
+        """As they are."""
+        return parts
 
     @contextlib.contextmanager
     def accumulate(self, module: nn.Module, *, is_last: bool) -> Iterator[None]:
@@ -94,19 +132,33 @@ class Alone:
             torch._foreach_mul_(gradients, factor)
         return norm
 
+    def saves(self, *, is_due: bool) -> bool:
+        """When it is due."""
+        return is_due
+
+    def wait(self) -> None:
+        """For nobody."""
+
 
 class Together:
-    """Several processes under accelerate: data-parallel, or fully sharded where accelerate's configuration says so."""
+    """Several processes under accelerate, each with the whole network: data-parallel."""
 
     is_alone = False
+    part: Part | None = None
 
     def __init__(self, accelerator: Any) -> None:
         self._accelerator = accelerator
-        self._rank, self._world = accelerator.process_index, accelerator.num_processes
+        self._rank, self.world = accelerator.process_index, accelerator.num_processes
         self.is_first = accelerator.is_main_process
 
+    def shard(self, net: nn.Module) -> None:
+        """Each keeps the whole."""
+
+    def gather(self, net: nn.Module) -> None:
+        """It is whole."""
+
     def wrap(self, module: nn.Module, optimiser: torch.optim.Optimizer) -> tuple[nn.Module, Any]:
-        """DistributedDataParallel or FSDP around them."""
+        """DistributedDataParallel around them."""
         wrapped, stepped = self._accelerator.prepare(module, optimiser)
         return wrapped, stepped
 
@@ -116,10 +168,12 @@ class Together:
         return turn
 
     def share(self, indices: list[int]) -> list[int]:
-        """Every n-th row: all processes get rows of all lengths."""
-        if len(indices) < self._world:
-            indices = [indices[at % len(indices)] for at in range(self._world)]
-        return indices[self._rank :: self._world]
+        """Every n-th row."""
+        return deal_rows(indices, self._rank, self.world)
+
+    def level(self, parts: list[list[int]]) -> list[list[int]]:
+        """As they are: gradients are exchanged once, with the last part."""
+        return parts
 
     def accumulate(self, module: nn.Module, *, is_last: bool) -> AbstractContextManager[Any]:
         """Gradients are exchanged with the last part only."""
@@ -135,28 +189,48 @@ class Together:
         """The wrapper has taken the mean over processes of their sums: undo that, then divide by the terms of all."""
         for parameter in parameters:
             assert parameter.grad is not None
-            parameter.grad.mul_(self._world / count)
+            parameter.grad.mul_(self.world / count)
 
     def clip(self, parameters: Sequence[nn.Parameter], largest: float, *, terms: int) -> float:
-        """accelerate's, which knows sharded gradients."""
+        """accelerate's."""
         if terms != 1:
             self.divide(parameters, terms)
         return float(self._accelerator.clip_grad_norm_(parameters, largest))
 
+    def saves(self, *, is_due: bool) -> bool:
+        """The first, for all hold the same."""
+        return is_due and self.is_first
 
-def join_processes() -> Processes:
+    def wait(self) -> None:
+        """accelerate's barrier."""
+        self._accelerator.wait_for_everyone()
+
+
+def join_processes(*, shard: bool = False) -> Processes:
     """The other processes where this one was started by torchrun or accelerate; else none.
 
+    accelerate reads its configuration of FSDP on a GPU only and trains data-parallel on a CPU without a word, so it joins the processes, and
+    the network is divided here on both.
+
+    Args:
+        shard: divide the network over them; so does `accelerate launch --use_fsdp`.
     Raises:
-        Usage: the environment says that there are others, and accelerate finds none.
+        Usage: there is one process to divide over, or the environment says that there are others and accelerate finds none.
     """
     if int(os.environ.get("WORLD_SIZE", "1")) < 2:
+        if shard:
+            raise Usage(
+                "--shard divides the network over several processes, and this is one alone. "
+                "Start it with torchrun --nproc-per-node 2 -m hone, or leave --shard out."
+            )
         return Alone()
-    from accelerate import Accelerator
+    from accelerate import Accelerator, PartialState
 
-    accelerator = Accelerator(cpu=not torch.cuda.is_available())
-    if accelerator.num_processes < 2:
+    on_cpu = not torch.cuda.is_available()
+    is_sharded = shard or os.environ.get("ACCELERATE_USE_FSDP", "false").lower() == "true"
+    state = PartialState(cpu=on_cpu)
+    if state.num_processes < 2:
         raise Usage(
             "WORLD_SIZE says that several processes train, and accelerate sees one. Start with torchrun or accelerate launch."
         )
-    return Together(accelerator)
+    return Sharded(state) if is_sharded else Together(Accelerator(cpu=on_cpu))

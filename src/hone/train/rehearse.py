@@ -10,6 +10,7 @@ from hone.train.contracts import Objective
 from hone.train.loop import fit
 from hone.train.mixture import SingleTask
 from hone.train.plan import TrainPlan
+from hone.train.processes import Processes
 
 __all__ = ["REHEARSED", "Rehearsal", "rehearse"]
 
@@ -25,12 +26,22 @@ class Rehearsal(NamedTuple):
 
 
 def rehearse(
-    net: nn.Module, longest: Sequence[Any], typical: Sequence[Any], *, plan: TrainPlan, objective: Objective
+    net: nn.Module,
+    longest: Sequence[Any],
+    typical: Sequence[Any],
+    *,
+    plan: TrainPlan,
+    objective: Objective,
+    processes: Processes | None = None,
 ) -> Rehearsal:
-    """One step on the longest items, where memory is at its peak, then the timed ones on typical items; the learning rate is 0."""
+    """One step on the longest items, where memory is at its peak, then the timed ones on typical items; the learning rate is 0.
+
+    Each process rehearses for itself, but where they divide the network, which one alone may not have the memory for.
+    """
+    others = processes if processes is not None and processes.part is not None else None
     release_memory()
     with peak_memory(next(net.parameters()).device) as peak:
         for items, steps in ((longest, 1), (typical, REHEARSED)):
             still = plan.model_copy(update={"learning_rate": 0.0, "head_learning_rate": 0.0, "steps": steps, "evaluations": 0})
-            record = fit(net, items, plan=still, objective=objective, mixture=SingleTask(len(items)))
+            record = fit(net, items, plan=still, objective=objective, mixture=SingleTask(len(items)), processes=others)
     return Rehearsal(record.seconds / max(record.tokens_seen, 1), peak.bytes or 0)

@@ -14,6 +14,7 @@ from hone.train import (
     REHEARSED,
     LogitObjective,
     Mixture,
+    Processes,
     SingleTask,
     Trainable,
     TrainPlan,
@@ -30,7 +31,7 @@ from hone.tune.settings import TuneSettings
 from hone.tune.tasks import PutTasks, open_tasks, put_tasks
 from hone.tune.told import told_rows
 
-__all__ = ["Ready", "expect", "make_ready"]
+__all__ = ["Ready", "expect", "make_ready", "require_divisible"]
 
 _SCORED = 64  # validation rows, the longest
 
@@ -145,7 +146,28 @@ def _mixture(rows: Rows, settings: TuneSettings) -> Mixture:
     return replay(own, rows.replayed, rate=settings.replay_rate) if rows.replayed else SingleTask(own)
 
 
-def expect(ready: Ready) -> Expected:
+def require_divisible(settings: TuneSettings) -> None:
+    """That the network of such a run can be divided over processes.
+
+    Raises:
+        Usage: something in it needs the whole network, or the plain one; the message says what to leave out.
+    """
+    reasons = {
+        f"--method {settings.method}": (settings.method in ("prompt", "prefix"), "virtual tokens belong to no block"),
+        f"--hold {settings.hold}": (settings.hold != "none", "it keeps a second copy of what moves"),
+        "--remember self": (settings.remember == "self", "the whole model writes the samples and is held to them"),
+        f"--load {settings.load}": (settings.load != "plain", "weights in few bits are not divided"),
+        "--compile": (settings.compile, "compiled blocks are not divided"),
+    }
+    for name, (is_asked, why) in reasons.items():
+        if is_asked:
+            raise Usage(
+                f"{name} does not go with a network divided over processes (--shard): {why}. Leave one out; the same processes without "
+                "--shard train data-parallel."
+            )
+
+
+def expect(ready: Ready, processes: Processes) -> Expected:
     """A few steps that move nothing (their learning rate is 0): seconds per token and peak memory.
 
     The first batch holds the longest rows, so that memory is at its peak; the timed ones are typical.
@@ -154,7 +176,7 @@ def expect(ready: Ready) -> Expected:
     longest = sorted(rows.train, key=lambda item: -item.length)[: plan.batch_rows]
     count = plan.batch_rows * REHEARSED
     typical = rows.train[:: max(1, len(rows.train) // count)][:count]
-    found = rehearse(net, longest, typical, plan=plan, objective=ready.objective)
+    found = rehearse(net, longest, typical, plan=plan, objective=ready.objective, processes=processes)
     highest = found.peak_bytes
     if plan.evaluations:
         with peak_memory(net.device) as peak:

@@ -13,7 +13,7 @@ from hone.core.store import write_atomic
 from hone.train import Measured, Regulariser, TrainRecord, fit, join_processes, make_regulariser, measure_loss, remove_checkpoint
 from hone.tune.before_after import take_down
 from hone.tune.card import write_card
-from hone.tune.ready import Ready, expect, make_ready
+from hone.tune.ready import Ready, expect, make_ready, require_divisible
 from hone.tune.records import Expected, TuneRecord
 from hone.tune.settings import TUNE, TuneSettings
 from hone.tune.told import told_end, told_plan
@@ -31,17 +31,22 @@ def tune_rows(settings: TuneSettings) -> TuneRecord:
     Raises:
         HoneError: rows, model and method do not fit one another, or the run left its course.
     """
-    processes = join_processes()
+    if settings.shard:
+        require_divisible(settings)
+    processes = join_processes(shard=settings.shard)
     if not processes.is_first:
         set_quiet(True)
     if settings.may_lose is not None and not processes.is_alone:
         raise Usage("--may-lose chooses a position of the dial in one process: start without torchrun.")
+    if processes.part is not None:
+        require_divisible(settings)  # accelerate's configuration may have asked for it
     with processes.in_turn():
         ready = make_ready(settings)
     plan, out = ready.plan, ready.out
     write_atomic(out / "config.yaml", write_settings(TUNE, settings.model_copy(update={"out": None})))
-    expected = expect(ready)
-    note(told_plan(ready.settings, ready.plan, ready.net, expected, ready.out))
+    expected = expect(ready, processes)
+    parts = processes.world if processes.part else 1
+    note(told_plan(ready.settings, ready.plan, ready.net, expected, ready.out, parts=parts))
     base = _measure(ready)
     first = take_down(ready, is_first=processes.is_first)
     regulariser = _regulariser(ready)

@@ -121,10 +121,12 @@ class TuneSettings(Record):
     """Less memory for more time."""
     compile: bool = False
     """Use torch.compile."""
+    shard: bool = False
+    """Divide weights, gradients and moments over the processes (FSDP)."""
     precision: Precision = "auto"
     """Arithmetic of the forward pass; auto is bf16 where the machine has units for it."""
     load: Literal["plain", "4bit", "8bit"] = "plain"
-    """How the base's weights are held; 4bit and 8bit need bitsandbytes and a GPU."""
+    """How the base's weights are held; 4bit and 8bit need bitsandbytes."""
     track: tuple[str, ...] = ()
     """Where the log also goes: tensorboard, trackio, mlflow, wandb."""
     seed: int = Field(default=0, ge=0)

@@ -33,8 +33,8 @@ def told_rows(settings: TuneSettings, because: str, rows: Rows, mixture: Mixture
     return "\n".join(lines)
 
 
-def told_plan(settings: TuneSettings, plan: TrainPlan, net: Network, expected: Expected, out: Path) -> str:
-    """What moves, how far, and what it is expected to cost."""
+def told_plan(settings: TuneSettings, plan: TrainPlan, net: Network, expected: Expected, out: Path, *, parts: int = 1) -> str:
+    """What moves, how far, and what it is expected to cost. `parts`: processes that the network is divided over."""
     moving = sum(parameter.numel() for parameter in trained_parameters(net).values())
     whole = sum(parameter.numel() for parameter in net.parameters())
     held = "" if settings.hold == "none" else f", held by {settings.hold} ({settings.hold_strength:g})"
@@ -44,10 +44,11 @@ def told_plan(settings: TuneSettings, plan: TrainPlan, net: Network, expected: E
         if settings.method == "head" and _is_tied(net)
         else ""
     )
+    divided = f" Weights, gradients and moments are divided over {parts} processes." if parts > 1 else ""
     return (
         f"{settings.method}: {human_count(moving)} of {human_count(whole)} parameters move ({moving / whole:.2%}){held}. "
         f"{plan.steps:,} steps of {plan.batch_rows} rows at a rate of {plan.learning_rate:g}, {plan.precision}, "
-        f"{'packed without padding' if net.packs else 'padded'}.{tied}\n"
+        f"{'packed without padding' if net.packs else 'padded'}.{tied}{divided}\n"
         f"Expected: {human_seconds(expected.seconds)} and {human_bytes(expected.peak_bytes)} at the peak. Kept in {out}; "
         "after an interruption the same command goes on.\n"
     )

@@ -1,7 +1,7 @@
 """Plain LoRA in one autograd function: the input is kept once, in the arithmetic it is multiplied in, and no product is computed twice.
 
-peft's own layer keeps an fp32 copy of every input for its fp32 adapters. Variants (DoRA, dropout, several adapters, merged weights) go
-the library's way.
+peft's own layer keeps an fp32 copy of every input for its fp32 adapters. Variants (DoRA, dropout, several adapters, merged weights) and bases
+in few bits go the library's way.
 """
 
 import types
@@ -20,7 +20,7 @@ def fuse_lora(adapted: nn.Module) -> None:
     from peft.tuners.lora import Linear
 
     for module in adapted.modules():
-        if type(module) is Linear and isinstance(module.base_layer, nn.Linear):
+        if type(module) is Linear and type(module.base_layer) is nn.Linear:  # a kind of its own may hold its weight otherwise
             module.forward = types.MethodType(_forward, module)
 
 
