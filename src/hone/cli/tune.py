@@ -25,67 +25,56 @@ _OBJECTIVES = ["completion", "causal", "masked", "span", "classify", "multi_labe
 _KINDS = ["classify", "completion", "chat", "plain", "tag", "answers", "score", "multi_label", "choice"]
 
 
+_OPTIONS = (
+    click.option("--model", metavar="NAME", help="Starter, folder or Hub id: encoder, decoder or encoder-decoder."),
+    click.option("--method", type=click.Choice(_METHODS), help="What moves.  [default: lora]"),
+    click.option("--objective", type=click.Choice(_OBJECTIVES), help="Toward what; else what fits rows and model."),
+    click.option("--kind", type=click.Choice(_KINDS), help="What the rows are; else recognised."),
+    click.option("--prompt", metavar="COLUMN", help="Column of the prompt."),
+    click.option("--completion", metavar="COLUMN", help="Column of the completion."),
+    click.option("--text", metavar="COLUMN[,COLUMN]", help="Text columns."),
+    click.option("--label", metavar="COLUMN", help="Column of what is learnt about a text."),
+    click.option("--validation", metavar="FILE", help="Rows to choose the checkpoint on, instead of a tenth."),
+    click.option("--template", metavar="TEXT", help="What the model reads before it answers, with {prompt} in it."),
+    click.option("--chat/--no-chat", default=None, help="Use the model's chat template.  [default: where it has one]"),
+    click.option("--train-on-prompt", is_flag=True, default=None, help="Train prompts too, not the answers alone."),
+    click.option("--length", type=int, help="Longest sequence in tokens."),
+    click.option("--rank", type=int, help="Of LoRA.  [default: 8]"),
+    click.option("--alpha", type=int, help="Of LoRA.  [default: twice the rank]"),
+    click.option("--rslora", is_flag=True, default=None, help="Rank-stabilised LoRA."),
+    click.option("--dora", is_flag=True, default=None, help="Weight-decomposed LoRA."),
+    click.option("--lora-plus", type=float, help="How many times the rate LoRA's B moves with.  [default: 1]"),
+    click.option("--layers", type=int, help="Blocks that `top` trains.  [default: 2]"),
+    click.option("--tokens", type=int, help="Virtual tokens of prompt and prefix.  [default: 20]"),
+    click.option("--hold", type=click.Choice(["none", "l2sp", "ewc", "kl"]), help="What holds training back from the base."),
+    click.option("--hold-strength", type=float, help="How strongly.  [default: 0.1]"),
+    click.option("--replay", metavar="FILE", help="Older rows of the same kind, mixed in."),
+    click.option("--replay-rate", type=float, help="Their share of the draws.  [default: 0.1]"),
+    click.option("--remember", metavar="HOW", help="self: hold the model to samples of its own; replay:FILE: mix older rows in."),
+    click.option("--remember-rate", type=float, help="Share of each step that goes there.  [default: 0.1]"),
+    click.option("--retain", metavar="A,B", help="Tasks answered before and after: bundled, files, none.  [default: bundled]"),
+    click.option("--may-lose", metavar="SHARE", help="Promise that at most this much is lost elsewhere: 1%."),
+    click.option("--confidence", metavar="SHARE", help="Of that promise.  [default: 90%]"),
+    click.option("--epochs", type=float, help="Passes over the rows.  [default: 3]"),
+    click.option("--steps", type=int, help="Optimiser steps, instead of epochs."),
+    click.option("--batch-rows", type=int, help="Rows per step.  [default: 16]"),
+    click.option("--learning-rate", "--lr", type=float, help="Peak.  [default: by method and size]"),
+    click.option("--schedule", type=click.Choice(["linear", "cosine", "constant", "wsd"]), help="[default: linear]"),
+    click.option("--metric", type=click.Choice(["loss", "accuracy"]), help="Picks the best checkpoint.  [default: loss]"),
+    click.option("--answers", type=int, help="Validation rows answered before and after, for ROUGE; 0 for none.  [default: 32]"),
+    click.option("--gradient-checkpointing", is_flag=True, default=None, help="Less memory, more time."),
+    click.option("--compile", is_flag=True, default=None, help="Use torch.compile."),
+    click.option("--shard", is_flag=True, default=None, help="Divide weights, gradients and moments over the processes (FSDP)."),
+    click.option("--precision", type=click.Choice(["auto", "bf16", "fp32"]), help="[default: auto]"),
+    click.option("--load", type=click.Choice(["plain", "4bit", "8bit"]), help="How the base is held (QLoRA).  [default: plain]"),
+    click.option("--track", metavar="A,B", help="Where the log also goes: tensorboard, trackio, mlflow, wandb."),
+    click.option("--seed", type=int, help="[default: 0]"),
+    click.option("--out", metavar="DIR", help="Run folder."),
+)
+
+
 def _options(function: Any) -> Any:
-    for option in reversed(
-        (
-            click.option("--model", metavar="NAME", help="Starter, folder or Hub id: encoder, decoder or encoder-decoder."),
-            click.option("--method", type=click.Choice(_METHODS), help="What moves.  [default: lora]"),
-            click.option("--objective", type=click.Choice(_OBJECTIVES), help="Toward what; else what fits rows and model."),
-            click.option("--kind", type=click.Choice(_KINDS), help="What the rows are; else recognised."),
-            click.option("--prompt", metavar="COLUMN", help="Column of the prompt."),
-            click.option("--completion", metavar="COLUMN", help="Column of the completion."),
-            click.option("--text", metavar="COLUMN[,COLUMN]", help="Text columns."),
-            click.option("--label", metavar="COLUMN", help="Column of what is learnt about a text."),
-            click.option("--validation", metavar="FILE", help="Rows to choose the checkpoint on, instead of a tenth."),
-            click.option("--template", metavar="TEXT", help="What the model reads before it answers, with {prompt} in it."),
-            click.option("--chat/--no-chat", default=None, help="Use the model's chat template.  [default: where it has one]"),
-            click.option("--train-on-prompt", is_flag=True, default=None, help="Train prompts too, not the answers alone."),
-            click.option("--length", type=int, help="Longest sequence in tokens."),
-            click.option("--rank", type=int, help="Of LoRA.  [default: 8]"),
-            click.option("--alpha", type=int, help="Of LoRA.  [default: twice the rank]"),
-            click.option("--rslora", is_flag=True, default=None, help="Rank-stabilised LoRA."),
-            click.option("--dora", is_flag=True, default=None, help="Weight-decomposed LoRA."),
-            click.option("--lora-plus", type=float, help="How many times the rate LoRA's B moves with.  [default: 1]"),
-            click.option("--layers", type=int, help="Blocks that `top` trains.  [default: 2]"),
-            click.option("--tokens", type=int, help="Virtual tokens of prompt and prefix.  [default: 20]"),
-            click.option(
-                "--hold", type=click.Choice(["none", "l2sp", "ewc", "kl"]), help="What holds training back from the base."
-            ),
-            click.option("--hold-strength", type=float, help="How strongly.  [default: 0.1]"),
-            click.option("--replay", metavar="FILE", help="Older rows of the same kind, mixed in."),
-            click.option("--replay-rate", type=float, help="Their share of the draws.  [default: 0.1]"),
-            click.option(
-                "--remember", metavar="HOW", help="self: hold the model to samples of its own; replay:FILE: mix older rows in."
-            ),
-            click.option("--remember-rate", type=float, help="Share of each step that goes there.  [default: 0.1]"),
-            click.option(
-                "--retain", metavar="A,B", help="Tasks answered before and after: bundled, files, none.  [default: bundled]"
-            ),
-            click.option("--may-lose", metavar="SHARE", help="Promise that at most this much is lost elsewhere: 1%."),
-            click.option("--confidence", metavar="SHARE", help="Of that promise.  [default: 90%]"),
-            click.option("--epochs", type=float, help="Passes over the rows.  [default: 3]"),
-            click.option("--steps", type=int, help="Optimiser steps, instead of epochs."),
-            click.option("--batch-rows", type=int, help="Rows per step.  [default: 16]"),
-            click.option("--learning-rate", "--lr", type=float, help="Peak.  [default: by method and size]"),
-            click.option("--schedule", type=click.Choice(["linear", "cosine", "constant", "wsd"]), help="[default: linear]"),
-            click.option("--metric", type=click.Choice(["loss", "accuracy"]), help="Picks the best checkpoint.  [default: loss]"),
-            click.option(
-                "--answers", type=int, help="Validation rows answered before and after, for ROUGE; 0 for none.  [default: 32]"
-            ),
-            click.option("--gradient-checkpointing", is_flag=True, default=None, help="Less memory, more time."),
-            click.option("--compile", is_flag=True, default=None, help="Use torch.compile."),
-            click.option(
-                "--shard", is_flag=True, default=None, help="Divide weights, gradients and moments over the processes (FSDP)."
-            ),
-            click.option("--precision", type=click.Choice(["auto", "bf16", "fp32"]), help="[default: auto]"),
-            click.option(
-                "--load", type=click.Choice(["plain", "4bit", "8bit"]), help="How the base is held (QLoRA).  [default: plain]"
-            ),
-            click.option("--track", metavar="A,B", help="Where the log also goes: tensorboard, trackio, mlflow, wandb."),
-            click.option("--seed", type=int, help="[default: 0]"),
-            click.option("--out", metavar="DIR", help="Run folder."),
-        )
-    ):
+    for option in reversed(_OPTIONS):
         function = option(function)
     return function
 

@@ -36,19 +36,17 @@ def make_optimiser(net: nn.Module, plan: TrainPlan) -> torch.optim.Optimizer:
     """
     groups: dict[tuple[float, float, bool], list[nn.Parameter]] = {}
     tables = {id(module.weight) for module in net.modules() if isinstance(module, nn.Embedding)}
-    sizes = [
-        _size(parameter) for parameter in trained_parameters(net).values() if parameter.ndim == 2 and id(parameter) not in tables
-    ]
-    usual = float(np.median(sizes)) if sizes else 1.0
+    by_muon = plan.optimiser == "muon"
+    usual = _usual_size(net, tables) if by_muon else 1.0
     for name, parameter in trained_parameters(net).items():
         peak = plan.head_learning_rate if is_head(name) else plan.learning_rate
         if ".lora_B." in name:
             peak *= plan.lora_plus
         decay = plan.weight_decay if parameter.ndim >= 2 and not name.endswith(_NO_MATRICES) and ".ia3_l." not in name else 0.0
-        is_inner = plan.optimiser == "muon" and parameter.ndim == 2 and id(parameter) not in tables and not is_head(name)
+        is_inner = by_muon and parameter.ndim == 2 and id(parameter) not in tables and not is_head(name)
         if is_inner:
             peak *= _share(_size(parameter) / usual)
-        elif plan.optimiser == "muon" and id(parameter) in tables:
+        elif by_muon and id(parameter) in tables:
             peak *= max(1.0, _size(parameter) / _TABLE)
         groups.setdefault((peak, decay, is_inner), []).append(parameter)
     assert groups, "no parameter moves"
@@ -66,6 +64,12 @@ def make_optimiser(net: nn.Module, plan: TrainPlan) -> torch.optim.Optimizer:
 def _size(parameter: nn.Parameter) -> float:
     """Root mean square."""
     return float(parameter.detach().float().square().mean().sqrt())
+
+
+def _usual_size(net: nn.Module, tables: set[int]) -> float:
+    """The median over matrices that are no word tables."""
+    sizes = [_size(one) for one in trained_parameters(net).values() if one.ndim == 2 and id(one) not in tables]
+    return float(np.median(sizes)) if sizes else 1.0
 
 
 def _share(size: float) -> float:
