@@ -319,7 +319,7 @@ def test_two_optimisers_in_one_go_on_where_their_state_was_taken():
     resumed = make_optimiser(again, settings)
     resumed.load_state_dict(two.state_dict())
     for group in resumed.param_groups:
-        group["lr"] = 1e-2
+        group["lr"] = group["peak"]
     for _ in range(2):
         step(again, resumed)
     assert all(torch.equal(value, again.state_dict()[name]) for name, value in whole.state_dict().items())
