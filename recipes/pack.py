@@ -31,8 +31,10 @@ def pack(run: Path, starter: Path) -> str:
     config = json.loads((run / "config.json").read_text(encoding="utf-8"))
     (starter / "config.json").write_text(json.dumps(config | {"dtype": "bfloat16"}, indent=2) + "\n", encoding="utf-8")
     weights = {name: tensor.to(torch.bfloat16) for name, tensor in load_file(run / "model.safetensors").items()}
-    save_file(weights, starter / "model.safetensors", metadata={"format": "pt"})
-    return digest_file(starter / "model.safetensors")
+    packed = starter / "model.safetensors"
+    save_file(weights, packed, metadata={"format": "pt"})
+    packed.chmod(0o644)
+    return digest_file(packed)
 
 
 if __name__ == "__main__":

@@ -44,7 +44,7 @@ STARTERS = {
     "starter/decoder": Starter(
         package="hone.model",
         folder="starters/decoder",
-        sha256="73c77b0216c5018fac7c7616d0b4e5f1e192d24d13640839f46e9cd0941fe97b",
+        sha256="2f8475bf776c0af2ea577907cff25740afc452433bccbb22a460fce549ec6c87",
         licence="cc-by-sa-4.0",
     ),
 }
