@@ -84,7 +84,7 @@ def test_longer_gaps_take_as_much_out_in_fewer_places(texts, tmp_path):
         gaps[gap] = sum(sample.read.count("<extra_id_") for sample in done.samples)
         written[gap] = done.training.terms_seen / done.training.tokens_seen
     assert gaps[8] < gaps[2] / 2
-    assert 0.4 < min(written.values()) <= max(written.values()) < 0.6
+    assert 0.5 < written[8] < written[2] < 0.9  # half of each text, and a sentinel for each gap
 
 
 def test_a_model_goes_on_from_a_base_with_its_tokenizer(trained, texts, tmp_path):
