@@ -54,7 +54,8 @@ def test_the_plan_names_what_it_read_and_what_it_takes(planned, rows_csv, encode
     assert card.usd == pytest.approx(card.seconds / 3600 * 0.5)
     text = plan_text(planned)
     assert text.splitlines()[-1].strip() == planned.command
-    assert "rule of thumb" in text and "accelerate" in text and "2026-05-01" in text
+    said = " ".join(text.split())
+    assert "(a rule of thumb, not a measurement)" in said and "accelerate" in said and "Prices of 2026-05-01" in said
 
 
 def test_compare_takes_the_written_configuration_as_it_is(planned, rows_csv, encoder_path, tmp_path):

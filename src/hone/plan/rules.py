@@ -125,7 +125,7 @@ def _of_encoders(survey: Survey) -> list[Rule]:
         Rule(
             strategy="full",
             runs=has_some,
-            because=f"{survey.rows:,} rows; below about {_SOME} moving all weights overfits and varies by seed, and it always forgets most",
+            because=f"{survey.rows:,} rows; below about {_SOME} moving all weights overfits and varies by seed, and it often forgets most",
             source="Mosbach 2021, https://arxiv.org/abs/2006.04884; " + _LORA,
         ),
     ]

@@ -1,8 +1,9 @@
 """A plan as text for people."""
 
+import textwrap
 from collections.abc import Sequence
 
-from hone.core.console import render_table
+from hone.core.console import render_table, terminal_width
 from hone.measure import human_bytes, human_count, human_seconds
 from hone.plan.records import Cost, Plan
 
@@ -34,7 +35,12 @@ def plan_text(plan: Plan) -> str:
 def _section(title: str, lines: Sequence[str]) -> str:
     if not lines:
         return ""
-    return "\n".join([*([title] if title else []), *(f"  {line}" for line in lines)])
+    width = terminal_width()
+    filled = [
+        textwrap.fill(line, width, initial_indent="  ", subsequent_indent="    ", break_long_words=False, break_on_hyphens=False)
+        for line in lines
+    ]
+    return "\n".join([*([title] if title else []), *filled])
 
 
 def _rules(plan: Plan) -> list[str]:
@@ -74,14 +80,16 @@ def _details(plan: Plan) -> list[str]:
         lines.append(f"To answer 16 rows at once: the weights, and {human_bytes(plan.cache_bytes)} of keys and values.")
     on_gpus = next((cost.basis for cost in plan.costs if cost.usd is not None), None)
     if on_gpus is not None:
-        lines.append(f"GPUs: {on_gpus}. Prices of {plan.prices}.")
+        lines.append(
+            f"GPUs: {on_gpus}, without starting and loading; small models keep a card less busy. Prices of {plan.prices}."
+        )
     return lines
 
 
 def _scratch(plan: Plan) -> str:
     scratch = plan.scratch
     price = [f"here {human_seconds(scratch.seconds_here)}"] if scratch.seconds_here is not None else []
-    price += [f"{name} ${usd:,.0f}" for name, usd in scratch.usd.items()]
+    price += [f"{name} ${usd:,.2f}" for name, usd in scratch.usd.items()]
     return f"{'yes' if scratch.makes_sense else 'no'}: {scratch.because}" + (
         f" It would take: {', '.join(price)}." if price else ""
     )
