@@ -55,7 +55,7 @@ def test_the_plan_names_what_it_read_and_what_it_takes(planned, rows_csv, encode
     text = plan_text(planned)
     assert text.splitlines()[-1].strip() == planned.command
     said = " ".join(text.split())
-    assert "(a rule of thumb, not a measurement)" in said and "accelerate" in said and "Prices of 2026-05-01" in said
+    assert "(a rule of thumb, not a measurement)" in said and "accelerate" in said and "Prices of 2026-11-26" in said
 
 
 def test_compare_takes_the_written_configuration_as_it_is(planned, rows_csv, encoder_path, tmp_path):
