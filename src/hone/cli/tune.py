@@ -58,6 +58,7 @@ _OPTIONS = (
     click.option("--epochs", type=float, help="Passes over the rows.  [default: 3]"),
     click.option("--steps", type=int, help="Optimiser steps, instead of epochs."),
     click.option("--batch-rows", type=int, help="Rows per step.  [default: 16]"),
+    click.option("--forward-tokens", type=int, help="Tokens per forward pass: fewer take less memory.  [default: 2048]"),
     click.option("--learning-rate", "--lr", type=float, help="Peak.  [default: by method and size]"),
     click.option("--schedule", type=click.Choice(["linear", "cosine", "constant", "wsd"]), help="[default: linear]"),
     click.option("--metric", type=click.Choice(["loss", "accuracy"]), help="Picks the best checkpoint.  [default: loss]"),
