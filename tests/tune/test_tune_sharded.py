@@ -67,7 +67,10 @@ def test_a_divided_run_learns_as_one_process_and_goes_on_after_a_kill(rows, mode
     assert run([*arguments, "--out", str(tmp_path / "one")]) == 0
     run_killed([*arguments, "--shard"], tmp_path, after=8)
     work = tmp_path / "killed" / "work"
-    assert (work / "run.checkpoint").exists() and len({path.name[-1] for path in work.glob("*-part-*")}) == 2
+    assert (work / "run.checkpoint").exists() and {path.name[-1] for path in work.glob("*-part-*")} >= {
+        "0",
+        "1",
+    }  # beside files half written
     environment = os.environ | {"GOMP_SPINCOUNT": "1000", "OMP_NUM_THREADS": "1"}
     for name in ("killed", "whole"):
         command = [*LAUNCH, "-m", "hone", *arguments, "--shard", "--out", str(tmp_path / name)]
