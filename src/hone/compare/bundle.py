@@ -49,14 +49,14 @@ class Answer(Record):
 
 def write_bundle(comparison: Comparison, strategies: Path, target: Path) -> None:
     """Copy the recommended strategy's predictor, and say where it comes from."""
-    row = next(row for row in comparison.rows if row.strategy == comparison.recommended.strategy)
+    row = comparison.recommended_row
     provenance = Provenance(
         hone_version=comparison.hone_version,
         strategy=row.strategy,
         kind=comparison.task.kind,
         labels=comparison.task.labels,
         columns=comparison.data.columns,
-        model=next((model for model in comparison.models if model.name == row.model), comparison.model),
+        model=comparison.model_of(row),
         source=comparison.data.source,
         split_digest=comparison.data.split_digest,
         seed=comparison.seed,

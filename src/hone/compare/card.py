@@ -17,7 +17,7 @@ def write_card(comparison: Comparison, row: Row, *, licence: str | None = None) 
     """`README.md` with its metadata block. `licence`: instead of the base's."""
     metric = comparison.task.metric
     found = row.metrics[metric]
-    model = next((one for one in comparison.models if one.name == row.model), comparison.model)
+    model = comparison.model_of(row)
     scores = "\n".join(
         f"| {name.replace('_', ' ')} | {value.value:.4f} | {value.low:.4f} to {value.high:.4f} |"
         for name, value in row.metrics.items()

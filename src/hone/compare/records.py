@@ -316,6 +316,15 @@ class Comparison(Record):
     """Share that a strategy may lose on retained tasks, on average, to be recommended; None: any."""
 
     @property
+    def recommended_row(self) -> Row:
+        """The row of the recommended strategy."""
+        return next(row for row in self.rows if row.strategy == self.recommended.strategy)
+
+    def model_of(self, row: Row) -> ModelInfo:
+        """The model that a row's strategy stands on."""
+        return next((model for model in self.models if model.name == row.model), self.model)
+
+    @property
     def breaks_promise(self) -> bool:
         """Whether what is recommended lost more than was allowed, or nobody knows how much it did."""
         return self.recommended.keeps_budget is False

@@ -16,7 +16,7 @@ from hone.model.classifier import (
     load_head,
     save_head,
 )
-from hone.model.dry import DryHead, dry_network, random_network, without_numbers
+from hone.model.dry import DryHead, cut_depth, dry_network, random_network, without_numbers
 from hone.model.encoder import EVALUATION_TOKENS, Encoder, Pooling, Vectors, load_encoder, pool, write_pooling
 from hone.model.generate import Generated, Generator, Sampling
 from hone.model.hub_upload import send_folder
@@ -76,6 +76,7 @@ __all__ = [
     "card_metadata",
     "choose_shape",
     "count_parameters",
+    "cut_depth",
     "dry_network",
     "energy_line",
     "family",

@@ -7,7 +7,7 @@ lies. The one surprise: whether a network can be packed is found out with real n
 import contextlib
 import copy
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import lru_cache
 from typing import Any, Literal
 
@@ -21,7 +21,7 @@ from hone.model.language import LanguageModel, Seq2SeqModel
 from hone.model.loading import quiet_transformers
 from hone.model.network import Network
 
-__all__ = ["DryHead", "dry_network", "random_network", "without_numbers"]
+__all__ = ["DryHead", "cut_depth", "dry_network", "random_network", "without_numbers"]
 
 DryHead = Literal["pooled", "token", "causal", "masked", "seq2seq"]
 
@@ -102,15 +102,23 @@ def _backbone(config: Any, head: DryHead) -> nn.Module:
     return net
 
 
+def cut_depth(values: dict[str, Any], layers: Callable[[int], int]) -> None:
+    """Give a configuration's values fewer layers: `layers` says how many, from how many there are."""
+    for name in _DEPTHS:
+        if isinstance(values.get(name), int):
+            values[name] = layers(values[name])
+    if isinstance(values.get("layer_types"), list):
+        values["layer_types"] = values["layer_types"][: layers(len(values["layer_types"]))]
+
+
 @lru_cache(maxsize=8)
 def _twin(said: str, kind: Any, head: DryHead) -> Network:
     """A real network of one narrow layer and a few words, of the same architecture."""
     values = json.loads(said)
-    for name in (*_DEPTHS, *_INNERS):
+    cut_depth(values, lambda _: 1)
+    for name in _INNERS:
         if isinstance(values.get(name), int):
-            values[name] = 1 if name in _DEPTHS else min(values[name], _INNER)
-    if isinstance(values.get("layer_types"), list):
-        values["layer_types"] = values["layer_types"][:1]
+            values[name] = min(values[name], _INNER)
     values["vocab_size"] = min(values.get("vocab_size") or _WORDS, _WORDS)
     for name, value in values.items():
         if name.endswith("_token_id") and isinstance(value, int) and value >= values["vocab_size"]:

@@ -9,9 +9,10 @@ import torch
 from hone.core.device import available_memory, best_device, processor_name
 from hone.core.errors import Failed
 from hone.measure import human_bytes
-from hone.model import DryHead, dry_network, random_network, resolve_precision, without_numbers
+from hone.model import DryHead, cut_depth, random_network, resolve_precision
 from hone.plan.base import Base
 from hone.plan.records import Cost, PlanSettings, Scratch, Survey
+from hone.pretrain.advise import MOST_PASSES, RATIO
 from hone.train import TrainPlan, make_trainable, rehearse
 from hone.train.estimate import (
     DryRun,
@@ -32,8 +33,6 @@ __all__ = ["METHODS", "Pricing", "head_of", "price_training", "weigh_scratch"]
 METHODS = ("full", "lora")
 _FORWARD = 2048  # hone tune's default
 _REHEARSED = 60_000_000  # parameters up to which the model itself is rehearsed
-_RATIO = 20  # tokens per parameter: Hoffmann 2022, https://arxiv.org/abs/2203.15556
-_PASSES = 4  # Muennighoff 2023, https://arxiv.org/abs/2305.16264
 _LEAST_USEFUL = 10_000_000  # parameters of the smallest model that writes sentences; judgement
 
 
@@ -44,6 +43,8 @@ class Pricing:
     settings: PlanSettings
     survey: Survey
     base: Base
+    parameters: int
+    """Of the base with its head."""
     prices: PriceList
     process: int
 
@@ -162,10 +163,8 @@ def _on_gpu(pricing: Pricing, name: str, asked: DryRun, found: MemoryEstimate, f
 def _measured_rate(pricing: Pricing, asked: DryRun) -> float:
     """Operations per second of some real steps: of the model itself with random weights where it is small, else of its first layers."""
     config = pricing.base.config
-    with without_numbers():
-        size = sum(one.numel() for one in dry_network(config, asked.head, outputs=asked.outputs).parameters())
-    if size > _REHEARSED:
-        config = _shallow(config, _REHEARSED / size)
+    if pricing.parameters > _REHEARSED:
+        config = _shallow(config, _REHEARSED / pricing.parameters)
     torch.manual_seed(pricing.settings.seed)
     net = make_trainable(asked.method).prepare(random_network(config, asked.head, outputs=asked.outputs))
     if asked.precision == "bf16":
@@ -191,27 +190,16 @@ def _measured_rate(pricing: Pricing, asked: DryRun) -> float:
 def _shallow(config: Any, share: float) -> Any:
     """The same widths with fewer layers."""
     values = config.to_dict()
-    for name in (
-        "num_hidden_layers",
-        "num_layers",
-        "num_decoder_layers",
-        "encoder_layers",
-        "decoder_layers",
-        "n_layer",
-        "n_layers",
-    ):
-        if isinstance(values.get(name), int):
-            values[name] = max(1, int(values[name] * share))
-    if isinstance(values.get("layer_types"), list):
-        values["layer_types"] = values["layer_types"][: values["num_hidden_layers"]]
+    cut_depth(values, lambda layers: max(1, int(layers * share)))
     return type(config).from_dict(values)
 
 
-def weigh_scratch(pricing: Pricing, *, parameters: int, rate: float | None) -> Scratch:
+def weigh_scratch(pricing: Pricing, *, rate: float | None) -> Scratch:
     """A model from nothing, of this size, at 20 tokens a parameter: what it would take, and whether the rows could feed it."""
-    wanted = _RATIO * parameters
+    parameters = pricing.parameters
+    wanted = RATIO * parameters
     there = round(pricing.survey.rows * pricing.survey.mean_tokens)
-    could = _PASSES * there // _RATIO
+    could = MOST_PASSES * there // RATIO
     sense = pricing.survey.kind == "plain" and could >= _LEAST_USEFUL
     flops = 6.0 * parameters * wanted
     if sense:

@@ -48,7 +48,7 @@ def make_plan(settings: PlanSettings, answers: dict[str, str] | None = None) -> 
     with without_numbers():
         parameters = sum(one.numel() for one in dry_network(base.config, head_of(survey, base.family)).parameters())
     note("Timing some steps here.")
-    pricing = Pricing(settings, survey, base, prices, process)
+    pricing = Pricing(settings, survey, base, parameters, prices, process)
     costs, rate = price_training(pricing)
     rules = strategy_rules(survey, base.family)
     program, config, command = _command(settings, survey, base.name, rules)
@@ -65,7 +65,7 @@ def make_plan(settings: PlanSettings, answers: dict[str, str] | None = None) -> 
         enough=enough_rows(survey),
         costs=tuple(costs),
         cache_bytes=_cache(survey, base),
-        scratch=weigh_scratch(pricing, parameters=parameters, rate=rate),
+        scratch=weigh_scratch(pricing, rate=rate),
         prices=f"{prices.prices_date}: {prices.prices_source}" if settings.gpu else None,
         command=command,
         config=config,

@@ -59,9 +59,8 @@ def _card(run: Path, folder: Path, data_licence: str | None, licence: str | None
     try:
         if folder.name == "best" and (folder.parent / "comparison.json").is_file():
             comparison = Comparison.model_validate_json((folder.parent / "comparison.json").read_text(encoding="utf-8"))
-            row = next(one for one in comparison.rows if one.strategy == comparison.recommended.strategy)
-            model = next((one for one in comparison.models if one.name == row.model), comparison.model)
-            return write_compare_card(comparison, row, licence=agreed(model.licence))
+            row = comparison.recommended_row
+            return write_compare_card(comparison, row, licence=agreed(comparison.model_of(row).licence))
         said = (folder / "hone.json").read_text(encoding="utf-8")
         keys = json.loads(said).keys()
         if {"corpus_tokens", "sources"} <= keys:
