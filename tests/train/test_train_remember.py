@@ -203,6 +203,20 @@ def test_an_encoder_decoder_fills_gaps_of_its_own(kind, tmp_path):
     assert again == items
 
 
+def test_an_encoder_decoder_reads_whole_beginnings_and_gaps_within(tmp_path):
+    """Not only texts that end where its own writing ends, and none of which nothing follows."""
+    folder = locate_model(str(save_language_model(tmp_path, "t5")))
+    reader = load_reader(folder, precision="fp32")
+    net = load_language_model(folder, "seq2seq", pad_id=reader.pad_id)
+    items = draw_own_samples(net, reader, count=40, length=64, seed=0)
+    gap = reader.tokenizer.get_vocab()["<extra_id_0>"]
+    within = [item for item in items if item.source.index(gap) < len(item.source) - 2]
+    grown = [item for item in items if item.source.index(gap) == len(item.source) - 2]
+    assert 5 <= len(within) <= 20 <= len(grown)
+    assert len({item.source.index(gap) for item in items}) > 5
+    assert any(item.source.index(gap) <= 1 for item in grown)  # and from nothing
+
+
 def test_an_encoder_decoder_keeps_to_its_own_distribution(tmp_path):
     folder = locate_model(str(save_language_model(tmp_path, "t5")))
     reader = load_reader(folder, precision="fp32")

@@ -5,7 +5,7 @@ import torch
 
 from hone.model import load_classifier, load_language_model, load_reader, locate_model
 from hone.task import Completion, Example
-from hone.train import Classify, Masked, SingleTask, TrainPlan, WriteTarget, fit, make_trainable, words
+from hone.train import Classify, Masked, OwnVectors, SingleTask, TrainPlan, WriteTarget, fit, make_trainable, words
 from tiny import LABELS, SENTENCES, save_encoder
 from tiny_language import save_language_model
 
@@ -73,6 +73,19 @@ def test_validation_reads_words_that_are_not_trained(encoder, monkeypatch):
     net.eval()
     with torch.no_grad():
         assert torch.equal(net(other), answers[-1])
+
+
+def test_what_holds_the_network_may_read_other_words(encoder, monkeypatch):
+    """Words of a regulariser's texts are trained too: here some that no row holds."""
+    before = load_classifier(encoder, LABELS).base.get_input_embeddings().weight
+    reader = load_reader(encoder, precision="fp32", device=CPU)
+    objective = Classify(LABELS, reader)
+    unread = [word for word in range(4, 200) if word not in objective.words(objective.encode(ROWS))]
+    held = OwnVectors([[2, *unread[:10], 3]], reader, rows=1)
+    net, _ = trained(encoder, 1.0, monkeypatch, regulariser=held)
+    moved = (embedding(net).weight != before).any(dim=1).nonzero().flatten().tolist()
+    assert set(unread[:10]) <= set(moved)
+    assert not set(unread[10:]) & set(moved)
 
 
 def test_a_killed_run_goes_on_with_the_same_bits(encoder, monkeypatch, tmp_path):

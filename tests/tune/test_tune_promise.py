@@ -135,16 +135,58 @@ def test_promises_that_cannot_be_made_are_refused(kind, more, said, models, rows
         )
 
 
-def test_an_encoder_writes_nothing_of_itself_and_says_so(models, tmp_path):
-    path = tmp_path / "labels.jsonl"
-    path.write_text(
-        "".join(
-            json.dumps({"text": f"{text} {n}", "label": ("late", "refund")[n % 2]}) + "\n" for n, text in enumerate(SENTENCES * 3)
-        )
-    )
+@pytest.fixture(scope="module")
+def labelled(tmp_path_factory):
+    path = tmp_path_factory.mktemp("labelled") / "labels.jsonl"
+    rows = [{"text": f"{text} {n}", "label": ("late", "refund")[n % 2]} for n, text in enumerate(SENTENCES * 3)]
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    return str(path)
+
+
+@pytest.fixture(scope="module")
+def tagged(tmp_path_factory):
+    path = tmp_path_factory.mktemp("tagged") / "tags.jsonl"
+    rows = [{"tokens": text.split(), "ner_tags": ["O", *["B-THING"] * (len(text.split()) - 1)]} for text in SENTENCES * 3]
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    return str(path)
+
+
+def test_of_an_encoder_the_sentence_vectors_are_watched(models, labelled, tmp_path, capsys):
+    done = tune_rows(settings(labelled, models["bert"], tmp_path / "run", retain=("find",)))
+    assert done.forgetting is None and done.forgetting_not_measured is None
+    assert [task.task for task in done.vectors.tasks] == ["find"]
+    assert done.vectors.tasks[0].items == 121
+    assert "sentence vectors" in capsys.readouterr().err
+    assert "sentence vectors" in (tmp_path / "run" / "README.md").read_text()
+    only_head = tune_rows(settings(labelled, models["bert"], tmp_path / "head", method="head", retain=("similar", "find")))
+    assert all(task.before == task.after for task in only_head.vectors.tasks)
+
+
+@pytest.mark.parametrize("kind", ["labelled", "tagged"])
+def test_self_replay_keeps_an_encoder_where_it_was(kind, models, request, tmp_path):
+    """The pairs of `similar`: the vectors of a held encoder stay far nearer to the base's."""
+    data, found = request.getfixturevalue(kind), {}
+    for way in ("none", "self"):
+        asked = {"steps": 40, "learning_rate": 3e-3, "remember": way, "remember_rate": 0.5, "retain": ("similar",)}
+        found[way] = tune_rows(settings(data, models["bert"], tmp_path / way, **asked))
+    moved = {way: abs(done.vectors.tasks[0].after - done.vectors.tasks[0].before) for way, done in found.items()}
+    assert moved["self"] < 0.5 * moved["none"]
+    assert found["self"].held_bytes > 0 and found["none"].held_bytes == 0
+
+
+def test_what_an_encoder_cannot_retain_is_told(models, labelled, tmp_path):
+    with pytest.raises(Usage, match="is an encoder"):
+        tune_rows(settings(labelled, models["bert"], tmp_path / "run", retain=("grammar",)))
+    with pytest.raises(Usage, match="For an encoder"):
+        tune_rows(settings(labelled, models["bert"], tmp_path / "other", may_lose=0.1))
+
+
+def test_an_encoder_that_fills_masks_is_not_watched_and_says_so(models, tmp_path):
+    path = tmp_path / "plain.jsonl"
+    path.write_text("".join(json.dumps({"text": f"{text} {n}"}) + "\n" for n, text in enumerate(SENTENCES * 3)))
     done = tune_rows(settings(str(path), models["bert"], tmp_path / "run"))
-    assert "a head" in done.forgetting_not_measured
-    with pytest.raises(Usage, match="writes none"):
+    assert "fills masks" in done.forgetting_not_measured
+    with pytest.raises(Usage, match="fills masks"):
         tune_rows(settings(str(path), models["bert"], tmp_path / "self", remember="self"))
 
 

@@ -24,6 +24,7 @@ from hone.evaluate.vectors import (
     bundled_vector_tasks,
     find_vector_tasks,
     measure_vector_forgetting,
+    tell_vector_forgetting,
 )
 
 __all__ = [
@@ -50,5 +51,6 @@ __all__ = [
     "per_class",
     "read_retained",
     "tell_forgetting",
+    "tell_vector_forgetting",
     "thin",
 ]

@@ -13,6 +13,7 @@ from typing import Any, Literal
 import numpy as np
 import numpy.typing as npt
 
+from hone.core.console import render_table
 from hone.core.errors import BadData
 from hone.core.record import Record
 from hone.core.seeds import derive_seed
@@ -31,6 +32,7 @@ __all__ = [
     "find_vector_tasks",
     "measure_vector_forgetting",
     "read_vector_task",
+    "tell_vector_forgetting",
 ]
 
 Embed = Callable[[Sequence[str]], npt.NDArray[np.float32]]
@@ -238,3 +240,26 @@ def _change(
         mrr_after=float((1 / after).mean()),
     )
     return found, drop_draws(was, now, draws=_DRAWS, rng=np.random.default_rng(seed))
+
+
+def tell_vector_forgetting(found: VectorForgetting) -> str:
+    """The record as text: a row per task, then what it comes to."""
+    rows = [
+        (
+            task.task,
+            task.metric,
+            str(task.items),
+            f"{task.before:.3f}",
+            f"{task.after:.3f}",
+            f"{task.drop.low:+.3f} to {task.drop.high:+.3f}",
+            "" if task.p_value is None or task.p_value >= 0.05 else f"p {task.p_value:.2g}",
+        )
+        for task in found.tasks
+    ]
+    return "\n".join(
+        [
+            render_table(("sentence vectors", "by", "items", "before", "after", "lost, 95%", ""), rows),
+            f"Lost on average {found.mean.mid:.3f} ({found.mean.low:+.3f} to {found.mean.high:+.3f}), most on {found.worst_task}: "
+            f"{found.worst.mid:.3f} ({found.worst.low:+.3f} to {found.worst.high:+.3f}).",
+        ]
+    )

@@ -9,13 +9,16 @@ import math
 from collections.abc import Sequence
 from pathlib import Path
 
+import numpy as np
 import torch
 from torch import nn
 
-from hone.model.encoder import Pooling, read_pooling
+from hone.model.batches import token_batches
+from hone.model.encoder import EVALUATION_TOKENS, Pooling, Vectors, read_pooling
 from hone.model.loading import load_backbone
 from hone.model.locate import ModelFolder
 from hone.model.network import Network, Rows
+from hone.model.reader import TextReader
 
 __all__ = ["HeadedNetwork", "PooledClassifier", "TokenClassifier", "load_classifier", "load_head", "save_head"]
 
@@ -25,9 +28,12 @@ HEAD_FILE = "head.safetensors"
 class HeadedNetwork(Network):
     """An encoder with a linear layer of hone's own, `classifier`, drawn from torch's generator."""
 
-    def __init__(self, backbone: nn.Module, *, outputs: int, dropout: float = 0.1, twin: Network | None = None) -> None:
+    def __init__(
+        self, backbone: nn.Module, *, outputs: int, pooling: Pooling = "mean", dropout: float = 0.1, twin: Network | None = None
+    ) -> None:
         super().__init__(backbone, pad_id=self.base_pad_id(backbone), twin=twin)
         width = int(backbone.config.hidden_size)  # type: ignore[union-attr, arg-type]
+        self.pooling: Pooling = pooling
         self.dropout = nn.Dropout(dropout)
         self.classifier = nn.Linear(width, outputs)
         nn.init.normal_(self.classifier.weight, std=0.02)
@@ -37,6 +43,29 @@ class HeadedNetwork(Network):
     def base_pad_id(backbone: nn.Module) -> int:
         """The id that the architecture itself knows as padding."""
         return int(getattr(backbone.config, "pad_token_id", None) or 0)
+
+    def vectors(self, rows: Rows) -> torch.Tensor:
+        """Sentence vectors of length 1, pooled as the base pools its own, fp32, [B, D]."""
+        states = self.states(rows).float()  # [T, D]
+        lengths = torch.tensor([len(row) for row in rows], device=states.device)
+        if self.pooling == "cls":
+            pooled = states[lengths.cumsum(0) - lengths]
+        else:
+            owner = torch.repeat_interleave(torch.arange(len(rows), device=states.device), lengths, output_size=len(states))
+            pooled = states.new_zeros(len(rows), states.shape[1]).index_add(0, owner, states) / lengths[:, None]
+        return nn.functional.normalize(pooled, dim=-1)
+
+    @torch.no_grad()
+    def embed(self, rows: Rows, reader: TextReader) -> Vectors:
+        """Sentence vectors of any number of rows in the reader's arithmetic, [n, D]; the network stays in its mode."""
+        was_training = self.training
+        found = np.zeros((len(rows), self.classifier.in_features), dtype=np.float32)
+        self.eval()
+        for batch in token_batches([len(row) for row in rows], max_tokens=EVALUATION_TOKENS, is_packed=self.packs):
+            with reader.autocast():
+                found[batch] = self.vectors([rows[index] for index in batch]).cpu().numpy()
+        self.train(was_training)
+        return found
 
 
 class PooledClassifier(HeadedNetwork):
@@ -51,21 +80,9 @@ class PooledClassifier(HeadedNetwork):
         dropout: float = 0.1,
         twin: Network | None = None,
     ) -> None:
-        super().__init__(backbone, outputs=len(labels), dropout=dropout, twin=twin)
-        self.pooling: Pooling = pooling
+        super().__init__(backbone, outputs=len(labels), pooling=pooling, dropout=dropout, twin=twin)
         # A unit vector has entries of 1 / sqrt(width): too small for a linear layer to move on.
         self.scale = math.sqrt(self.classifier.in_features) / 2
-
-    def vectors(self, rows: Rows) -> torch.Tensor:
-        """Sentence vectors of length 1, pooled as the base pools its own, [B, D]."""
-        states = self.states(rows).float()  # [T, D]
-        lengths = torch.tensor([len(row) for row in rows], device=states.device)
-        if self.pooling == "cls":
-            pooled = states[lengths.cumsum(0) - lengths]
-        else:
-            owner = torch.repeat_interleave(torch.arange(len(rows), device=states.device), lengths, output_size=len(states))
-            pooled = states.new_zeros(len(rows), states.shape[1]).index_add(0, owner, states) / lengths[:, None]
-        return nn.functional.normalize(pooled, dim=-1)
 
     def forward(self, rows: Rows) -> torch.Tensor:
         """Logits in the arithmetic of the caller's autocast, [B, C]."""
@@ -76,8 +93,16 @@ class PooledClassifier(HeadedNetwork):
 class TokenClassifier(HeadedNetwork):
     """Rows to logits [N, C], one answer per token asked for."""
 
-    def __init__(self, backbone: nn.Module, *, labels: Sequence[str], dropout: float = 0.1, twin: Network | None = None) -> None:
-        super().__init__(backbone, outputs=len(labels), dropout=dropout, twin=twin)
+    def __init__(
+        self,
+        backbone: nn.Module,
+        *,
+        labels: Sequence[str],
+        pooling: Pooling = "mean",
+        dropout: float = 0.1,
+        twin: Network | None = None,
+    ) -> None:
+        super().__init__(backbone, outputs=len(labels), pooling=pooling, dropout=dropout, twin=twin)
 
     def forward(self, rows: Rows, places: Sequence[int]) -> torch.Tensor:
         """Logits at `places`, N indices into the tokens of all rows, row after row."""
@@ -96,9 +121,8 @@ def load_classifier(folder: ModelFolder, labels: Sequence[str], *, per_token: bo
     backbone = load_backbone(folder)
     backbone.config.id2label = dict(enumerate(labels))  # type: ignore[union-attr]
     backbone.config.label2id = {label: index for index, label in enumerate(labels)}  # type: ignore[union-attr]
-    if per_token:
-        return TokenClassifier(backbone, labels=labels)
-    return PooledClassifier(backbone, pooling=read_pooling(folder.path), labels=labels)
+    kind = TokenClassifier if per_token else PooledClassifier
+    return kind(backbone, pooling=read_pooling(folder.path), labels=labels)
 
 
 def save_head(net: HeadedNetwork, folder: Path) -> None:

@@ -117,15 +117,8 @@ class NetPredictor:
 
     def sentence_vectors(self, texts: Sequence[str]) -> NDArray[np.float32]:
         """Of the tuned network below its head, pooled as the base pools, [n, D]."""
-        net = self.net
-        assert isinstance(net, PooledClassifier)
-        ids = self._reader.tokenize(texts)
-        found = np.zeros((len(ids), net.classifier.in_features), dtype=np.float32)
-        net.eval()
-        for batch in token_batches([len(row) for row in ids], max_tokens=EVALUATION_TOKENS):
-            with torch.no_grad(), self._reader.autocast():
-                found[batch] = net.vectors([ids[index] for index in batch]).float().cpu().numpy()
-        return found
+        assert isinstance(self.net, PooledClassifier)
+        return self.net.embed(self._reader.tokenize(texts), self._reader)
 
     def computed_afresh(self) -> AbstractContextManager[None]:
         """Nothing is kept between calls."""

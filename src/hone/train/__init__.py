@@ -33,7 +33,7 @@ from hone.train.own_samples import OwnSample, draw_own_samples
 from hone.train.plan import OptimiserName, Schedule, StepEvent, StepLog, TrainPlan, TrainRecord
 from hone.train.processes import Alone, Processes, join_processes
 from hone.train.rates import usual_rate
-from hone.train.regulariser import REGULARISERS, OwnDistribution, SelfReplay, divergence, make_regulariser, take_down
+from hone.train.regulariser import REGULARISERS, OwnDistribution, OwnVectors, SelfReplay, divergence, make_regulariser, take_down
 from hone.train.rehearse import REHEARSED, Rehearsal, rehearse
 from hone.train.start import StartingPoint
 from hone.train.trainable import TRAINABLES, Full, Lora, make_trainable, virtual_tokens
@@ -67,6 +67,7 @@ __all__ = [
     "OptimiserName",
     "OwnDistribution",
     "OwnSample",
+    "OwnVectors",
     "Placed",
     "Processes",
     "Regress",

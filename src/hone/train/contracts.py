@@ -157,6 +157,10 @@ class Regulariser(Protocol):
         """Once per optimiser step: add the gradient of a penalty to that of the parameters, and return the penalty."""
         ...
 
+    def words(self) -> set[int]:
+        """Ids of the words that it has the network read, beside those of the examples."""
+        ...
+
     def state(self) -> list[float]:
         """What `restore` needs beside `start` to go on."""
         ...
@@ -172,7 +176,11 @@ class Regulariser(Protocol):
 
 
 class Stateless:
-    """Of a regulariser that learns nothing on the way: what `start` took down is all it needs."""
+    """Of a regulariser that reads nothing but the examples and learns nothing on the way: what `start` took down is all it needs."""
+
+    def words(self) -> set[int]:
+        """None of its own."""
+        return set()
 
     def state(self) -> list[float]:
         """Nothing."""

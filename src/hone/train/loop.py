@@ -82,9 +82,15 @@ def fit(
     """
     trainable = sum(parameter.numel() for parameter in trained_parameters(net).values())
     processes = processes or Alone()
-    with only_these_words(net, (lambda: objective.words(encoded)) if isinstance(processes, Alone) else None):
+    with only_these_words(net, (lambda: _words(objective, encoded, regulariser)) if isinstance(processes, Alone) else None):
         run = _Run(net, encoded, plan, objective, mixture, regulariser, processes)
         return run.go(score, checkpoint, bar, listener, trainable=trainable)
+
+
+def _words(objective: Objective, encoded: Sequence[Any], regulariser: Regulariser | None) -> set[int] | None:
+    """All that the network may read in this run; None where any word may come."""
+    words = objective.words(encoded)
+    return words if words is None or regulariser is None else words | regulariser.words()
 
 
 class _Run:

@@ -1,8 +1,8 @@
 """Texts that a model writes of itself: what it knows, without the data it learnt that from.
 
 A decoder writes from the token that begins a text (a chat model from where a user's turn opens, and then the answer); an encoder-decoder
-fills a gap behind what it has written so far, starting from nothing. Drawn at temperature 1, so that they are samples of its own
-distribution: there its divergence from itself foretells what it forgets, and holding it there prevents that
+fills gaps behind what it has written so far, starting from nothing, and then gaps cut into that. Drawn at temperature 1, so that they are
+samples of its own distribution: there its divergence from itself foretells what it forgets, and holding it there prevents that
 (https://arxiv.org/abs/2505.13811).
 """
 
@@ -20,6 +20,7 @@ __all__ = ["OwnSample", "draw_own_samples"]
 OwnSample = Placed | SourceTarget
 _TOGETHER = 128  # written at a time
 _ROUNDS = 4  # gaps that an encoder-decoder fills one behind the other
+_MEAN_GAP = 3  # tokens of a gap within a text, as in T5's training
 _USER_SAYS = "\u241f"  # stands for what a user says; no chat template holds it
 
 
@@ -68,8 +69,8 @@ def _openings(tokenizer: Any) -> tuple[list[int], list[int] | None]:
     return [begin if begin is not None else 0], None
 
 
-def _ids(tokenizer: Any, text: str) -> list[int]:
-    ids: list[int] = tokenizer(text, add_special_tokens=False, verbose=False)["input_ids"]
+def _ids(tokenizer: Any, text: str, *, special: bool = False) -> list[int]:
+    ids: list[int] = tokenizer(text, add_special_tokens=special, verbose=False)["input_ids"]
     return ids
 
 
@@ -92,25 +93,51 @@ def _continued(start: list[int], ids: list[int]) -> Placed:
 
 
 def _from_encoder_decoder(generator: Generator, reader: TextReader, sampling: Sampling) -> list[OwnSample]:
-    """Gaps filled one behind the other; a model without sentinels writes anew what it wrote before."""
+    """Texts grown from nothing by gaps behind what is there, then gaps cut into them; half of what is returned is of each sort.
+
+    A growing text alone would not do: once it is whole, nothing follows, and what is read never ends in its midst. A model that marks gaps with a
+    mask, or with nothing, writes the whole text anew.
+    """
     tokenizer = reader.tokenizer
-    known = tokenizer.get_vocab()
-    gap = [known["<extra_id_0>"]] if "<extra_id_0>" in known else []
-    sentinels = {token for word, token in known.items() if word.startswith("<extra_id_")}
+    gap, empty = _gap(tokenizer)
+    is_appended = gap != [tokenizer.mask_token_id] and bool(gap)
+    begin = [tokenizer.bos_token_id] if _ids(tokenizer, "", special=True)[:1] == [tokenizer.bos_token_id] else []
     end = [] if tokenizer.eos_token_id is None else [tokenizer.eos_token_id]
     rng = random.Random(sampling.seed)
     texts: list[list[int]] = [[] for _ in range(sampling.samples)]
-    items: list[OwnSample] = []
+    pairs: list[tuple[list[int], list[int]]] = []
+
+    def fill(sources: list[list[int]], turn: int) -> list[list[int]]:
+        most = max(8, sampling.max_new_tokens // _ROUNDS)
+        more = {"samples": 1, "max_new_tokens": most, "seed": sampling.seed + turn}
+        written = _distinct(generator, tokenizer, sources, sampling.model_copy(update=more))
+        pairs.extend(zip(sources, written, strict=True))
+        return [[token for token in ids if token not in empty] for ids in written]
+
     for turn in range(_ROUNDS):
-        sources = [[*text, *gap, *end] or [0] for text in texts]
-        one = sampling.model_copy(
-            update={"samples": 1, "max_new_tokens": max(8, sampling.max_new_tokens // _ROUNDS), "seed": sampling.seed + turn}
-        )
-        written = _distinct(generator, tokenizer, sources, one)
-        items += [SourceTarget(source, ids) for source, ids in zip(sources, written, strict=True) if ids]
-        grown = [[token for token in ids if token not in sentinels and token not in end] for ids in written]
-        texts = [[*text, *more] if gap else more for text, more in zip(texts, grown, strict=True)]
-    return rng.sample(items, min(len(items), sampling.samples))
+        grown = fill([[*begin, *text, *gap, *end] or [0] for text in texts], turn)
+        texts = [[*text, *more] if is_appended else more for text, more in zip(texts, grown, strict=True)]
+    behind, pairs = [pair for pair in pairs if set(pair[1]) - empty], []
+    whole = [text for text in texts if len(text) > 1] if gap else []
+    if whole:
+        fill([[*begin, *_cut(text, gap, rng), *end] for text in whole], _ROUNDS)
+    half = min(len(behind), sampling.samples - min(len(pairs), sampling.samples // 2))
+    chosen = [*rng.sample(behind, half), *rng.sample(pairs, min(len(pairs), sampling.samples - half))]
+    return [SourceTarget(source, ids) for source, ids in chosen if ids]
+
+
+def _gap(tokenizer: Any) -> tuple[list[int], set[int]]:
+    """What stands for a gap, a sentinel or a mask or nothing; and the tokens that are no text: sentinels and the end."""
+    known = tokenizer.get_vocab()
+    empty = {token for word, token in known.items() if word.startswith("<extra_id_")}
+    first = known.get("<extra_id_0>", tokenizer.mask_token_id)
+    return [] if first is None else [first], empty | set(tokenizer.all_special_ids)
+
+
+def _cut(text: list[int], gap: list[int], rng: random.Random) -> list[int]:
+    """The text with a gap somewhere: of all that follows, or of a few tokens."""
+    at = rng.randrange(len(text))
+    return [*text[:at], *gap, *(text[at + rng.randint(1, 2 * _MEAN_GAP - 1) :] if rng.random() < 0.5 else [])]
 
 
 def _distinct(generator: Generator, tokenizer: Any, sources: list[list[int]], sampling: Sampling) -> list[list[int]]:

@@ -6,11 +6,13 @@ from dataclasses import dataclass, field
 from hone.core.errors import Usage
 from hone.core.store import write_lines
 from hone.measure import Certificate, Marks
+from hone.model import HeadedNetwork
 from hone.tune.answers import Asked, asked_rows, score_answers, write_answers
 from hone.tune.ready import Ready
 from hone.tune.records import TuneRecord
 from hone.tune.task_scores import Sheet, answer_sheets, answers_told, make_sheets, score_sheets
 from hone.tune.watch import Watch, begin_watch, can_be_watched, keep_promise
+from hone.tune.watch_vectors import VectorWatch, begin_vector_watch
 
 __all__ = ["BeforeAfter", "take_down"]
 
@@ -28,6 +30,7 @@ class BeforeAfter:
     sheets: Sequence[Sheet] = ()
     marks: Sequence[Marks] = field(default_factory=list)
     watch: Watch | None = None
+    vectors: VectorWatch | None = None
     not_watched: str | None = None
 
     def keep_promise(self) -> Certificate | None:
@@ -52,6 +55,8 @@ class BeforeAfter:
             write_lines(path, answers_told(self.sheets, self.marks, last))
         if self.watch:
             found["forgetting"] = self.watch.end(ready.net, ready.reader, comes_off=ready.settings.method in _TAKEN_OFF)
+        if self.vectors and isinstance(ready.net, HeadedNetwork):
+            found["vectors"] = self.vectors.end(ready.net, ready.reader)
         return done.model_copy(update=found)
 
 
@@ -75,7 +80,9 @@ def take_down(ready: Ready, *, is_first: bool) -> BeforeAfter:
     if found.asked:
         found.written = write_answers(ready.net, found.asked, ready.reader, title="Answers of the base")
     found.not_watched = _not_watched(ready)
-    if found.not_watched is None:
+    if found.not_watched is None and isinstance(ready.net, HeadedNetwork):
+        found.vectors = begin_vector_watch(ready.net, ready.reader, settings)
+    elif found.not_watched is None:
         found.watch = begin_watch(ready.net, ready.reader, ready.objective, ready.rows.validation, settings)
     return found
 
@@ -83,8 +90,8 @@ def take_down(ready: Ready, *, is_first: bool) -> BeforeAfter:
 def _not_watched(ready: Ready) -> str | None:
     if not ready.settings.retain:
         return "No retained tasks were asked for (--retain)."
-    if not can_be_watched(ready.net):
-        return "Retained tasks are of models that write texts; this one answers with a head or fills masks."
+    if not (can_be_watched(ready.net) or isinstance(ready.net, HeadedNetwork)):
+        return "Retained tasks are of models that write texts and of encoders with a head; this one fills masks."
     return None
 
 
@@ -92,8 +99,8 @@ def _require_promise(ready: Ready) -> None:
     settings = ready.settings
     if not can_be_watched(ready.net) or not settings.retain:
         raise Usage(
-            "--may-lose is a promise about retained tasks, which a decoder or encoder-decoder answers, and --retain names. "
-            f"{_not_watched(ready)}"
+            "--may-lose is a promise about retained tasks that a decoder or encoder-decoder answers and --retain names. For an encoder, "
+            "--remember self holds what its sentence vectors say, and what they lost is measured."
         )
     if settings.method in _NO_DIAL:
         raise Usage(

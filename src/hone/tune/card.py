@@ -2,7 +2,7 @@
 
 import json
 
-from hone.evaluate import tell_forgetting
+from hone.evaluate import tell_forgetting, tell_vector_forgetting
 from hone.measure import human_bytes, human_count, human_seconds
 from hone.model import CardFacts, CardScore, ModelFolder, card_metadata, energy_line
 from hone.tune.records import AnswerScore, TuneRecord
@@ -131,6 +131,8 @@ def _scores(done: TuneRecord) -> tuple[CardScore, ...]:
 
 def _forgotten(done: TuneRecord) -> str:
     """What the base could do and this no longer can."""
+    if done.vectors:
+        return f"```\n{tell_vector_forgetting(done.vectors)}\n```"
     if done.forgetting is None:
         return f"Not measured: {done.forgetting_not_measured or 'nothing was asked before and after'}."
     return f"```\n{tell_forgetting(done.forgetting)}\n```"

@@ -1,7 +1,7 @@
 """What a training run expected and what it measured: `hone.json` of its folder."""
 
 from hone.core.record import Record
-from hone.evaluate import Forgetting
+from hone.evaluate import Forgetting, VectorForgetting
 from hone.measure import Certificate, wilson_interval
 from hone.train import TrainRecord
 from hone.tune.settings import TuneSettings
@@ -89,6 +89,8 @@ class TuneRecord(Record):
     """Of a mixture of tasks: each task, and how well it is answered before and after."""
     forgetting: Forgetting | None = None
     """Retained tasks and divergences, before and after."""
+    vectors: VectorForgetting | None = None
+    """Of an encoder: its sentence vectors, before and after."""
     forgetting_not_measured: str | None = None
     """Why there is none."""
     certificate: Certificate | None = None

@@ -10,7 +10,18 @@ from hone.core.console import note, progress, set_quiet
 from hone.core.device import peak_memory
 from hone.core.errors import Usage
 from hone.core.store import write_atomic
-from hone.train import Measured, Regulariser, TrainRecord, fit, join_processes, make_regulariser, measure_loss, remove_checkpoint
+from hone.model import HeadedNetwork
+from hone.train import (
+    Measured,
+    OwnVectors,
+    Regulariser,
+    TrainRecord,
+    fit,
+    join_processes,
+    make_regulariser,
+    measure_loss,
+    remove_checkpoint,
+)
 from hone.tune.before_after import take_down
 from hone.tune.card import write_card
 from hone.tune.ready import Ready, expect, make_ready, require_divisible
@@ -21,6 +32,10 @@ from hone.tune.track import open_trackers
 from hone.tune.watch import can_be_watched, make_self_replay
 
 __all__ = ["tune_rows"]
+
+_VECTOR_STRENGTH = (
+    10.0  # of holding sentence vectors, where --remember-strength is 1: cosines are small beside losses (docs/log.md)
+)
 
 
 def tune_rows(settings: TuneSettings) -> TuneRecord:
@@ -92,10 +107,13 @@ def _regulariser(ready: Ready) -> Regulariser | None:
         return make_regulariser(settings.hold, settings.hold_strength)
     if settings.hold != "none":
         raise Usage(f"--remember self and --hold {settings.hold} both hold training back. Choose one.")
+    if isinstance(ready.net, HeadedNetwork):
+        rows = max(1, round(settings.batch_rows * settings.remember_rate))
+        texts = [item.ids for item in ready.rows.train]
+        return OwnVectors(texts, ready.reader, rows=rows, strength=_VECTOR_STRENGTH * settings.remember_strength)
     if not can_be_watched(ready.net):
         raise Usage(
-            "--remember self has the model write samples of its own, and this one writes none: it answers with a head or fills masks. "
-            "Use --hold l2sp, or --remember replay:FILE."
+            "--remember self has the model write samples of its own, and this one fills masks. Use --hold l2sp, or --remember replay:FILE."
         )
     return make_self_replay(ready.net, ready.reader, ready.objective, settings, steps=ready.plan.steps)
 

@@ -2,9 +2,9 @@
 
 from pathlib import Path
 
-from hone.evaluate import tell_forgetting
+from hone.evaluate import tell_forgetting, tell_vector_forgetting
 from hone.measure import human_bytes, human_count, human_seconds
-from hone.model import Network
+from hone.model import HeadedNetwork, Network
 from hone.train import Measured, Mixture, TrainPlan, trained_parameters
 from hone.tune.prepare import Rows
 from hone.tune.records import AnswerScore, Expected, TuneRecord
@@ -38,7 +38,8 @@ def told_plan(settings: TuneSettings, plan: TrainPlan, net: Network, expected: E
     moving = sum(parameter.numel() for parameter in trained_parameters(net).values())
     whole = sum(parameter.numel() for parameter in net.parameters())
     held = "" if settings.hold == "none" else f", held by {settings.hold} ({settings.hold_strength:g})"
-    held = ", held to samples of its own" if settings.remember == "self" else held
+    own = "what its sentence vectors say" if isinstance(net, HeadedNetwork) else "samples of its own"
+    held = f", held to {own}" if settings.remember == "self" else held
     tied = (
         " The output layer is tied to the embedding, which therefore moves too."
         if settings.method == "head" and _is_tied(net)
@@ -79,6 +80,8 @@ def told_end(done: TuneRecord, base: Measured | None, out: Path) -> str:
         lines += ["", score_table(done.mixture.scores), ""] if done.mixture.scores else []
     if done.forgetting:
         lines += ["", tell_forgetting(done.forgetting)]
+    if done.vectors:
+        lines += ["", tell_vector_forgetting(done.vectors)]
     if done.certificate:
         lines.append(told_promise(done))
     lines.append(f"Written to {out}.")

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from hone.core.errors import Usage, did_you_mean
 from hone.train.contracts import Regulariser
 from hone.train.regulariser.divergence import KLToBase
+from hone.train.regulariser.own_vectors import OwnVectors
 from hone.train.regulariser.penalty import EWC, L2SP
 from hone.train.regulariser.self_replay import OwnDistribution, SelfReplay, divergence, take_down
 
@@ -14,6 +15,7 @@ __all__ = [
     "REGULARISERS",
     "KLToBase",
     "OwnDistribution",
+    "OwnVectors",
     "SelfReplay",
     "divergence",
     "make_regulariser",

@@ -129,6 +129,10 @@ class SelfReplay:
             excess = min(1.0, max(-1.0, self.divergence / self._target - 1))
             self.strength = min(_STRONGEST, max(_WEAKEST, self.strength * math.exp(_GAIN * excess)))
 
+    def words(self) -> set[int]:
+        """Those of the samples."""
+        return self._objective.words(self._items) or set()
+
     def state(self) -> list[float]:
         """Strength and running divergence."""
         return [self.strength, *([] if self.divergence is None else [self.divergence])]
