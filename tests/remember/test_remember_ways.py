@@ -170,7 +170,6 @@ def test_texts_alone_are_measured_in_nats_and_take_no_budget(models, rows, tmp_p
         ("llama", {"ways": ("plain", "plain")}, "named twice"),
         ("llama", {"ways": ("replay",)}, "--replay FILE"),
         ("llama", {"data": "tasks.yaml"}, "mixture of tasks"),
-        ("bert", {}, "is an encoder, which writes no texts"),
     ],
 )
 def test_what_cannot_be_compared_is_refused_in_one_line_and_leaves_nothing(kind, more, said, models, rows, tmp_path):
@@ -179,6 +178,27 @@ def test_what_cannot_be_compared_is_refused_in_one_line_and_leaves_nothing(kind,
         remember_rows(asked)
     assert "\n" not in str(refused.value)
     assert not (tmp_path / "run").exists()
+
+
+def test_ways_of_an_encoder_are_judged_by_its_sentence_vectors(models, tmp_path):
+    path = tmp_path / "labels.jsonl"
+    rows = [{"text": f"{text} {n}", "label": ("late", "refund")[n % 2]} for n, text in enumerate(SENTENCES * 3)]
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    asked = settings(str(path), models["bert"], tmp_path / "run", retain=("bundled",), may_lose=0.5)
+    found = remember_rows(asked)
+    assert [way.way for way in found.ways] == [name for name in WAYS if name not in ("kl", "replay")]
+    assert found.unit == "score" and found.items == 249 and not found.failed
+    run = TuneRecord.model_validate_json((tmp_path / "run" / found.ways[0].folder / "hone.json").read_text())
+    assert found.ways[0].lost == run.vectors.mean.mid
+    assert "the score of the sentence vectors" in (tmp_path / "run" / "README.md").read_text()
+    assert "sentence vectors" in (tmp_path / "run" / "report.html").read_text()
+
+
+def test_rows_that_only_fill_masks_have_nothing_to_compare(models, tmp_path):
+    path = tmp_path / "plain.jsonl"
+    path.write_text("".join(json.dumps({"text": f"{text} {n}"}) + "\n" for n, text in enumerate(SENTENCES * 3)))
+    with pytest.raises(Usage, match="cannot be measured here"):
+        remember_rows(settings(str(path), models["bert"], tmp_path / "run", ways=("plain",), retain=("similar",)))
 
 
 def test_a_way_that_leaves_its_course_is_told_and_the_others_are_kept(models, rows, tmp_path, monkeypatch):

@@ -28,7 +28,7 @@ def _keeps(way: WayResult, budget: float | None) -> bool:
 
 
 def lost_text(value: float, unit: str) -> str:
-    """What was lost, with its sign: '+1.2%' of accuracy, '+0.031' nats."""
+    """What was lost, with its sign: '+1.2%' of accuracy, '+0.031' nats or of a score."""
     return f"{value:+.1%}" if unit == "accuracy" else f"{value:+.3f}"
 
 
@@ -38,7 +38,7 @@ def advise(ways: Sequence[WayResult], *, budget: float | None, unit: str) -> tup
     Args:
         ways: judged, at least one.
     """
-    what = "mean drop" if unit == "accuracy" else "mean rise of the loss"
+    what = "mean rise of the loss" if unit == "nats" else "mean drop"
     asked = f"a {what} that may be none" if budget is None else f"a {what} of at most {budget:.1%} by its interval"
     keeping = [way for way in ways if way.keeps]
     if not keeping:
@@ -59,7 +59,7 @@ def advise(ways: Sequence[WayResult], *, budget: float | None, unit: str) -> tup
 
 
 def _lost_with_interval(way: WayResult, unit: str) -> str:
-    said = lost_text(way.lost, unit) + ("" if unit == "accuracy" else " nats")
+    said = lost_text(way.lost, unit) + (" nats" if unit == "nats" else "")
     if way.lost_interval is None:
         return said
     return f"{said} ({lost_text(way.lost_interval.low, unit)} to {lost_text(way.lost_interval.high, unit)})"

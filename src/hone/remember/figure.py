@@ -97,6 +97,8 @@ def _axes(across: Scale, up: Scale, unit: str, *, right: float, bottom: float) -
 def _across_name(found: RememberRecord, *, is_narrow: bool) -> str:
     if found.unit == "nats":
         return "Lost: mean rise of the texts' loss, nats"
+    if found.unit == "score":
+        return "Lost: mean drop of sentence vectors' scores"
     return (
         "Lost: mean drop in accuracy, points"
         if is_narrow

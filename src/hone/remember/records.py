@@ -7,7 +7,11 @@ from hone.measure import Interval
 from hone.remember.settings import RememberSettings
 from hone.tune import AnswerScore
 
-__all__ = ["RememberRecord", "WayResult"]
+__all__ = ["UNITS", "RememberRecord", "Unit", "WayResult"]
+
+Unit = Literal["score", "accuracy", "nats"]
+UNITS: tuple[Unit, ...] = ("score", "accuracy", "nats")
+"""In which losses are told; the first that a retained task has counts."""
 
 
 class WayResult(Record):
@@ -73,8 +77,9 @@ class RememberRecord(Record):
     """Of them together."""
     floor_tasks: tuple[str, ...]
     """Those of them on which the base is not told from guessing, so that nothing can be seen to be lost there."""
-    unit: Literal["accuracy", "nats"]
-    """Of `lost`: a drop of accuracy, or where no retained task has right answers, a rise of the texts' loss in nats per token."""
+    unit: Unit
+    """Of `lost`: a drop of accuracy; where no retained task has right answers, a rise of the texts' loss in nats per token; of an encoder a
+    drop of the scores of its sentence vectors (recall at 1, Spearman's correlation)."""
     ways: tuple[WayResult, ...]
     failed: dict[str, str]
     """Why a way has no result."""

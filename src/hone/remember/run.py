@@ -12,12 +12,12 @@ from hone.core.configuration import write_settings
 from hone.core.console import note
 from hone.core.errors import Failed, Usage
 from hone.core.store import claim_folder, digest_file, digest_text, write_atomic
-from hone.evaluate import RetainedTask, find_tasks
+from hone.evaluate import RetainedTask, VectorTask, find_tasks, find_vector_tasks
 from hone.measure import Interval, human_seconds
 from hone.model import ModelFolder, count_parameters, family, locate_model, read_config
 from hone.remember.conclude import advise, judge
 from hone.remember.page import render_page
-from hone.remember.records import RememberRecord, WayResult
+from hone.remember.records import UNITS, RememberRecord, Unit, WayResult
 from hone.remember.settings import REMEMBER, RememberSettings
 from hone.remember.told import write_readme
 from hone.remember.ways import Way, choose_ways, way_rate, way_settings
@@ -36,9 +36,10 @@ def remember_rows(settings: RememberSettings) -> RememberRecord:
     Raises:
         HoneError: rows, model, ways and retained tasks do not fit one another, or no way came to its end.
     """
-    ways = choose_ways(settings)
-    tasks = _retained(settings)
-    base = _text_model(settings)
+    base = _model(settings)
+    is_encoder = family(read_config(base)) == "encoder"
+    ways = choose_ways(settings, is_encoder=is_encoder)
+    tasks = _retained(settings, is_encoder=is_encoder)
     if not join_processes().is_alone:
         raise Usage("hone remember runs one way after the other in one process: start without torchrun.")
     out = claim_folder(settings.out, settings.data, key=_key(settings, base))
@@ -47,7 +48,8 @@ def remember_rows(settings: RememberSettings) -> RememberRecord:
     runs: dict[str, TuneRecord] = {}
     failed: dict[str, Failed | Usage] = {}
     for place, way in enumerate(ways, 1):
-        asked = way_settings(way, settings, rate=way_rate(way, settings, parameters=parameters), out=str(out / "ways" / way.name))
+        rate = way_rate(way, settings, parameters=parameters, is_headed=is_encoder)
+        asked = way_settings(way, settings, rate=rate, out=str(out / "ways" / way.name))
         note(f"\n{place} of {len(ways)}, {way.name}: {way.said}.")
         try:
             runs[way.name] = _finished(asked) or tune_rows(asked)
@@ -68,12 +70,14 @@ def remember_rows(settings: RememberSettings) -> RememberRecord:
     return found
 
 
-def _retained(settings: RememberSettings) -> list[RetainedTask]:
-    """The retained tasks.
+def _retained(settings: RememberSettings, *, is_encoder: bool) -> Sequence[RetainedTask | VectorTask]:
+    """The retained tasks: of sentence vectors for an encoder.
 
     Raises:
         HoneError: one is not known or cannot be read. Usage: a budget, and no task with right answers to hold against it.
     """
+    if is_encoder:
+        return find_vector_tasks(settings.retain)[0]
     tasks = find_tasks(settings.retain)
     if settings.may_lose is not None and all(task.chance is None for task in tasks):
         raise Usage(
@@ -83,20 +87,15 @@ def _retained(settings: RememberSettings) -> list[RetainedTask]:
     return tasks
 
 
-def _text_model(settings: RememberSettings) -> ModelFolder:
+def _model(settings: RememberSettings) -> ModelFolder:
     """The model.
 
     Raises:
-        Usage: it writes no texts, or the data are a mixture of tasks.
+        Usage: the data are a mixture of tasks.
     """
     if names_mixture(settings.data):
         raise Usage(f"{settings.data} is a mixture of tasks, and ways are compared on the rows of one. Give a file of rows.")
-    folder = locate_model(settings.model)
-    if family(read_config(folder)) == "encoder":
-        raise Usage(
-            f"'{settings.model}' is an encoder, which writes no texts, so retained tasks cannot be asked of it. Name a decoder or encoder-decoder."
-        )
-    return folder
+    return locate_model(settings.model)
 
 
 def _key(settings: RememberSettings, base: ModelFolder) -> str:
@@ -128,12 +127,13 @@ def _compare(
     ways: Sequence[Way],
     runs: dict[str, TuneRecord],
     *,
-    tasks: Sequence[RetainedTask],
+    tasks: Sequence[RetainedTask | VectorTask],
     failed: dict[str, Failed | Usage],
 ) -> RememberRecord:
     results = judge([_result(way, runs[way.name]) for way in ways], budget=settings.may_lose)
-    unit = "accuracy" if any(task.chance is not None for task in tasks) else "nats"
-    counted = [task for task in tasks if (task.chance is not None) == (unit == "accuracy")]
+    kinds = {task.name: _unit(task) for task in tasks}
+    unit: Unit = next((one for one in UNITS if one in kinds.values()), "nats")
+    counted = [task for task in tasks if kinds[task.name] == unit]
     advised, advice = advise(results, budget=settings.may_lose, unit=unit)
     first = runs[ways[0].name]
     drops = first.forgetting.drops if first.forgetting else None
@@ -144,9 +144,9 @@ def _compare(
         rows=first.rows.train,
         validation=first.rows.validation,
         retained=tuple(task.name for task in counted),
-        items=sum(min(len(task), settings.retain_items) for task in counted),
+        items=sum(len(task) if unit == "score" else min(len(task), settings.retain_items) for task in counted),
         floor_tasks=drops.floor_tasks if drops else (),
-        unit="accuracy" if unit == "accuracy" else "nats",
+        unit=unit,
         ways=results,
         failed={name: str(error) for name, error in failed.items()},
         advised=advised,
@@ -155,19 +155,27 @@ def _compare(
     )
 
 
+def _unit(task: RetainedTask | VectorTask) -> Unit:
+    """In which a loss on it is told."""
+    if isinstance(task, VectorTask):
+        return "score"
+    return "nats" if task.chance is None else "accuracy"
+
+
 def _result(way: Way, done: TuneRecord) -> WayResult:
-    found = done.forgetting
-    assert found is not None and done.base_loss is not None and done.loss is not None, "retained tasks and scores are asked for"
-    drops, rises = found.drops, found.rises
+    assert done.base_loss is not None and done.loss is not None, "scores are asked for"
+    found, rises = done.vectors, done.forgetting.rises if done.forgetting else None
+    drops = found or (done.forgetting.drops if done.forgetting else None)
     lost_interval: Interval | None
     worst_interval: Interval | None
     if drops:
         lost, lost_interval = drops.mean.mid, drops.mean
         worst, worst_interval, worst_task = drops.worst.mid, drops.worst, drops.worst_task
-    else:
-        assert rises is not None, "a retained task is of one kind or the other"
+    elif rises:
         lost, lost_interval = rises.mean, rises.mean_interval
         worst, worst_interval, worst_task = rises.worst, rises.worst_interval, rises.worst_task
+    else:
+        raise Usage(f"What is forgotten cannot be measured here. {done.forgetting_not_measured}")
     rate = done.settings.learning_rate
     assert rate is not None
     return WayResult(
@@ -185,7 +193,7 @@ def _result(way: Way, done: TuneRecord) -> WayResult:
         worst_interval=worst_interval,
         worst_task=worst_task,
         perplexity_rise=_perplexity(rises.mean) if rises else None,
-        divergence=found.divergence,
+        divergence=done.forgetting.divergence if done.forgetting else None,
         seconds=done.seconds,
         peak_bytes=done.peak_bytes,
     )

@@ -16,7 +16,7 @@ class RememberSettings(Record):
     data: str
     """File (CSV, TSV, JSON, JSONL, Parquet) or Hub id of the rows to learn."""
     model: str
-    """Folder or Hub id of a decoder or encoder-decoder."""
+    """Starter, folder or Hub id."""
     ways: tuple[str, ...] = ()
     """Names of ways; none means all that apply."""
     replay: str | None = None

@@ -5,10 +5,15 @@ from typing import Literal
 from hone.core.console import render_table
 from hone.measure import Interval, human_bytes, human_seconds
 from hone.remember.conclude import lost_text
-from hone.remember.records import RememberRecord, WayResult
+from hone.remember.records import RememberRecord, Unit, WayResult
 
 __all__ = ["divergence", "interval_text", "marks", "reading", "tell_ways", "told_limits", "write_readme"]
 
+_LOST: dict[Unit, str] = {
+    "accuracy": "accuracy before minus after",
+    "nats": "the texts' loss after minus before, in nats per token,",
+    "score": "the score of the sentence vectors before minus after",
+}
 _READING = (
     "Gain is by how much the validation loss fell, in nats per trained term. Lost is {what} on the same items, mean over the retained tasks; its 95% "
     "interval covers the items, not other seeds. On the front: no other way gains as much and loses as little."
@@ -105,8 +110,7 @@ def told_limits(found: RememberRecord) -> list[str]:
 
 def reading(found: RememberRecord) -> str:
     """What the columns mean."""
-    what = "accuracy before minus after" if found.unit == "accuracy" else "the texts' loss after minus before, in nats per token,"
-    return _READING.format(what=what)
+    return _READING.format(what=_LOST[found.unit])
 
 
 def write_readme(found: RememberRecord) -> str:

@@ -40,21 +40,24 @@ WAYS = {
     for way in (
         Way("plain", "full fine-tuning, nothing held"),
         Way("low-rate", "full fine-tuning at a third of the rate", slower=_SLOWER),
-        Way("self-replay", "held to samples of its own, a tenth of each step", {"remember": "self"}),
+        Way("self-replay", "held to what it said of itself, a tenth of each step", {"remember": "self"}),
         Way("l2sp", "L2-SP: weights held to the base's, strength 0.1", {"hold": "l2sp", "hold_strength": 0.1}),
         Way("ewc", "EWC: weights held by their Fisher information, strength 1,000", {"hold": "ewc", "hold_strength": 1000.0}),
         Way("kl", "answers to the task's rows held to the base's by KL, strength 0.1", {"hold": "kl", "hold_strength": 0.1}),
         Way("top", "only the top 2 layers move", {"method": "top", "layers": 2}),
         Way("lora", "LoRA of rank 8, nothing held", {"method": "lora"}),
-        Way("lora+self-replay", "LoRA, held to samples of its own", {"method": "lora", "remember": "self"}),
+        Way("lora+self-replay", "LoRA, held to what it said of itself", {"method": "lora", "remember": "self"}),
         Way("replay", "a tenth of the draws are older rows"),
     )
 }
 """By name, in the order in which they are run and told."""
 
 
-def choose_ways(settings: RememberSettings) -> list[Way]:
-    """Those that were named, in their usual order; else all, and `replay` only where there are older rows.
+def choose_ways(settings: RememberSettings, *, is_encoder: bool = False) -> list[Way]:
+    """Those that were named, in their usual order; else all that mean something, and `replay` only where there are older rows.
+
+    Args:
+        is_encoder: its head is new, so there are no answers of the base's for `kl`.
 
     Raises:
         Usage: a name is not known or stands twice, or `replay` without rows to replay.
@@ -67,19 +70,20 @@ def choose_ways(settings: RememberSettings) -> list[Way]:
         raise Usage(f"The way '{twice}' is named twice. Name each once.")
     if "replay" in settings.ways and settings.replay is None:
         raise Usage("The way 'replay' mixes older rows in, and none are given. Name their file: --replay FILE.")
-    named = settings.ways or tuple(name for name in WAYS if name != "replay" or settings.replay is not None)
+    left_out = {*(() if settings.replay is not None else ("replay",)), *(("kl",) if is_encoder else ())}
+    named = settings.ways or tuple(name for name in WAYS if name not in left_out)
     return [way for name, way in WAYS.items() if name in named]
 
 
-def way_rate(way: Way, settings: RememberSettings, *, parameters: int) -> float:
+def way_rate(way: Way, settings: RememberSettings, *, parameters: int, is_headed: bool = False) -> float:
     """The peak learning rate of a way.
 
     Args:
-        parameters: of the model.
+        parameters: of the model. is_headed: whether it gets a new head.
     """
     if way.changes.get("method") == "lora":
-        return usual_rate("lora", parameters=parameters, is_headed=False)
-    return (settings.learning_rate or usual_rate("full", parameters=parameters, is_headed=False)) / way.slower
+        return usual_rate("lora", parameters=parameters, is_headed=is_headed)
+    return (settings.learning_rate or usual_rate("full", parameters=parameters, is_headed=is_headed)) / way.slower
 
 
 def way_settings(way: Way, settings: RememberSettings, *, rate: float, out: str) -> TuneSettings:
