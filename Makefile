@@ -45,6 +45,7 @@ bench: .venv/.installed  ## Measure against the peers (installs them; needs the 
 	@$(BIN)/python benchmarks/retrieve.py
 	@$(BIN)/python benchmarks/estimate.py
 	@$(BIN)/python benchmarks/forgetting.py
+	@$(BIN)/python benchmarks/frozen.py
 
 docs: .venv/.installed   ## Write the generated pages anew: command reference and JSON Schema
 	@$(BIN)/python -m hone.compare.schema

@@ -20,7 +20,7 @@ def train(folder, kind, method, processes=None, **settings):
     reader = load_reader(base, precision="fp32")
     torch.manual_seed(0)
     net = load_language_model(base, "seq2seq" if kind == "t5" else "causal", pad_id=reader.pad_id)
-    net = make_trainable(method).prepare(net)
+    net = make_trainable(method, **({"count": 1} if method == "top" else {})).prepare(net)
     if "narrow" in settings:
         net.narrow_frozen()
     rows = [Completion(f"my parcel is late {'and lost ' * (n % 7)}{n}", "please refund", "rows", n) for n in range(40)]

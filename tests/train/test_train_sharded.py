@@ -20,6 +20,7 @@ CASES = [
     ("qwen2", "full", ("recomputes",)),  # whose output layer is the embedding
     ("t5", "full", ()),
     ("llama", "lora", ("narrow",)),  # frozen weights in bf16 beside adapters in fp32
+    ("llama", "top", ()),  # whose frozen block one process computes once, and two with every row
 ]
 
 

@@ -153,6 +153,17 @@ def test_an_adapter_loads_in_peft_and_answers_the_same(method, kind, rows, model
     assert abs(done.loss - done.base_loss) > 0.01
 
 
+@pytest.mark.parametrize("method", [{"method": "top", "layers": 1}, {"method": "lora", "lora_layers": 1}], ids=["top", "lora"])
+def test_frozen_blocks_are_computed_once_or_with_every_row_for_the_same_loss(method, rows, model, tmp_path, capsys):
+    asked = {"steps": 30, "learning_rate": 1e-2, **method}
+    kept = tune_rows(settings(rows("completion"), model("llama"), tmp_path / "kept", **asked))
+    assert "Of 2 blocks the lower 1 are frozen: what they make of a row is computed once" in capsys.readouterr().err
+    each = tune_rows(settings(rows("completion"), model("llama"), tmp_path / "each", keep_gib=0, **asked))
+    assert "are allowed" in capsys.readouterr().err
+    assert kept.loss == pytest.approx(each.loss, rel=1e-4)
+    assert kept.loss < kept.base_loss
+
+
 @pytest.mark.parametrize("hold", ["none", "l2sp", "ewc", "kl"])
 def test_what_is_held_stays_nearer_to_the_base(hold, rows, model, tmp_path):
     done = tune_rows(

@@ -7,6 +7,7 @@ What moves (`trainable/`) x on what (`mixture`) x toward what (`objective/`) x h
 from hone.train.checkpoint import remove_checkpoint
 from hone.train.contracts import HeadKind, LogitObjective, Mixture, Objective, Regulariser, StreamObjective, Trainable
 from hone.train.dial import Dial
+from hone.train.frozen import Frozen, find_frozen
 from hone.train.gauge import Gauge
 from hone.train.held_out import Measured, measure_loss
 from hone.train.loop import Listener, fit
@@ -51,6 +52,7 @@ __all__ = [
     "Complete",
     "Contrast",
     "Dial",
+    "Frozen",
     "Full",
     "Gauge",
     "HeadKind",
@@ -89,6 +91,7 @@ __all__ = [
     "WriteTarget",
     "divergence",
     "draw_own_samples",
+    "find_frozen",
     "fit",
     "join_processes",
     "make_regulariser",

@@ -22,6 +22,7 @@ from hone.core.errors import Failed
 from hone.model import Network, autocast, token_batches
 from hone.train.checkpoint import BestParameters, Moving, Progress, load_checkpoint, save_checkpoint
 from hone.train.contracts import LogitObjective, Mixture, Objective, Regulariser
+from hone.train.frozen import find_frozen
 from hone.train.optimiser import make_optimiser, rate_share, trained_parameters
 from hone.train.plan import StepEvent, StepLog, TrainPlan, TrainRecord
 from hone.train.processes import Alone, Processes
@@ -84,7 +85,8 @@ def fit(
     processes = processes or Alone()
     with only_these_words(net, (lambda: _words(objective, encoded, regulariser)) if isinstance(processes, Alone) else None):
         run = _Run(net, encoded, plan, objective, mixture, regulariser, processes)
-        return run.go(score, checkpoint, bar, listener, trainable=trainable)
+        with run.frozen.open():
+            return run.go(score, checkpoint, bar, listener, trainable=trainable)
 
 
 def _words(objective: Objective, encoded: Sequence[Any], regulariser: Regulariser | None) -> set[int] | None:
@@ -114,9 +116,12 @@ class _Run:
         if regulariser is not None:
             regulariser.start(net, objective, encoded)
         ease(net, plan)
+        is_alone = isinstance(processes, Alone)
         if isinstance(net, Network):
-            net.train_alone(alone=isinstance(processes, Alone))
+            net.train_alone(alone=is_alone)
         processes.shard(net)
+        is_held = regulariser is not None
+        self.frozen = find_frozen(net, encoded, plan=plan, objective=objective, is_held=is_held, is_alone=is_alone)
         self.optimiser = make_optimiser(net, plan)
         self.rng = random.Random(plan.seed)
         self.feeder = _Feeder(encoded, mixture, plan.batch_rows, self.rng)
@@ -139,6 +144,9 @@ class _Run:
         )
         started = last_saved = time.perf_counter()
         before = progress.seconds
+        if bar and self.frozen.keeps:
+            bar.describe("frozen blocks, once for all rows")
+        self.frozen.fill(self.feeder.encoded)
         while progress.step < plan.steps and not progress.is_over:
             rate = rate_share(progress.step, plan)
             for group in self.optimiser.param_groups:
@@ -184,12 +192,13 @@ class _Run:
         """One optimiser step: the gradient of the mean loss over the whole batch, in parts that fit the token budget."""
         plan, progress, encoded = self.plan, self.progress, self.feeder.encoded
         self.module.train()
+        self.frozen.rest()
         indices = self.feeder.next()
         parts = self._parts(indices)
         total, extra, count, tokens, positions = 0.0, 0.0, 0, 0, 0
         for at, part in enumerate(parts):
             items = [encoded[index] for index in part]
-            with self.processes.accumulate(self.module, is_last=at + 1 == len(parts)):
+            with self.processes.accumulate(self.module, is_last=at + 1 == len(parts)), self.frozen.rows(part):
                 with autocast(plan.precision, self.device):
                     loss, penalty, terms = self.module(items)
                 (loss if penalty is None else loss + penalty).backward()
@@ -310,8 +319,8 @@ def ease(net: nn.Module, plan: TrainPlan) -> None:
         net.recomputes = True
         enable = getattr(base, "activation_checkpointing_enable", None) or base.gradient_checkpointing_enable  # its old name
         enable({"use_reentrant": False})
-        if hasattr(base, "enable_input_require_grads"):
-            base.enable_input_require_grads()
+        # What makes the embedding's answer ask for a gradient is for the reentrant kind: frozen blocks would keep activations for it.
+        base.disable_input_require_grads()
     if plan.compile:
         for module in net.modules():
             if isinstance(module, nn.ModuleList) and len(module) > 1:

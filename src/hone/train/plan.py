@@ -46,6 +46,8 @@ class TrainPlan(Record):
     """Whether torch.compile makes the network's blocks faster; the first steps then take minutes."""
     gradient_checkpointing: bool = False
     """Whether activations are computed twice instead of kept: less memory, about 15% to 30% more time."""
+    keep_bytes: int = 2 * 2**30
+    """Most memory for what frozen blocks made of the rows, which then is computed once; 0 keeps nothing. It changes no result."""
     patience: int = 3
     """Evaluations without a better score after which the run ends."""
     tie: float = 0.0

@@ -12,12 +12,14 @@ from hone.model import ModelFolder, Network, TextReader, family, load_reader, lo
 from hone.task import names_mixture
 from hone.train import (
     REHEARSED,
+    Frozen,
     LogitObjective,
     Mixture,
     Processes,
     SingleTask,
     Trainable,
     TrainPlan,
+    find_frozen,
     make_trainable,
     measure_loss,
     rehearse,
@@ -31,7 +33,7 @@ from hone.tune.settings import TuneSettings
 from hone.tune.tasks import PutTasks, open_tasks, put_tasks
 from hone.tune.told import told_rows
 
-__all__ = ["Ready", "expect", "make_ready", "require_divisible"]
+__all__ = ["Ready", "expect", "frozen_blocks", "make_ready", "require_divisible"]
 
 _SCORED = 64  # validation rows, the longest
 
@@ -100,6 +102,7 @@ def _trainable(settings: TuneSettings) -> Trainable:
             "dropout": settings.dropout,
             "rank_stabilised": settings.rslora,
             "dora": settings.dora,
+            "layers": settings.lora_layers,
         },
         "top": {"count": settings.layers},
         "prompt": {"tokens": settings.tokens},
@@ -136,6 +139,7 @@ def _plan(settings: TuneSettings, draws: float, reader: TextReader, net: Network
         patience=settings.patience,
         gradient_checkpointing=settings.gradient_checkpointing,
         compile=settings.compile,
+        keep_bytes=int(settings.keep_gib * 2**30),
         precision=reader.precision,
         seed=settings.seed,
     )
@@ -167,7 +171,15 @@ def require_divisible(settings: TuneSettings) -> None:
             )
 
 
-def expect(ready: Ready, processes: Processes) -> Expected:
+def frozen_blocks(ready: Ready, processes: Processes) -> Frozen:
+    """The lower blocks that no step moves, and whether their work is kept."""
+    is_held = ready.settings.hold != "none" or ready.settings.remember != "none"
+    return find_frozen(
+        ready.net, ready.rows.train, plan=ready.plan, objective=ready.objective, is_held=is_held, is_alone=processes.is_alone
+    )
+
+
+def expect(ready: Ready, processes: Processes, frozen: Frozen) -> Expected:
     """A few steps that move nothing (their learning rate is 0): seconds per token and peak memory.
 
     The first batch holds the longest rows, so that memory is at its peak; the timed ones are typical.
@@ -176,8 +188,9 @@ def expect(ready: Ready, processes: Processes) -> Expected:
     longest = sorted(rows.train, key=lambda item: -item.length)[: plan.batch_rows]
     count = plan.batch_rows * REHEARSED
     typical = rows.train[:: max(1, len(rows.train) // count)][:count]
-    found = rehearse(net, longest, typical, plan=plan, objective=ready.objective, processes=processes)
-    highest = found.peak_bytes
+    passes = plan.steps * plan.batch_rows / len(rows.train) if frozen.keeps else 1.0
+    found = rehearse(net, longest, typical, plan=plan, objective=ready.objective, processes=processes, passes=passes)
+    highest = found.peak_bytes + (frozen.bytes if frozen.keeps and net.device.type == "cpu" else 0)  # they lie in main memory
     if plan.evaluations:
         with peak_memory(net.device) as peak:
             measure_loss(net, ready.objective, sorted(rows.validation, key=lambda item: -item.length)[:_SCORED], ready.reader)

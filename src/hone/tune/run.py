@@ -24,7 +24,7 @@ from hone.train import (
 )
 from hone.tune.before_after import take_down
 from hone.tune.card import write_card
-from hone.tune.ready import Ready, expect, make_ready, require_divisible
+from hone.tune.ready import Ready, expect, frozen_blocks, make_ready, require_divisible
 from hone.tune.records import Expected, TuneRecord
 from hone.tune.settings import TUNE, TuneSettings
 from hone.tune.told import told_end, told_plan
@@ -59,9 +59,10 @@ def tune_rows(settings: TuneSettings) -> TuneRecord:
         ready = make_ready(settings)
     plan, out = ready.plan, ready.out
     write_atomic(out / "config.yaml", write_settings(TUNE, settings.model_copy(update={"out": None})))
-    expected = expect(ready, processes)
+    frozen = frozen_blocks(ready, processes)
+    expected = expect(ready, processes, frozen)
     parts = processes.world if processes.part else 1
-    note(told_plan(ready.settings, ready.plan, ready.net, expected, ready.out, parts=parts))
+    note(told_plan(ready.settings, ready.plan, ready.net, expected, ready.out, parts=parts, frozen=frozen))
     base = _measure(ready)
     first = take_down(ready, is_first=processes.is_first)
     regulariser = _regulariser(ready)

@@ -59,6 +59,8 @@ class TuneSettings(Record):
     """Rank-stabilised LoRA."""
     dora: bool = False
     """Weight-decomposed LoRA."""
+    lora_layers: int | None = Field(default=None, ge=1)
+    """Last blocks that LoRA is put on; none means all."""
     lora_plus: float = Field(default=1.0, ge=1)
     """How many times the rate LoRA's B moves with."""
     layers: int = Field(default=2, ge=1)
@@ -121,6 +123,8 @@ class TuneSettings(Record):
     """Less memory for more time."""
     compile: bool = False
     """Use torch.compile."""
+    keep_gib: float = Field(default=2.0, ge=0)
+    """Most memory, in GiB, for what frozen blocks make of the rows, which then is computed once; 0 keeps nothing."""
     shard: bool = False
     """Divide weights, gradients and moments over the processes (FSDP)."""
     precision: Precision = "auto"

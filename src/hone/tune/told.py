@@ -5,7 +5,7 @@ from pathlib import Path
 from hone.evaluate import tell_forgetting, tell_vector_forgetting
 from hone.measure import human_bytes, human_count, human_seconds
 from hone.model import HeadedNetwork, Network
-from hone.train import Measured, Mixture, TrainPlan, trained_parameters
+from hone.train import Frozen, Measured, Mixture, TrainPlan, trained_parameters
 from hone.tune.prepare import Rows
 from hone.tune.records import AnswerScore, Expected, TuneRecord
 from hone.tune.settings import TuneSettings
@@ -33,7 +33,9 @@ def told_rows(settings: TuneSettings, because: str, rows: Rows, mixture: Mixture
     return "\n".join(lines)
 
 
-def told_plan(settings: TuneSettings, plan: TrainPlan, net: Network, expected: Expected, out: Path, *, parts: int = 1) -> str:
+def told_plan(
+    settings: TuneSettings, plan: TrainPlan, net: Network, expected: Expected, out: Path, *, parts: int, frozen: Frozen
+) -> str:
     """What moves, how far, and what it is expected to cost. `parts`: processes that the network is divided over."""
     moving = sum(parameter.numel() for parameter in trained_parameters(net).values())
     whole = sum(parameter.numel() for parameter in net.parameters())
@@ -49,10 +51,19 @@ def told_plan(settings: TuneSettings, plan: TrainPlan, net: Network, expected: E
     return (
         f"{settings.method}: {human_count(moving)} of {human_count(whole)} parameters move ({moving / whole:.2%}){held}. "
         f"{plan.steps:,} steps of {plan.batch_rows} rows at a rate of {plan.learning_rate:g}, {plan.precision}, "
-        f"{'packed without padding' if net.packs else 'padded'}.{tied}{divided}\n"
+        f"{'packed without padding' if net.packs else 'padded'}.{tied}{divided}{_told_frozen(frozen)}\n"
         f"Expected: {human_seconds(expected.seconds)} and {human_bytes(expected.peak_bytes)} at the peak. Kept in {out}; "
         "after an interruption the same command goes on.\n"
     )
+
+
+def _told_frozen(frozen: Frozen) -> str:
+    if not frozen.blocks:
+        return ""
+    said = f" Of {frozen.of} blocks the lower {frozen.blocks} are frozen: "
+    if frozen.keeps:
+        return f"{said}what they make of a row is computed once and kept, in {human_bytes(frozen.bytes)} at most."
+    return f"{said}they are computed with every row, because {frozen.because}."
 
 
 def _is_tied(net: Network) -> bool:

@@ -7,7 +7,7 @@ from torch import nn
 from hone.core.errors import Usage
 from hone.model import HeadedNetwork, LanguageModel, Network, Seq2SeqModel
 
-__all__ = ["attention_layers", "blocks", "freeze", "is_linear", "linear_layers", "output_names"]
+__all__ = ["attention_layers", "blocks", "freeze", "is_linear", "last_blocks", "linear_layers", "output_names"]
 
 
 def freeze(net: Network) -> None:
@@ -25,13 +25,25 @@ def _output_layer(net: Network) -> nn.Module | None:
     return net.output_layer if isinstance(net, LanguageModel | Seq2SeqModel) else None
 
 
-def linear_layers(net: Network) -> list[str]:
-    """Names, within the transformers network, of all linear layers of its blocks; heads and poolers are left out."""
+def linear_layers(net: Network, *, last: int | None = None) -> list[str]:
+    """Names, within the transformers network, of all linear layers of its blocks, or of the last; heads and poolers are left out."""
     output = _output_layer(net)
-    inside = {id(module) for block_list in blocks(net) for module in block_list.modules()}
+    chosen = [block for stack in blocks(net) for block in (stack if last is None else last_blocks(stack, last))]
+    inside = {id(module) for block in chosen for module in block.modules()}
     return [
         name for name, module in net.base.named_modules() if is_linear(module) and module is not output and id(module) in inside
     ]
+
+
+def last_blocks(stack: nn.ModuleList, count: int) -> list[nn.Module]:
+    """The last of a list of blocks.
+
+    Raises:
+        Usage: there are fewer.
+    """
+    if count > len(stack):
+        raise Usage(f"The model has {len(stack)} blocks, so the last {count} cannot be trained. Choose fewer, or full.")
+    return list(stack)[-count:]
 
 
 def blocks(net: Network) -> list[nn.ModuleList]:

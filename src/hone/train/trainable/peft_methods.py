@@ -97,13 +97,18 @@ class Lora(_Peft):
         dropout: float = 0.0,
         rank_stabilised: bool = False,
         dora: bool = False,
+        layers: int | None = None,
     ) -> None:
-        """`alpha`: the addition is scaled by alpha / rank (by alpha / sqrt(rank) where rank-stabilised); twice the rank where left out."""
+        """`alpha`: the addition is scaled by alpha / rank (by alpha / sqrt(rank) where rank-stabilised); twice the rank where left out.
+
+        `layers`: last blocks that it is put on, of encoder and decoder where there are both; None for all.
+        """
         self._rank = rank
         self._alpha = 2 * rank if alpha is None else alpha
         self._dropout = dropout
         self._rank_stabilised = rank_stabilised
         self._dora = dora
+        self._layers = layers
 
     def _config(self, net: Network) -> Any:
         from peft import LoraConfig
@@ -116,7 +121,7 @@ class Lora(_Peft):
             use_rslora=self._rank_stabilised,
             use_dora=self._dora,
             fan_in_fan_out=_is_turned(net),
-            target_modules=linear_layers(net),
+            target_modules=linear_layers(net, last=self._layers),
             revision=getattr(net.base.config, "_commit_hash", None),
         )
 

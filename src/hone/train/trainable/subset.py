@@ -5,7 +5,7 @@ Source of `Bias`: Ben Zaken 2022, https://aclanthology.org/2022.acl-short.1
 
 from hone.core.errors import Usage
 from hone.model import HeadedNetwork, Network
-from hone.train.trainable.layers import blocks, freeze, output_names
+from hone.train.trainable.layers import blocks, freeze, last_blocks, output_names
 from hone.train.trainable.saved import KeptAsParameters
 
 __all__ = ["Bias", "Head", "TopLayers"]
@@ -42,11 +42,7 @@ class TopLayers(KeptAsParameters):
         """
         freeze(net)
         for stack in blocks(net):
-            if self._count > len(stack):
-                raise Usage(
-                    f"The model has {len(stack)} blocks, so the last {self._count} cannot be trained. Choose fewer, or full."
-                )
-            for block in list(stack)[-self._count :]:
+            for block in last_blocks(stack, self._count):
                 block.requires_grad_(True)
         return net
 
