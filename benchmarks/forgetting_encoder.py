@@ -22,7 +22,7 @@ __all__ = ["EncoderWay", "learn_tickets"]
 
 EncoderWay = Literal["plain", "self-replay", "real replay"]
 _TICKETS = Path(__file__).resolve().parents[1] / "examples" / "support" / "tickets.csv"
-_TRAINED, _BATCH, _HELD_ROWS, _PASSES, _RATE, _STRENGTH = 600, 16, 2, 2, 2e-4, 10.0
+_TRAINED, _BATCH, _HELD_ROWS, _PASSES, _RATE = 600, 16, 2, 2, 2e-4
 
 
 @cache
@@ -52,7 +52,7 @@ def learn_tickets(way: EncoderWay, seed: int) -> dict[str, Any]:
     before = answer_vectors(tasks, lambda texts: net.embed(reader.tokenize(texts), reader))
     items = objective.encode(train)
     texts = [item.ids for item in items] if way == "self-replay" else reader.tokenize(_general_texts())
-    held = None if way == "plain" else OwnVectors(texts, reader, rows=_HELD_ROWS, strength=_STRENGTH)
+    held = None if way == "plain" else OwnVectors(texts, reader, rows=_HELD_ROWS)
     plan = TrainPlan(
         learning_rate=_RATE,
         head_learning_rate=2e-3,

@@ -1,7 +1,7 @@
 """A small text model that knows four skills on strings of letters by heart, and its exams: what `forgetting.py` trains.
 
 One text is a question with its answer, 'back a b c = c b a'. A decoder learns it as it stands; an encoder-decoder reads its beginning, cut
-anywhere, and writes the rest in place of a gap.
+anywhere, and writes the rest in place of a gap; gaps of a few tokens are filled, too, as in T5's training.
 """
 
 import itertools
@@ -42,13 +42,18 @@ _OLD = {
     "last": lambda t: t[-1:],
     "next": lambda t: [_LETTERS[(_LETTERS.index(letter) + 1) % len(_LETTERS)] for letter in t],
 }
-_NEW = {"swap": lambda t: [t[1], t[0], t[2]]}
+_NEW = {
+    "swap": lambda t: [t[1], t[0], t[2]],
+    "outer": lambda t: [t[0], t[2]],
+    "twice": lambda t: [t[1], t[1]],
+    "before": lambda t: [_LETTERS[_LETTERS.index(letter) - 1] for letter in t],
+}
 _GAP = "<extra_id_0>"
 _WORDS = ["<pad>", "<s>", "</s>", _GAP, "=", *_OLD, *_NEW, *_LETTERS]
 _EQUALS, _END = _WORDS.index("="), _WORDS.index("</s>")
 _HELD = 200  # items of each old skill that no training sees
-_LESSON = 300  # items of the new skill; the rest are its exam
-_FIRST_STEPS = {"decoder": 700, "encoder-decoder": 700}
+_LESSON = 300  # items of a new skill; the rest are its exam
+_FIRST_STEPS = {"decoder": 700, "encoder-decoder": 1500}
 
 
 def _sentences(skills: dict[str, Any]) -> list[str]:
@@ -75,9 +80,13 @@ class School:
         self.asked = [text for texts in old.values() for text in rng.sample(texts, _HELD)]
         held = set(self.asked)
         self.known = [text for texts in old.values() for text in texts if text not in held]
-        new = _sentences(_NEW)
-        rng.shuffle(new)
-        self.lesson, self.exam = new[:_LESSON], new[_LESSON:]
+        self.lessons: dict[str, tuple[list[str], list[str]]] = {}
+        """Of each new skill what is taught, and its exam."""
+        for name, skill in _NEW.items():
+            new = _sentences({name: skill})
+            rng.shuffle(new)
+            self.lessons[name] = new[:_LESSON], new[_LESSON:]
+        self.lesson, self.exam = self.lessons["swap"]
         net = self._load()
         self.train(net, self.known, steps=_FIRST_STEPS[family], rate=4e-3, optimiser="muon")
         self._learnt = {name: value.clone() for name, value in net.state_dict().items()}
@@ -129,8 +138,12 @@ class School:
     def _items(self, texts: Sequence[str]) -> list[Any]:
         if self.family == "decoder":
             return self._whole(texts) if texts else []
-        tokens = [self._ids(text) for text in texts]
-        return [_gap(ids, at) for ids in tokens for at in (0, ids.index(_EQUALS) + 1, *range(2, len(ids) + 1, 2))]
+        rng = random.Random(0)
+        items = []
+        for ids in map(self._ids, texts):
+            items += [_gap(ids, at) for at in (0, ids.index(_EQUALS) + 1, len(ids), *range(1, len(ids), 2))]
+            items += [_gap(ids, at, rng.randint(1, 5)) for at in rng.sample(range(len(ids)), 4)]
+        return items
 
     def _whole(self, texts: Sequence[str]) -> list[Any]:
         assert isinstance(self.objective, Causal)
@@ -161,10 +174,10 @@ class School:
         return np.array([bool(part[first:].all()) for part, first in zip(parts, firsts, strict=True)])
 
 
-def _gap(ids: list[int], at: int) -> SourceTarget:
-    """The text up to a place is read, and what follows is written in place of the gap."""
+def _gap(ids: list[int], at: int, length: int = len(_WORDS)) -> SourceTarget:
+    """The text is read with a gap from a place on, and what stood there, so many tokens at most, is written in place of it."""
     gap = _WORDS.index(_GAP)
-    return SourceTarget([*ids[:at], gap, _END], [gap, *ids[at:], _END])
+    return SourceTarget([*ids[:at], gap, *ids[at + length :], _END], [gap, *ids[at : at + length], _END])
 
 
 def _save_blank(folder: Path, family: Family) -> None:

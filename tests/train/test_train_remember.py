@@ -212,7 +212,7 @@ def test_an_encoder_decoder_reads_whole_beginnings_and_gaps_within(tmp_path):
     gap = reader.tokenizer.get_vocab()["<extra_id_0>"]
     within = [item for item in items if item.source.index(gap) < len(item.source) - 2]
     grown = [item for item in items if item.source.index(gap) == len(item.source) - 2]
-    assert 5 <= len(within) <= 20 <= len(grown)
+    assert len(within) >= 8 and len(grown) >= 8
     assert len({item.source.index(gap) for item in items}) > 5
     assert any(item.source.index(gap) <= 1 for item in grown)  # and from nothing
 

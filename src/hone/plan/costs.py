@@ -13,7 +13,7 @@ from hone.model import DryHead, cut_depth, random_network, resolve_precision
 from hone.plan.base import Base
 from hone.plan.records import Cost, PlanSettings, Scratch, Survey
 from hone.pretrain.advise import MOST_PASSES, RATIO
-from hone.train import TrainPlan, make_trainable, rehearse
+from hone.train import TrainPlan, make_trainable, rehearse, usual_tokens
 from hone.train.estimate import (
     DryRun,
     MemoryEstimate,
@@ -31,7 +31,7 @@ from hone.train.estimate import (
 __all__ = ["METHODS", "Pricing", "head_of", "price_training", "weigh_scratch"]
 
 METHODS = ("full", "lora")
-_FORWARD = 2048  # hone tune's default
+_LONGEST = 2048  # tokens of a row that hone tune reads at most, where no length is named
 _REHEARSED = 60_000_000  # parameters up to which the model itself is rehearsed
 _LEAST_USEFUL = 10_000_000  # parameters of the smallest model that writes sentences; judgement
 
@@ -120,7 +120,7 @@ def _asked(pricing: Pricing, method: str, precision: Any) -> DryRun:
         rows=tuple(made),
         method=method,
         outputs=max(2, survey.labels or 2),
-        forward_tokens=_FORWARD,
+        forward_tokens=usual_tokens(pricing.parameters),
         precision=precision,
         words=survey.words if method == "full" and head in ("pooled", "token") else None,
     )
@@ -129,7 +129,7 @@ def _asked(pricing: Pricing, method: str, precision: Any) -> DryRun:
 def _room(config: Any) -> int:
     """Tokens that hone reads of a row at most."""
     positions = getattr(config, "max_position_embeddings", None)
-    return min(_FORWARD, positions) if isinstance(positions, int) and positions > 0 else _FORWARD
+    return min(_LONGEST, positions) if isinstance(positions, int) and positions > 0 else _LONGEST
 
 
 def _told_ways(config: Any, asked: DryRun, limit: int, process: int, *, has_gpu: bool) -> tuple[str, ...]:

@@ -33,7 +33,7 @@ from hone.train.optimiser import trained_parameters
 from hone.train.own_samples import OwnSample, draw_own_samples
 from hone.train.plan import OptimiserName, Schedule, StepEvent, StepLog, TrainPlan, TrainRecord
 from hone.train.processes import Alone, Processes, join_processes
-from hone.train.rates import usual_rate
+from hone.train.rates import usual_rate, usual_tokens
 from hone.train.regulariser import REGULARISERS, OwnDistribution, OwnVectors, SelfReplay, divergence, make_regulariser, take_down
 from hone.train.rehearse import REHEARSED, Rehearsal, rehearse
 from hone.train.start import StartingPoint
@@ -106,5 +106,6 @@ __all__ = [
     "temperature",
     "trained_parameters",
     "usual_rate",
+    "usual_tokens",
     "virtual_tokens",
 ]

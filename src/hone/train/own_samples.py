@@ -20,6 +20,7 @@ __all__ = ["OwnSample", "draw_own_samples"]
 OwnSample = Placed | SourceTarget
 _TOGETHER = 128  # written at a time
 _ROUNDS = 4  # gaps that an encoder-decoder fills one behind the other
+_GROWN = 16  # one in so many is a text grown from nothing; into the others gaps are cut (docs/log.md)
 _MEAN_GAP = 3  # tokens of a gap within a text, as in T5's training
 _USER_SAYS = "\u241f"  # stands for what a user says; no chat template holds it
 
@@ -93,7 +94,7 @@ def _continued(start: list[int], ids: list[int]) -> Placed:
 
 
 def _from_encoder_decoder(generator: Generator, reader: TextReader, sampling: Sampling) -> list[OwnSample]:
-    """Texts grown from nothing by gaps behind what is there, then gaps cut into them; half of what is returned is of each sort.
+    """Texts grown from nothing by gaps behind what is there, then gaps cut into them; most of what is returned is of the latter sort.
 
     A growing text alone would not do: once it is whole, nothing follows, and what is read never ends in its midst. A model that marks gaps with a
     mask, or with nothing, writes the whole text anew.
@@ -121,8 +122,8 @@ def _from_encoder_decoder(generator: Generator, reader: TextReader, sampling: Sa
     whole = [text for text in texts if len(text) > 1] if gap else []
     if whole:
         fill([[*begin, *_cut(text, gap, rng), *end] for text in whole], _ROUNDS)
-    half = min(len(behind), sampling.samples - min(len(pairs), sampling.samples // 2))
-    chosen = [*rng.sample(behind, half), *rng.sample(pairs, min(len(pairs), sampling.samples - half))]
+    few = min(len(behind), sampling.samples - min(len(pairs), sampling.samples - sampling.samples // _GROWN))
+    chosen = [*rng.sample(behind, few), *rng.sample(pairs, min(len(pairs), sampling.samples - few))]
     return [SourceTarget(source, ids) for source, ids in chosen if ids]
 
 

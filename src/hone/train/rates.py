@@ -1,6 +1,6 @@
-"""Peak learning rates that usually do well, by what moves and how large the model is."""
+"""What usually does well, by what moves and how large the model is: peak learning rates, and tokens per pass."""
 
-__all__ = ["usual_rate"]
+__all__ = ["usual_rate", "usual_tokens"]
 
 _SMALL = 200e6  # parameters
 
@@ -25,3 +25,8 @@ def usual_rate(method: str, *, parameters: int, is_headed: bool) -> float:
         "prefix": 1e-2,
     }
     return rates[method]
+
+
+def usual_tokens(parameters: int) -> int:
+    """Tokens per forward pass: what a pass costs beside its tokens (weights converted, gradients added up) is spread over more of them."""
+    return 2048 if parameters < 1e9 else 1024

@@ -35,7 +35,7 @@ from hone.train import (
 )
 from hone.tune.settings import ObjectiveName, TuneSettings
 
-__all__ = ["Chosen", "choose", "default_tokens", "load_network"]
+__all__ = ["Chosen", "choose", "load_network"]
 
 _MOST = 2048  # tokens of a sequence where the user names no length: long contexts cost memory that few rows need
 
@@ -155,9 +155,3 @@ def load_network(chosen: Chosen, folder: ModelFolder, reader: TextReader, settin
     assert head in ("causal", "masked", "seq2seq")
     net = load_language_model(folder, head, pad_id=reader.pad_id, held=settings.load)
     return net if settings.load != "plain" else net.to(reader.device)
-
-
-def default_tokens(net: Network) -> int:
-    """Tokens per forward pass: what a pass costs beside its tokens (weights converted, gradients added up) is spread over more of them."""
-    size = sum(parameter.numel() for parameter in net.parameters())
-    return 2048 if size < 1e9 else 1024

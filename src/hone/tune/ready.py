@@ -25,8 +25,9 @@ from hone.train import (
     rehearse,
     replay,
     usual_rate,
+    usual_tokens,
 )
-from hone.tune.choose import Chosen, choose, default_tokens, load_network
+from hone.tune.choose import Chosen, choose, load_network
 from hone.tune.prepare import Rows, encode_rows, read_rows
 from hone.tune.records import Expected
 from hone.tune.settings import TuneSettings
@@ -129,7 +130,7 @@ def _plan(settings: TuneSettings, draws: float, reader: TextReader, net: Network
         head_learning_rate=max(rate, 2e-3) if settings.learning_rate is None else rate,
         steps=steps,
         batch_rows=settings.batch_rows,
-        forward_tokens=settings.forward_tokens or default_tokens(net),
+        forward_tokens=settings.forward_tokens or usual_tokens(size),
         schedule=settings.schedule,
         warmup=settings.warmup,
         lora_plus=settings.lora_plus,

@@ -33,10 +33,6 @@ from hone.tune.watch import can_be_watched, make_self_replay
 
 __all__ = ["tune_rows"]
 
-_VECTOR_STRENGTH = (
-    10.0  # of holding sentence vectors, where --remember-strength is 1: cosines are small beside losses (docs/log.md)
-)
-
 
 def tune_rows(settings: TuneSettings) -> TuneRecord:
     """Train one method on one source of rows.
@@ -111,7 +107,7 @@ def _regulariser(ready: Ready) -> Regulariser | None:
     if isinstance(ready.net, HeadedNetwork):
         rows = max(1, round(settings.batch_rows * settings.remember_rate))
         texts = [item.ids for item in ready.rows.train]
-        return OwnVectors(texts, ready.reader, rows=rows, strength=_VECTOR_STRENGTH * settings.remember_strength)
+        return OwnVectors(texts, ready.reader, rows=rows, strength=settings.remember_strength)
     if not can_be_watched(ready.net):
         raise Usage(
             "--remember self has the model write samples of its own, and this one fills masks. Use --hold l2sp, or --remember replay:FILE."

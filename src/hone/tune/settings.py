@@ -76,7 +76,8 @@ class TuneSettings(Record):
     replay_rate: float = Field(default=0.1, gt=0, lt=1)
     """Their share of the examples drawn."""
     remember: Literal["none", "self"] = "none"
-    """What keeps the model from forgetting: self holds it to samples of its own, drawn before the first step; replay:FILE is short for `replay`."""
+    """What keeps the model from forgetting: self holds it to samples of its own, drawn before the first step, and an encoder to its sentence
+    vectors; replay:FILE is short for `replay`."""
     remember_rate: float = Field(default=0.1, gt=0, lt=1)
     """Own samples in each step, as a share of its rows."""
     remember_strength: float = Field(default=1.0, gt=0)
@@ -84,7 +85,7 @@ class TuneSettings(Record):
     own_samples: int | None = Field(default=None, ge=1)
     """How many are drawn; none means as many as the steps will show, at least 64 and at most 1,000."""
     retain: tuple[str, ...] = ("bundled",)
-    """Tasks answered before and after, to see what is forgotten: names of hone's own, bundled for all of them, or files. Of text models only."""
+    """Tasks answered before and after, to see what is forgotten: names of hone's own, bundled for all that the model can be asked, or files."""
     retain_items: int = Field(default=60, ge=2)
     """Items of each."""
     may_lose: float | None = Field(default=None, gt=0, lt=1)
