@@ -5,7 +5,9 @@ from pathlib import Path
 import pytest
 from notes import sentences, write_csv
 
+from hone.cli import options
 from hone.cli.main import run
+from hone.task import KINDS
 
 QUICK = ["--strategies", "head", "--budget", "60s", "--quiet"]
 
@@ -85,3 +87,7 @@ def test_a_very_long_row_is_cut_by_the_model_and_reported(capsys, tmp_path: Path
     rows = [*sentences(20), ("mast " * 20_000, "boats")]
     assert run(["check", str(write_csv(tmp_path / "long.csv", rows))]) == 0
     assert "256" in capsys.readouterr().out
+
+
+def test_the_kinds_that_options_name_are_those_of_rows():
+    assert tuple(options.KINDS) == KINDS

@@ -75,7 +75,10 @@ def test_a_starter_that_is_not_installed_names_the_extra(monkeypatch):
 
 
 def test_an_unknown_starter_is_answered_with_those_on_board():
-    assert refusal("starter/encodre") == "There is no starter 'starter/encodre'. On board: starter/encoder, starter/decoder."
+    assert (
+        refusal("starter/encodre")
+        == "There is no starter 'starter/encodre'. On board: starter/encoder, starter/decoder, starter/encoder-decoder."
+    )
 
 
 @pytest.mark.parametrize("name", ["./nowhere", "/no/such/folder", "a/b/c", "~/no-such-model-folder"])

@@ -167,7 +167,14 @@ def test_self_replay_keeps_an_encoder_where_it_was(kind, models, request, tmp_pa
     """The pairs of `similar`: the vectors of a held encoder stay far nearer to the base's."""
     data, found = request.getfixturevalue(kind), {}
     for way in ("none", "self"):
-        asked = {"steps": 40, "learning_rate": 3e-3, "remember": way, "remember_rate": 0.5, "remember_strength": 10.0, "retain": ("similar",)}
+        asked = {
+            "steps": 40,
+            "learning_rate": 3e-3,
+            "remember": way,
+            "remember_rate": 0.5,
+            "remember_strength": 10.0,
+            "retain": ("similar",),
+        }
         found[way] = tune_rows(settings(data, models["bert"], tmp_path / way, **asked))
     moved = {way: abs(done.vectors.tasks[0].after - done.vectors.tasks[0].before) for way, done in found.items()}
     assert moved["self"] < 0.5 * moved["none"]

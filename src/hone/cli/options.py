@@ -7,7 +7,10 @@ import click
 
 from hone.core.errors import Usage
 
-__all__ = ["data_options", "given"]
+__all__ = ["KINDS", "data_options", "given"]
+
+KINDS = ["classify", "completion", "chat", "plain", "tag", "answers", "score", "multi_label", "choice"]
+"""Of rows; `hone.task.KINDS`, named here too so that help needs no other import."""
 
 F = TypeVar("F", bound=Callable[..., Any])
 

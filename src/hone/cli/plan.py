@@ -6,6 +6,8 @@ from typing import Any
 
 import click
 
+from hone.cli.options import KINDS
+
 __all__ = ["command"]
 
 EXAMPLES = """\b
@@ -16,8 +18,6 @@ Examples:
   hone compare --config plan.yaml
 """
 
-_KINDS = ["classify", "completion", "chat", "plain", "tag", "answers", "score", "multi_label", "choice"]
-
 
 @click.command("plan", epilog=EXAMPLES)
 @click.argument("data", required=False)
@@ -25,7 +25,7 @@ _KINDS = ["classify", "completion", "chat", "plain", "tag", "answers", "score", 
     "--describe", metavar="TEXT", help="The task in words, where there are no rows yet; asks what is missing on a terminal."
 )
 @click.option("--model", metavar="NAME", help="Starter, folder, Hub id or a name of hone models.  [default: chosen]")
-@click.option("--kind", type=click.Choice(_KINDS), help="What the rows are; else recognised.")
+@click.option("--kind", type=click.Choice(KINDS), help="What the rows are; else recognised.")
 @click.option("--text", metavar="COLUMN[,COLUMN]", help="Text columns.")
 @click.option("--label", metavar="COLUMN", help="Label column.")
 @click.option("--prompt", metavar="COLUMN", help="Column of what is asked, where answers are texts.")

@@ -5,7 +5,7 @@ from typing import Any
 
 import click
 
-from hone.cli.options import given
+from hone.cli.options import KINDS, given
 
 __all__ = ["command"]
 
@@ -13,16 +13,15 @@ EXAMPLES = """\b
 Examples:
   hone remember dialogues.jsonl --model HuggingFaceTB/SmolLM2-135M
   hone remember summaries.csv --model google/flan-t5-small --ways plain,self-replay,lora --epochs 1
+  hone remember tickets.csv --model starter/encoder --ways plain,self-replay
   hone remember dialogues.jsonl --model MODEL --may-lose 1% --replay older.jsonl
 """
-
-_KINDS = ["classify", "completion", "chat", "plain", "choice"]
 
 
 def _options(function: Any) -> Any:
     for option in reversed(
         (
-            click.option("--model", metavar="NAME", help="Folder or Hub id: decoder or encoder-decoder."),
+            click.option("--model", metavar="NAME", help="Starter, folder or Hub id."),
             click.option(
                 "--ways",
                 metavar="A,B",
@@ -34,7 +33,7 @@ def _options(function: Any) -> Any:
                 metavar="SHARE",
                 help="Mean drop that is acceptable: 1%. Drawn, marked, and decides what is advised.",
             ),
-            click.option("--kind", type=click.Choice(_KINDS), help="What the rows are; else recognised."),
+            click.option("--kind", type=click.Choice(KINDS), help="What the rows are; else recognised."),
             click.option("--prompt", metavar="COLUMN", help="Column of the prompt."),
             click.option("--completion", metavar="COLUMN", help="Column of the completion."),
             click.option("--text", metavar="COLUMN[,COLUMN]", help="Text columns."),

@@ -5,7 +5,7 @@ from typing import Any
 
 import click
 
-from hone.cli.options import given
+from hone.cli.options import KINDS, given
 
 __all__ = ["command"]
 
@@ -22,14 +22,13 @@ Examples:
 
 _METHODS = ["full", "head", "bias", "top", "lora", "ia3", "adapter", "prompt", "prefix"]
 _OBJECTIVES = ["completion", "causal", "masked", "span", "classify", "multi_label", "regression", "tag", "answers"]
-_KINDS = ["classify", "completion", "chat", "plain", "tag", "answers", "score", "multi_label", "choice"]
 
 
 _OPTIONS = (
     click.option("--model", metavar="NAME", help="Starter, folder or Hub id: encoder, decoder or encoder-decoder."),
     click.option("--method", type=click.Choice(_METHODS), help="What moves.  [default: lora]"),
     click.option("--objective", type=click.Choice(_OBJECTIVES), help="Toward what; else what fits rows and model."),
-    click.option("--kind", type=click.Choice(_KINDS), help="What the rows are; else recognised."),
+    click.option("--kind", type=click.Choice(KINDS), help="What the rows are; else recognised."),
     click.option("--prompt", metavar="COLUMN", help="Column of the prompt."),
     click.option("--completion", metavar="COLUMN", help="Column of the completion."),
     click.option("--text", metavar="COLUMN[,COLUMN]", help="Text columns."),
@@ -51,7 +50,9 @@ _OPTIONS = (
     click.option("--hold-strength", type=float, help="How strongly.  [default: 0.1]"),
     click.option("--replay", metavar="FILE", help="Older rows of the same kind, mixed in."),
     click.option("--replay-rate", type=float, help="Their share of the draws.  [default: 0.1]"),
-    click.option("--remember", metavar="HOW", help="self: hold the model to samples of its own; replay:FILE: mix older rows in."),
+    click.option(
+        "--remember", metavar="HOW", help="self: hold the model to what it says of itself; replay:FILE: mix older rows in."
+    ),
     click.option("--remember-rate", type=float, help="Share of each step that goes there.  [default: 0.1]"),
     click.option("--retain", metavar="A,B", help="Tasks answered before and after: bundled, files, none.  [default: bundled]"),
     click.option("--may-lose", metavar="SHARE", help="Promise that at most this much is lost elsewhere: 1%."),

@@ -47,6 +47,12 @@ STARTERS = {
         sha256="2f8475bf776c0af2ea577907cff25740afc452433bccbb22a460fce549ec6c87",
         licence="cc-by-sa-4.0",
     ),
+    "starter/encoder-decoder": Starter(
+        package="hone.model",
+        folder="starters/encoder-decoder",
+        sha256="4ce5a42715340542bac157d7be215490f01f1d1b3e1b3e62b97cfe6810d76114",
+        licence="cc-by-sa-4.0",
+    ),
 }
 
 _PICKLES = ("*.bin", "*.pt", "*.pth", "*.ckpt", "*.pkl", "*.pickle")

@@ -1,4 +1,4 @@
-"""Stage 3 of 6: ADAPT, and keep what was there. Takes rows and a text model, learns the rows once per way of not forgetting.
+"""Stage 3 of 6: ADAPT, and keep what was there. Takes rows and a model, learns the rows once per way of not forgetting.
 
 Gives one table, one page and one advised way, by what each way gained, lost and cost on the same rows and retained tasks. The runs are
 `hone.tune`'s; here they are chosen and compared. What is advised can then be proven: `hone tune --may-lose`.
