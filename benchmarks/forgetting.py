@@ -202,7 +202,14 @@ def overhead() -> float:
     rows = load_material(str(_DIALOGUES)).rows[: _PACE_STEPS * _PACE_ROWS]
     net = make_trainable("full").prepare(load_language_model(folder, "causal", pad_id=reader.pad_id).to(reader.device))
     items, samples = objective.encode(rows), draw_own_samples(net, reader, count=64)
-    plan = TrainPlan(learning_rate=0.0, steps=_PACE_STEPS, batch_rows=_PACE_ROWS, evaluations=0, precision=reader.precision)
+    plan = TrainPlan(
+        learning_rate=0.0,
+        head_learning_rate=0.0,
+        steps=_PACE_STEPS,
+        batch_rows=_PACE_ROWS,
+        evaluations=0,
+        precision=reader.precision,
+    )
     ratios = []
     for _ in range(_TURNS + 1):
         seconds = []
