@@ -171,7 +171,7 @@ def test_written_answers_are_reported_with_their_metrics_and_no_classes(texts: C
     assert "ROUGE-L" in page and "Written answers".lower() in page.lower()
     assert "Every class" not in page and "Which classes are confused" not in page and "#confusion" not in page
     table = comparison_table(texts)
-    assert "ROUGE-L" in table and "written answers, 9 test rows" in table
+    assert "ROUGE-L" in table and "written answers, 9 test rows" in " ".join(table.split())
     assert max(len(line) for line in table.splitlines() if "/" not in line) <= 100
 
 

@@ -45,7 +45,7 @@ def advise(ways: Sequence[WayResult], *, budget: float | None, unit: str) -> tup
         least = min(ways, key=lambda way: way.lost_high)
         return None, (
             f"No way has {asked}. With {least.way} the least may be lost: up to {lost_text(least.lost_high, unit)}. "
-            "More retained items narrow the intervals (--retain-items)."
+            f"More retained items narrow the intervals ({'--retain FILE' if unit == 'score' else '--retain-items'})."
         )
     best = max(keeping, key=lambda way: way.gain)
     if best.gain <= 0:

@@ -11,7 +11,7 @@ from hone.remember.records import RememberRecord, WayResult
 __all__ = ["ways_figure"]
 
 _FONT = 12.0
-_LEFT, _TOP = 52.0, 26.0
+_LEFT, _TOP = 52.0, 40.0
 
 
 def ways_figure(found: RememberRecord, *, name: str, width: int, height: int) -> str:
