@@ -30,7 +30,7 @@ from typing import Any, get_args
 
 import numpy as np
 
-from forgetting_encoder import EncoderWay, learn_tickets
+from forgetting_encoder import Way, learn_tickets
 from forgetting_school import Family, School
 from hone.core.console import note, render_table
 from hone.measure import certify, naive_choice, score_sequence
@@ -99,11 +99,10 @@ def measure(_data: Path, *, is_quick: bool, only: str | None) -> Measured:
 
 def keep(school: School, folder: Path, seeds: Sequence[int]) -> Measured:
     """What each way retains, in three families of models."""
-    rows = [learn(school, way, seed)[0] for seed in seeds for way in ("plain", "self-replay", "real replay")]
     note("Teaching an encoder-decoder its four skills.")
-    other = School(folder / "encoder-decoder", "encoder-decoder")
-    rows += [learn(other, way, seed)[0] for seed in seeds for way in ("plain", "self-replay", "real replay")]
-    for seed, way in itertools.product(seeds, get_args(EncoderWay)):
+    schools = (school, School(folder / "encoder-decoder", "encoder-decoder"))
+    rows = [learn(one, way, seed)[0] for one in schools for seed in seeds for way in get_args(Way)]
+    for seed, way in itertools.product(seeds, get_args(Way)):
         rows.append(learn_tickets(way, seed))
         _told(rows[-1])
 
@@ -149,10 +148,7 @@ def _sequence(school: School, way: str, seed: int) -> Row:
     before = school.right(net, school.asked)
     table = [[float(school.right(net, exam).mean()) for _, exam in school.lessons.values()]]
     for lesson, _ in school.lessons.values():
-        held = None
-        if way == "self-replay":
-            samples = school.own_samples(net, count=512, seed=seed)
-            held = SelfReplay(school.objective, samples, school.reader, rows=_OWN_ROWS[way])
+        held = school.self_replay(net, rows=_OWN_ROWS[way], seed=seed) if _OWN_ROWS[way] else None
         school.train(net, lesson, steps=_STEPS, rate=_RATES["full"], held=held, seed=seed)
         table.append([float(school.right(net, exam).mean()) for _, exam in school.lessons.values()])
     found = score_sequence(np.array(table), tasks=tuple(school.lessons))
@@ -225,10 +221,7 @@ def learn(school: School, way: str, seed: int, *, is_dialled: bool = False) -> t
     """The new skill learnt one way: what is known after it, and which items are lost at each position of the dial, [items]."""
     net = school.base()
     start, before = StartingPoint(net), school.right(net, school.asked)
-    held = None
-    if _OWN_ROWS[way]:
-        samples = school.own_samples(net, count=512, seed=seed)
-        held = SelfReplay(school.objective, samples, school.reader, rows=_OWN_ROWS[way])
+    held = school.self_replay(net, rows=_OWN_ROWS[way], seed=seed) if _OWN_ROWS[way] else None
     older = school.known if way == "real replay" else ()
     seconds = school.train(net, school.lesson, steps=_STEPS, rate=_RATES["full"], held=held, older=older, seed=seed)
     after = school.right(net, school.asked)
@@ -269,8 +262,7 @@ def asked(school: School, method: str, budget: float, seed: int) -> Row:
     order = np.random.default_rng(seed).permutation(len(school.asked))
     chosen, reported = ([school.asked[at] for at in part] for part in np.array_split(order, 2))
     was, was_reported = school.right(net, chosen), school.right(net, reported)
-    samples = school.own_samples(net, count=512, seed=seed)
-    held = SelfReplay(school.objective, samples, school.reader, rows=_OWN_ROWS["self-replay"], target=budget)
+    held = school.self_replay(net, rows=_OWN_ROWS["self-replay"], seed=seed, target=budget)
     school.train(net, school.lesson, steps=_STEPS, rate=_RATES[method], held=held, seed=seed)
     dial = Dial(net, start)
     losses = losses_by_dial(school, net, dial, chosen, was)

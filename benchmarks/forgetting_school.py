@@ -19,8 +19,8 @@ from hone.task import Plain
 from hone.train import (
     Causal,
     LogitObjective,
-    OwnSample,
     Regulariser,
+    SelfReplay,
     SingleTask,
     SourceTarget,
     TrainPlan,
@@ -53,6 +53,7 @@ _WORDS = ["<pad>", "<s>", "</s>", _GAP, "=", *_OLD, *_NEW, *_LETTERS]
 _EQUALS, _END = _WORDS.index("="), _WORDS.index("</s>")
 _HELD = 200  # items of each old skill that no training sees
 _LESSON = 300  # items of a new skill; the rest are its exam
+_SAMPLES = 512  # of its own
 _FIRST_STEPS = {"decoder": 700, "encoder-decoder": 1500}
 
 
@@ -101,9 +102,11 @@ class School:
         torch.manual_seed(0)
         return make_trainable(method, **options).prepare(net)
 
-    def own_samples(self, net: Any, *, count: int, seed: int) -> list[OwnSample]:
-        """Texts that it writes of itself."""
-        return draw_own_samples(net, self.reader, count=count, length=16 if self.family == "decoder" else 48, seed=seed)
+    def self_replay(self, net: Any, *, rows: int, seed: int, target: float | None = None) -> SelfReplay:
+        """What holds it to texts that it writes of itself; `rows` and `target` as there."""
+        length = 16 if self.family == "decoder" else 48
+        samples = draw_own_samples(net, self.reader, count=_SAMPLES, length=length, seed=seed)
+        return SelfReplay(self.objective, samples, self.reader, rows=rows, target=target)
 
     def train(
         self,

@@ -1,6 +1,6 @@
 """What a comparison of ways to remember found: `remember.json`."""
 
-from typing import Literal
+from typing import Literal, get_args
 
 from hone.core.record import Record
 from hone.measure import Interval
@@ -10,7 +10,7 @@ from hone.tune import AnswerScore
 __all__ = ["UNITS", "RememberRecord", "Unit", "WayResult"]
 
 Unit = Literal["score", "accuracy", "nats"]
-UNITS: tuple[Unit, ...] = ("score", "accuracy", "nats")
+UNITS: tuple[Unit, ...] = get_args(Unit)
 """In which losses are told; the first that a retained task has counts."""
 
 

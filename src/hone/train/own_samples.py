@@ -106,24 +106,23 @@ def _from_encoder_decoder(generator: Generator, reader: TextReader, sampling: Sa
     end = [] if tokenizer.eos_token_id is None else [tokenizer.eos_token_id]
     rng = random.Random(sampling.seed)
     texts: list[list[int]] = [[] for _ in range(sampling.samples)]
-    pairs: list[tuple[list[int], list[int]]] = []
+    behind: list[tuple[list[int], list[int]]] = []
 
-    def fill(sources: list[list[int]], turn: int) -> list[list[int]]:
+    def fill(sources: list[list[int]], turn: int) -> list[tuple[list[int], list[int]]]:
+        """Each source with what is written for it."""
         most = max(8, sampling.max_new_tokens // _ROUNDS)
         more = {"samples": 1, "max_new_tokens": most, "seed": sampling.seed + turn}
-        written = _distinct(generator, tokenizer, sources, sampling.model_copy(update=more))
-        pairs.extend(zip(sources, written, strict=True))
-        return [[token for token in ids if token not in empty] for ids in written]
+        return list(zip(sources, _distinct(generator, tokenizer, sources, sampling.model_copy(update=more)), strict=True))
 
     for turn in range(_ROUNDS):
-        grown = fill([[*begin, *text, *gap, *end] or [0] for text in texts], turn)
+        filled = fill([[*begin, *text, *gap, *end] or [0] for text in texts], turn)
+        behind += [pair for pair in filled if set(pair[1]) - empty]
+        grown = [[token for token in ids if token not in empty] for _, ids in filled]
         texts = [[*text, *more] if is_appended else more for text, more in zip(texts, grown, strict=True)]
-    behind, pairs = [pair for pair in pairs if set(pair[1]) - empty], []
     whole = [text for text in texts if len(text) > 1] if gap else []
-    if whole:
-        fill([[*begin, *_cut(text, gap, rng), *end] for text in whole], _ROUNDS)
-    few = min(len(behind), sampling.samples - min(len(pairs), sampling.samples - sampling.samples // _GROWN))
-    chosen = [*rng.sample(behind, few), *rng.sample(pairs, min(len(pairs), sampling.samples - few))]
+    cut = fill([[*begin, *_cut(text, gap, rng), *end] for text in whole], _ROUNDS) if whole else []
+    few = min(len(behind), sampling.samples - min(len(cut), sampling.samples - sampling.samples // _GROWN))
+    chosen = [*rng.sample(behind, few), *rng.sample(cut, min(len(cut), sampling.samples - few))]
     return [SourceTarget(source, ids) for source, ids in chosen if ids]
 
 

@@ -105,9 +105,8 @@ def _regulariser(ready: Ready) -> Regulariser | None:
     if settings.hold != "none":
         raise Usage(f"--remember self and --hold {settings.hold} both hold training back. Choose one.")
     if isinstance(ready.net, HeadedNetwork):
-        rows = max(1, round(settings.batch_rows * settings.remember_rate))
         texts = [item.ids for item in ready.rows.train]
-        return OwnVectors(texts, ready.reader, rows=rows, strength=settings.remember_strength)
+        return OwnVectors(texts, ready.reader, rows=settings.remember_rows, strength=settings.remember_strength)
     if not can_be_watched(ready.net):
         raise Usage(
             "--remember self has the model write samples of its own, and this one fills masks. Use --hold l2sp, or --remember replay:FILE."

@@ -138,6 +138,11 @@ class TuneSettings(Record):
     out: str | None = None
     """Run folder; none means runs/ and a name made of the data's name and the settings."""
 
+    @property
+    def remember_rows(self) -> int:
+        """Own samples, or texts of an encoder, in each step."""
+        return max(1, round(self.batch_rows * self.remember_rate))
+
     @model_validator(mode="before")
     @classmethod
     def _short(cls, given: Any) -> Any:

@@ -179,7 +179,7 @@ def make_self_replay(
 ) -> Regulariser:
     """Samples of the base, and what holds to them: at a fixed strength, or steered to what may be lost."""
     assert isinstance(net, LanguageModel | Seq2SeqModel)
-    rows = max(1, round(settings.batch_rows * settings.remember_rate))
+    rows = settings.remember_rows
     count = settings.own_samples or min(_MOST_SAMPLES, max(_LEAST_SAMPLES, steps * rows))
     samples = draw_own_samples(net, reader, count=count, seed=derive_seed(settings.seed, "self-replay"))
     if not samples:
