@@ -10,7 +10,7 @@ from hone.compare.effort import Forecast, plan_effort, plan_text, usable_rows
 from hone.compare.effort import _seconds_per_row as measured_pace
 from hone.compare.settings import CompareSettings
 from hone.model import Encoder
-from hone.strategy import EncoderBench
+from hone.strategy import EncoderBench, Entrant, TextBench
 from hone.strategy.contracts import Pace
 
 PER_ROW = 0.001
@@ -159,19 +159,33 @@ def test_training_rows_are_those_whose_vectors_fit_a_share_of_the_budget(
     tiny_encoder: Encoder, tmp_path: Path, train: int, budget: float, kept: int
 ):
     bench = replace(make_bench(tiny_encoder, tmp_path), train=rows(1, "train") * (train // 3))
-    assert usable_rows(bench, test_rows=50, budget=budget) == (kept, 120, 50)
+    assert usable_rows(entrants(bench, strategies()), test_rows=50, budget=budget) == (kept, 120, 50)
 
 
 def test_many_classes_keep_twenty_rows_each(tiny_encoder: Encoder, tmp_path: Path):
     labels = tuple(f"label{at}" for at in range(77))
     bench = replace(make_bench(tiny_encoder, tmp_path), labels=labels, train=rows(100, "train", labels), validation=[])
-    assert usable_rows(bench, test_rows=50, budget=0.1)[0] == 20 * 77
+    assert usable_rows(entrants(bench, strategies()), test_rows=50, budget=0.1)[0] == 20 * 77
 
 
 def test_validation_and_test_rows_are_capped_where_more_would_show_nothing(tiny_encoder: Encoder, tmp_path: Path):
     few = rows(1, "train")
     bench = replace(make_bench(tiny_encoder, tmp_path), train=few * 10_000, validation=few * 10_000)
-    assert usable_rows(bench, test_rows=1_000_000, budget=1e6) == (30_000, 5_000, 20_000)
+    assert usable_rows(entrants(bench, strategies()), test_rows=1_000_000, budget=1e6) == (30_000, 5_000, 20_000)
+
+
+def test_the_fewer_models_answer_in_words_the_more_test_rows_a_budget_carries():
+    bench = object.__new__(TextBench)  # only its rows are looked at
+    object.__setattr__(bench, "train", rows(10, "train"))
+    object.__setattr__(bench, "validation", rows(10, "validation"))
+
+    def test_rows(count: int, budget: float) -> int:
+        one = Entrant("lora", "LoRA", Stub("lora", moves_weights=True), bench, "tiny")
+        return usable_rows([one] * count, test_rows=1000, budget=budget)[2]
+
+    # A quarter of the budget, at three zero-shot answers a row and strategy.
+    assert (test_rows(2, 12.0), test_rows(4, 12.0), test_rows(2, 6.0)) == (500, 250, 250)
+    assert (test_rows(4, 0.1), test_rows(1, 1e4)) == (48, 1000)
 
 
 def test_the_pace_is_measured_on_texts_that_are_computed_afresh(bench: EncoderBench):

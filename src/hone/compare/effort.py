@@ -28,6 +28,9 @@ _RESERVE = 0.15  # of the budget, for reading, testing and the learning curve
 _SAMPLE = 64
 _VECTOR_SHARE = 0.3  # of the budget that sentence vectors may take
 _ANSWER_SHARE = 0.25  # of the budget that prompting may take on validation rows, and all strategies on test rows
+_TEST_ANSWERS = (
+    3.0  # a test row in zero-shot answers: most prompts hold examples, and the right answer's likelihood is read (measured)
+)
 _LEAST_ANSWERED = 24  # validation rows that are answered even where the budget would carry fewer
 _MOST_VALIDATION, _MOST_TEST = 5_000, 20_000  # a 95% interval of an accuracy is then within 1.4 and 0.7 points
 
@@ -66,19 +69,23 @@ def _seconds_per_row(bench: Bench) -> float:
     return (time.perf_counter() - started) / len(texts)
 
 
-def usable_rows(bench: Bench, *, test_rows: int, budget: float) -> tuple[int, int, int]:
+def usable_rows(entrants: Sequence[Entrant], *, test_rows: int, budget: float) -> tuple[int, int, int]:
     """How many training, validation and test rows the budget can carry.
 
     Of an encoder, sentence vectors alone must fit into a share of it; of a model that answers in words, the answers of the
     prompting strategies to validation rows, and of all strategies to test rows.
+
+    Args:
+        entrants: those of one model.
     """
+    bench = entrants[0].bench
     per_row = _seconds_per_row(bench)
     validation, test = min(len(bench.validation), _MOST_VALIDATION), min(test_rows, _MOST_TEST)
     if isinstance(bench, TextBench):
         fits = math.floor(_ANSWER_SHARE * budget / per_row)
-        asked = math.ceil(sum(strategy.asked(bench) for strategy in TEXT_STRATEGIES.values() if strategy.suits(bench) is None))
+        asked = math.ceil(sum(TEXT_STRATEGIES[one.strategy.name].asked(bench) for one in entrants))
         validation = min(validation, max(_LEAST_ANSWERED, fits // max(asked, 1)))
-        return len(bench.train), validation, min(test, max(2 * _LEAST_ANSWERED, fits // max(len(TEXT_STRATEGIES), 1)))
+        return len(bench.train), validation, min(test, max(2 * _LEAST_ANSWERED, int(fits / (_TEST_ANSWERS * len(entrants)))))
     fits = math.floor(_VECTOR_SHARE * budget / per_row)
     return min(len(bench.train), max(fits - validation, 20 * len(bench.labels), 200)), validation, test
 

@@ -130,8 +130,12 @@ def _kept_rows(task: Task, lined_up: LineUp, settings: CompareSettings, path: Pa
         known: list[int] = json.loads(path.read_text(encoding="utf-8"))
         return known
     keeps = [
-        usable_rows(bench, test_rows=len(task.split.test), budget=settings.budget_seconds)
-        for bench in benches(lined_up.entrants).values()
+        usable_rows(
+            [one for one in lined_up.entrants if one.model == model],
+            test_rows=len(task.split.test),
+            budget=settings.budget_seconds,
+        )
+        for model in benches(lined_up.entrants)
     ]
     keep = [min(counts) for counts in zip(*keeps, strict=True)]
     write_atomic(path, json.dumps(keep))

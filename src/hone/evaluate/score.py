@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 __all__ = ["measure_speed", "metrics_of", "per_class"]
 
 SINGLE_ROWS = 30  # rows timed one by one; the p95 of 30 is near the second slowest
-BATCH_ROWS = 256
+BATCH_ROWS = 128
 FEW_ROWS = 3  # where each answer takes long, or costs money
 ROUNDS = 3
 
@@ -35,7 +35,7 @@ def per_class(marks: LabelMarks, labels: Sequence[str]) -> tuple[tuple[ClassScor
 
 
 def measure_speed(predictor: "Predictor", examples: Sequence[Example], *, answered_seconds: float | None = None) -> Speed:
-    """Time a predictor on real rows: up to 30 one by one, and the fastest of three passes over up to 256 at once.
+    """Time a predictor on real rows: up to 30 one by one, and the fastest of three passes over up to 128 at once.
 
     Nothing that was computed before is reused, and the first answer, which warms up, is not counted.
 
