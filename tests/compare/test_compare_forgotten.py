@@ -157,7 +157,7 @@ def test_nothing_retained_is_not_measured_and_a_budget_without_is_refused(tiny_e
     few.write_text('{"prompt": "a", "completion": "b"}\n' * 3, encoding="utf-8")
     with pytest.raises(Usage, match="'few' holds 3 items"):
         find_retained(CompareSettings(data="a", retain=(str(few),)), models, tmp_path, passes=0)
-    with pytest.raises(Usage, match="no task of hone's own and no file"):
+    with pytest.raises(Usage, match="no task of hone's own, no file and no run"):
         find_retained(CompareSettings(data="a", retain=("gramar",)), models, tmp_path, passes=0)
 
 

@@ -79,6 +79,13 @@ def test_rows_of_a_user_become_choices_or_texts(tmp_path):
     assert (task.chance, task.prompts[2], task.choices[2]) == (None, "p2\n", ("c2",))
 
 
+def test_answers_that_are_few_and_repeat_are_choices(tmp_path):
+    few = read_retained(written(tmp_path, [{"prompt": f"p{n}", "completion": "bac"[n % 3]} for n in range(9)], "few.jsonl"))
+    assert (few.chance, few.choices[0], few.right[:3]) == (pytest.approx(1 / 3), ("a", "b", "c"), (1, 0, 2))
+    many = read_retained(written(tmp_path, [{"prompt": f"p{n}", "completion": "bac"[n % 3]} for n in range(8)], "many.jsonl"))
+    assert many.chance is None
+
+
 def test_what_no_text_model_writes_is_refused(tmp_path):
     rows = [{"tokens": ["a", "b"], "ner_tags": ["O", "B-X"]} for _ in range(4)]
     with pytest.raises(Usage, match="no words that a text model writes"):

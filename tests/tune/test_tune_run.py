@@ -12,6 +12,7 @@ from hone.cli.main import run
 from hone.core.configuration import read_settings, settings_from
 from hone.core.console import set_quiet
 from hone.core.errors import BadData, Usage
+from hone.evaluate import find_tasks
 from hone.tune import TUNE, TuneRecord, TuneSettings, mask_preview, tune_rows
 from killed import run_whole_and_killed
 from tiny import SENTENCES
@@ -92,6 +93,14 @@ def test_rows_and_model_decide_the_objective_and_the_loss_falls(kind, rows_kind,
     assert not (tmp_path / "run" / "work").exists()
 
 
+def test_an_earlier_run_is_asked_again_as_it_was_trained_to_the_last_space(rows, tmp_path):
+    """The prompt ends with the line break behind which training put the answer."""
+    asked = settings(rows("completion"), "starter/decoder", tmp_path / "run", steps=1, template="Say it.\n{prompt} =>\n")
+    tune_rows(asked)
+    (task,) = find_tasks([str(tmp_path / "run")])
+    assert task.prompts and all(prompt.startswith("Say it.\n") and prompt.endswith(" =>\n") for prompt in task.prompts)
+
+
 @pytest.mark.parametrize("method", ["full", "lora"])
 @pytest.mark.parametrize(("kind", "rows_kind"), [("llama", "completion"), ("t5", "completion"), ("llama", "chat")])
 def test_answers_are_written_before_and_after(kind, rows_kind, method, rows, model, tmp_path):
@@ -108,6 +117,8 @@ def test_answers_are_written_before_and_after(kind, rows_kind, method, rows, mod
         found = sum(line[name] == line["right"] for line in lines) / len(lines)
         assert getattr(scores["exact_match"], {"tuned": "value"}.get(name, name)) == pytest.approx(found)
     assert scores["token_f1"].value > scores["token_f1"].base
+    asked_again = find_tasks([str(tmp_path / "run")])[0]
+    assert (asked_again.name, asked_again.prompts) == ("run", tuple(line["read"] for line in lines))
     assert "exact_match" in (tmp_path / "run" / "README.md").read_text()
 
 

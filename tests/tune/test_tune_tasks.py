@@ -9,6 +9,7 @@ import pytest
 from hone.cli.main import run
 from hone.core.console import set_quiet
 from hone.core.errors import BadData, Usage
+from hone.evaluate import find_tasks
 from hone.model import family, load_reader, locate_model, read_config
 from hone.tune import TuneRecord, TuneSettings, mask_preview, tune_rows
 from hone.tune.task_scores import answer_sheets, make_sheets
@@ -144,6 +145,8 @@ def test_two_tasks_are_learnt_by_one_model(kind, mixture, model, tmp_path):
     mine = [line for line in lines if line["task"] == "topics"]
     assert sum(line["tuned"] == line["right"] for line in mine) / len(mine) == pytest.approx(chosen.after)
     assert "| topics | templates that trained |" in (tmp_path / "run" / "README.md").read_text()
+    with pytest.raises(Usage, match="learnt several tasks"):
+        find_tasks([str(tmp_path / "run")])
 
 
 @pytest.mark.parametrize("kind", ["llama", "gpt2", "t5", "bart"])

@@ -1,14 +1,17 @@
 """`hone dial`: a run folder with less of what was learnt, which is the base at 0 and the run at 1."""
 
 import json
+import shutil
+from pathlib import Path
 
 import pytest
 import torch
 
 from hone.cli.main import run
+from hone.cli.options import with_dial
 from hone.core.errors import BadModel, Usage
 from hone.evaluate.benchmarks import load_answering
-from hone.tune import TuneSettings, tune_rows, turn_dial
+from hone.tune import TuneSettings, at_dial, tune_rows, turn_dial
 from tiny import SENTENCES
 
 
@@ -64,6 +67,24 @@ def test_turning_again_counts_from_where_it_stands(rows, model, tmp_path):
     turn_dial(whole, 0.25, tmp_path / "direct")
     assert torch.allclose(logits(tmp_path / "quarter"), logits(tmp_path / "direct"), atol=1e-6)
     assert json.loads((tmp_path / "quarter" / "hone.json").read_text())["dial"] == 0.25
+
+
+def test_a_run_is_served_at_a_position_that_is_written_once_and_anew_for_another_run(rows, model, tmp_path):
+    whole = tuned(rows, model("llama"), tmp_path / "run", "lora")
+    half = Path(with_dial(str(whole), 0.5))
+    turn_dial(whole, 0.5, tmp_path / "half")
+    assert torch.equal(logits(half), logits(tmp_path / "half"))
+    written = (half / "hone.json").stat().st_mtime_ns
+    assert at_dial(whole, 0.5) == half
+    assert (half / "hone.json").stat().st_mtime_ns == written
+    shutil.rmtree(tmp_path / "half")
+    shutil.move(half.parent, tmp_path / "dials")
+    shutil.rmtree(whole)
+    tuned(rows, model("llama"), whole, "lora", steps=4)
+    shutil.move(tmp_path / "dials", half.parent)
+    turn_dial(whole, 0.5, tmp_path / "half")
+    assert torch.equal(logits(at_dial(whole, 0.5)), logits(tmp_path / "half"))
+    assert with_dial(str(whole), None) == str(whole)
 
 
 def test_what_has_no_dial_is_refused_and_nothing_is_written(rows, model, tmp_path, capsys):

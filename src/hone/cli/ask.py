@@ -5,6 +5,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from hone.cli.options import dial_option, with_dial
+
 if TYPE_CHECKING:
     from hone.retrieve import Answer, Mode
 
@@ -25,6 +27,7 @@ Examples:
     metavar="NAME",
     help="Answers from the passages: a decoder, an encoder-decoder, or the folder of a `hone tune` run.",
 )
+@dial_option
 @click.option("--k", type=click.IntRange(1, 1000), default=5, show_default=True, help="Passages.")
 @click.option(
     "--mode",
@@ -53,7 +56,7 @@ def command(index: Path, question: str, k: int, mode: "Mode", as_json: bool, qui
         from hone.model import Sampling
         from hone.retrieve import answer_from
 
-        _, net, reader = load_answering(model)
+        _, net, reader = load_answering(with_dial(model, options["dial"]))
         found = answer_from(question, passages, net, reader, sampling=Sampling(max_new_tokens=options["max_tokens"]))
         _tell_left_out(found, reader.context_length)
     result(found.to_json() if as_json else answer_text(found))

@@ -5,7 +5,7 @@ from typing import Any
 
 import click
 
-from hone.cli.options import given
+from hone.cli.options import dial_option, given, with_dial
 
 __all__ = ["command"]
 
@@ -13,6 +13,7 @@ EXAMPLES = """\b
 Examples:
   hone eval HuggingFaceTB/SmolLM2-135M --tasks hellaswag,arc_easy,mmlu --shots 5
   hone eval runs/dialogues-1a2b3c4d --tasks boolq,cb --data benchmarks-on-disk
+  hone eval runs/dialogues-1a2b3c4d --dial 0.5 --tasks boolq
   hone eval google/flan-t5-small --tasks my-questions.jsonl --data .
   hone eval --leaderboard runs
 """
@@ -27,6 +28,7 @@ Examples:
 @click.option("--shots", type=int, help="Solved examples before each question.  [default: what each task says]")
 @click.option("--limit", type=int, help="Questions per task.  [default: all]")
 @click.option("--chat/--no-chat", default=None, help="Put questions in the model's chat template.  [default: no]")
+@dial_option
 @click.option("--precision", type=click.Choice(["auto", "bf16", "fp32"]), help="[default: auto]")
 @click.option("--out", metavar="DIR", help="Run folder.")
 @click.option(
@@ -34,7 +36,7 @@ Examples:
 )
 @click.option("--json", "as_json", is_flag=True, help="Print the record instead of the table.")
 @click.option("--quiet", is_flag=True, help="No progress on stderr.")
-def command(leaderboard: Path | None, as_json: bool, quiet: bool, **options: Any) -> None:
+def command(leaderboard: Path | None, dial: float | None, as_json: bool, quiet: bool, **options: Any) -> None:
     """Measure MODEL (a decoder, an encoder-decoder, or the folder of a `hone tune` run) on public benchmarks.
 
     Tasks and metrics are lm-evaluation-harness's; the engine is hone's, which reads shared prefixes once.
@@ -56,5 +58,6 @@ def command(leaderboard: Path | None, as_json: bool, quiet: bool, **options: Any
         runs = read_evaluations(leaderboard)
         result("\n".join(run.to_json(indent=None) for run in runs) if as_json else show(runs))
         return
+    named["model"] = with_dial(named["model"], dial)
     done = run_benchmarks(settings_from(EVAL, named))
     result(done.to_json() if as_json else score_table(done))

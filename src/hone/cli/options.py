@@ -1,13 +1,14 @@
 """Options that several verbs share, so that they read and mean the same everywhere."""
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, TypeVar
 
 import click
 
 from hone.core.errors import Usage
 
-__all__ = ["KINDS", "data_options", "given"]
+__all__ = ["KINDS", "data_options", "dial_option", "given", "with_dial"]
 
 KINDS = ["classify", "completion", "chat", "plain", "tag", "answers", "score", "multi_label", "choice"]
 """Of rows; `hone.task.KINDS`, named here too so that help needs no other import."""
@@ -46,6 +47,25 @@ def data_options(function: F) -> F:
     ):
         function = option(function)
     return function
+
+
+def dial_option(function: F) -> F:
+    """How much of what a run learnt is served."""
+    return click.option(
+        "--dial",
+        type=click.FloatRange(0, 1),
+        metavar="0..1",
+        help="How much of what a `hone tune` run learnt is used: 0 is its base, 1 the run as it is.  [default: 1]",
+    )(function)
+
+
+def with_dial(model: str, position: float | None) -> str:
+    """The model to load: a run with its dial at the position, where one is named."""
+    if position is None:
+        return model
+    from hone.tune import at_dial
+
+    return str(at_dial(Path(model), position))
 
 
 def given(**options: Any) -> dict[str, Any]:

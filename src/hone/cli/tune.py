@@ -54,7 +54,10 @@ _OPTIONS = (
         "--remember", metavar="HOW", help="self: hold the model to what it says of itself; replay:FILE: mix older rows in."
     ),
     click.option("--remember-rate", type=float, help="Share of each step that goes there.  [default: 0.1]"),
-    click.option("--retain", metavar="A,B", help="Tasks answered before and after: bundled, files, none.  [default: bundled]"),
+    click.option(
+        "--retain", metavar="A,B", help="Tasks answered before and after: bundled, files, earlier runs, none.  [default: bundled]"
+    ),
+    click.option("--retain-items", type=int, help="Items of each.  [default: 60]"),
     click.option("--may-lose", metavar="SHARE", help="Promise that at most this much is lost elsewhere: 1%."),
     click.option("--confidence", metavar="SHARE", help="Of that promise.  [default: 90%]"),
     click.option("--epochs", type=float, help="Passes over the rows.  [default: 3]"),

@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 __all__ = ["RetainedAnswers", "RetainedTask", "answer_retained", "bundled_tasks", "find_tasks", "read_retained", "thin"]
 
 _SPARE = 8  # tokens of the context left to special tokens and the end of a prompt
+_ANSWERS = "answers.jsonl"
+_REPEATS = 3  # times that an answer stands there on average, where the answers are choices
 _FOLDER = Path(__file__).parent / "suite"
 _CHOSEN = ("everyday", "words", "knowledge", "numbers", "feelings", "reading")
 BUNDLED = ("grammar", *_CHOSEN, "texts")
@@ -45,7 +47,7 @@ class RetainedTask:
     chance: float | None
     """Share of right answers by guessing; None for a task of texts."""
     is_long: bool = True
-    """Whether choices differ in length, so that the likelihood of each counts per token."""
+    """Whether the likelihood of a choice counts per token, so that long ones stand a chance."""
 
     def __len__(self) -> int:
         return len(self.prompts)
@@ -106,8 +108,32 @@ def read_retained(source: str) -> RetainedTask:
         prompts = tuple(f"Question: {row.question}\nAnswer:" for row in asked)
         chance = float(np.mean([1 / len(one) for one in choices]))
         return RetainedTask(name, prompts, choices, tuple(row.answer for row in asked), chance)
-    pairs = [_pair(row, material) for row in rows]
-    return RetainedTask(name, tuple(one for one, _ in pairs), tuple((other,) for _, other in pairs), (0,) * len(pairs), None)
+    return _followed(name, [_pair(row, material) for row in rows])
+
+
+def _earlier(run: Path) -> RetainedTask:
+    """What a run of `hone tune` learnt: the rows that it answered at its end, put as it put them.
+
+    Raises:
+        Usage: it learnt several tasks.
+    """
+    rows = list(read_lines(run / _ANSWERS))
+    if "task" in rows[0]:
+        raise Usage(f"{run} learnt several tasks. Name the files of those that are to be asked again.")
+    return _followed(run.name, [(str(row["read"]), str(row["right"])) for row in rows])
+
+
+def _followed(name: str, pairs: Sequence[tuple[str, str]]) -> RetainedTask:
+    """Prompts with what should follow: a choice where the answers are few and repeat, as labels in words do, else texts.
+
+    The likelihood of a whole choice counts: it is what would be written.
+    """
+    prompts = tuple(prompt for prompt, _ in pairs)
+    answers = tuple(sorted({answer for _, answer in pairs}))
+    if not 2 <= len(answers) <= len(pairs) / _REPEATS:
+        return RetainedTask(name, prompts, tuple((answer,) for _, answer in pairs), (0,) * len(pairs), None)
+    right = tuple(answers.index(answer) for _, answer in pairs)
+    return RetainedTask(name, prompts, (answers,) * len(pairs), right, 1 / len(answers), is_long=False)
 
 
 def _classes(name: str, rows: Sequence[Example]) -> RetainedTask:
@@ -152,7 +178,7 @@ def thin(tasks: Sequence[RetainedTask], *, most: int, seed: int) -> list[Retaine
 
 
 def find_tasks(names: Sequence[str]) -> list[RetainedTask]:
-    """hone's own tasks by name, 'bundled' for all of them, and files.
+    """hone's own tasks by name, 'bundled' for all of them, files, and runs of `hone tune`: what they learnt is kept in view.
 
     Raises:
         HoneError: a name is neither, or stands twice.
@@ -164,10 +190,12 @@ def find_tasks(names: Sequence[str]) -> list[RetainedTask]:
             found += known.values()
         elif name in known:
             found.append(known[name])
+        elif all((Path(name).expanduser() / file).is_file() for file in ("hone.json", _ANSWERS)):
+            found.append(_earlier(Path(name).expanduser()))
         elif Path(name).expanduser().exists() or "/" in name:
             found.append(read_retained(name))
         else:
-            raise Usage(f"'{name}' is no task of hone's own and no file. {did_you_mean(name, ('bundled', *known))}")
+            raise Usage(f"'{name}' is no task of hone's own, no file and no run. {did_you_mean(name, ('bundled', *known))}")
     twice = [task.name for at, task in enumerate(found) if task.name in {other.name for other in found[:at]}]
     if twice:
         raise Usage(f"The retained task '{twice[0]}' is named twice. Name each once.")

@@ -10,13 +10,14 @@ from hone.tune.run import tune_rows
 from hone.tune.settings import TUNE, TuneSettings
 from hone.tune.task_check import check_tasks
 from hone.tune.track import open_trackers
-from hone.tune.turn import turn_dial
+from hone.tune.turn import at_dial, turn_dial
 
 __all__ = [
     "TUNE",
     "AnswerScore",
     "TuneRecord",
     "TuneSettings",
+    "at_dial",
     "check_tasks",
     "mask_preview",
     "open_trackers",

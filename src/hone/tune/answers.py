@@ -25,7 +25,7 @@ class Asked(NamedTuple):
 
     ids: list[int]
     text: str
-    """What it reads, as text."""
+    """What it reads, as text, to the last space."""
     right: str
 
 
@@ -40,7 +40,7 @@ def asked_rows(items: Sequence[Any], reader: TextReader, *, most: int) -> list[A
             while first and item.places[first - 1] == item.places[first] - 1:
                 first -= 1
             ids, right = item.ids[: item.places[first] + 1], item.labels[first:]
-        asked.append(Asked(list(ids), _text(reader, ids), _text(reader, right)))
+        asked.append(Asked(list(ids), _text(reader, ids), _text(reader, right).strip()))
     return asked
 
 
@@ -91,4 +91,4 @@ def score_answers(asked: Sequence[Asked], before: Sequence[str], after: Sequence
 
 def _text(reader: TextReader, ids: Sequence[int]) -> str:
     text: str = reader.tokenizer.decode(ids, skip_special_tokens=True)
-    return text.strip()
+    return text

@@ -4,7 +4,6 @@ Whole models are interpolated towards their base, what LoRA, bottleneck adapters
 run as it was written.
 """
 
-import json
 import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,8 +16,9 @@ from hone.tune.records import TuneRecord
 if TYPE_CHECKING:
     import torch
 
-__all__ = ["turn_dial"]
+__all__ = ["at_dial", "turn_dial"]
 
+_KEPT = "dials"
 _VIRTUAL = ("prompt", "prefix")
 _ADAPTER, _TRAINED, _WHOLE = "adapter_model.safetensors", "trained.safetensors", "model.safetensors"
 
@@ -51,9 +51,26 @@ def turn_dial(run: Path, position: float, out: Path) -> None:
             if path.is_file() and path.name != file:
                 shutil.copyfile(path, place / path.name)
         _turn(run / file, place / file, position, base)
-        record = json.loads(done.to_json())
-        record["dial"] = position * (record.get("dial") or 1.0)
-        write_atomic(place / "hone.json", json.dumps(record, indent=2))
+        write_atomic(place / "hone.json", _record_at(done, position).to_json())
+
+
+def at_dial(run: Path, position: float) -> Path:
+    """The folder of a run whose dial stands at a position, written below the run the first time it is asked for: for serving.
+
+    Raises:
+        Usage, BadModel: as `turn_dial` does.
+    """
+    out = run / _KEPT / f"{position:g}"
+    if out.exists():
+        if _read(out) == _record_at(_read(run), position):
+            return out
+        shutil.rmtree(out)  # of another run that stood here
+    turn_dial(run, position, out)
+    return out
+
+
+def _record_at(done: TuneRecord, position: float) -> TuneRecord:
+    return done.model_copy(update={"dial": position * (done.dial or 1.0)})
 
 
 def _read(run: Path) -> TuneRecord:
