@@ -29,6 +29,7 @@ __all__ = [
     "peak_memory",
     "processor_name",
     "release_memory",
+    "resident_memory",
     "return_freed_pages",
     "total_memory",
 ]
@@ -123,6 +124,13 @@ def return_freed_pages() -> None:
     """Give glibc's free pages back to the system: a millisecond, where a whole collection takes hundreds."""
     if platform.libc_ver()[0] == "glibc":
         ctypes.CDLL("libc.so.6").malloc_trim(0)
+
+
+def resident_memory() -> int:
+    """Bytes of main memory that this process holds now."""
+    import psutil
+
+    return int(psutil.Process().memory_info().rss)
 
 
 @dataclass

@@ -44,7 +44,7 @@ STARTERS = {
     "starter/decoder": Starter(
         package="hone.model",
         folder="starters/decoder",
-        sha256="2f8475bf776c0af2ea577907cff25740afc452433bccbb22a460fce549ec6c87",
+        sha256="2a78ed81ef24520a0e220b865d094ea084f76cb2132131b23272569533a032a8",
         licence="cc-by-sa-4.0",
     ),
     "starter/encoder-decoder": Starter(

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from hone.core.configuration import write_settings
 from hone.core.console import note, progress, set_quiet
-from hone.core.device import peak_memory, processor_name
+from hone.core.device import peak_memory, processor_name, release_memory
 from hone.core.errors import HoneError, Usage
 from hone.core.store import claim_folder, digest_file, digest_text, read_lines, release_folder, write_atomic, write_lines
 from hone.measure import bits_per_byte, human_bytes, human_count, human_seconds
@@ -70,6 +70,7 @@ def pretrain(settings: PretrainSettings) -> PretrainRecord:
     expected = rehearse_pieces(begun, plan)
     note(_told_plan(ready, expected))
     start = _measure(begun)
+    release_memory()  # what came before leaves nothing to the peak
     with (
         peak_memory(begun.reader.device) as peak,
         open_trackers(settings.track, out, settings) as tell,

@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 
 from torch import nn
 
-from hone.core.device import peak_memory, release_memory
+from hone.core.device import peak_memory, release_memory, resident_memory
 from hone.train.contracts import Objective
 from hone.train.loop import fit
 from hone.train.mixture import SingleTask
@@ -18,11 +18,16 @@ REHEARSED = 6
 """Steps that are timed."""
 
 
+_HOLES = 0.5
+"""Of what the steps take, on a CPU: glibc's heap grows by it over a run, in pieces that later tensors do not fit (docs/log.md)."""
+
+
 class Rehearsal(NamedTuple):
     """Measured on this machine, with this network and these rows."""
 
     seconds_per_token: float
     peak_bytes: int
+    """Of the run: the highest that was measured, and what the heap will grow by."""
 
 
 def rehearse(
@@ -43,7 +48,8 @@ def rehearse(
     others = processes if processes is not None and processes.part is not None else None
     release_memory()
     heard: list[StepEvent] = []
-    with peak_memory(next(net.parameters()).device) as peak:
+    device, before = next(net.parameters()).device, resident_memory()
+    with peak_memory(device) as peak:
         for items, steps in ((longest, 1), (typical, REHEARSED * (2 if passes > 1 else 1))):
             still = plan.model_copy(update={"learning_rate": 0.0, "head_learning_rate": 0.0, "steps": steps, "evaluations": 0})
             heard.clear()
@@ -59,4 +65,6 @@ def rehearse(
     first, last = heard[REHEARSED - 1], heard[-1]
     seconds = first.seconds + (passes - 1) * (last.seconds - first.seconds)
     tokens = first.tokens + (passes - 1) * (last.tokens - first.tokens)
-    return Rehearsal(seconds / max(tokens, 1), peak.bytes or 0)
+    highest = peak.bytes or 0
+    holes = round(_HOLES * max(0, highest - before)) if device.type == "cpu" else 0
+    return Rehearsal(seconds / max(tokens, 1), highest + holes)

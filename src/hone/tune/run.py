@@ -7,7 +7,7 @@ from typing import Any
 
 from hone.core.configuration import write_settings
 from hone.core.console import note, progress, set_quiet
-from hone.core.device import peak_memory
+from hone.core.device import peak_memory, release_memory
 from hone.core.errors import Usage
 from hone.core.store import write_atomic
 from hone.model import HeadedNetwork
@@ -62,6 +62,7 @@ def tune_rows(settings: TuneSettings) -> TuneRecord:
     base = _measure(ready)
     first = take_down(ready, is_first=processes.is_first)
     regulariser = _regulariser(ready)
+    release_memory()  # what came before leaves nothing to the peak
     with (
         peak_memory(ready.reader.device) as peak,
         open_trackers(settings.track, out, settings) as tell,
