@@ -28,9 +28,8 @@ _RESERVE = 0.15  # of the budget, for reading, testing and the learning curve
 _SAMPLE = 64
 _VECTOR_SHARE = 0.3  # of the budget that sentence vectors may take
 _ANSWER_SHARE = 0.25  # of the budget that prompting may take on validation rows, and all strategies on test rows
-_TEST_ANSWERS = (
-    3.0  # a test row in zero-shot answers: most prompts hold examples, and the right answer's likelihood is read (measured)
-)
+_TEST_ANSWERS = 3.0
+"""Zero-shot answers that a test row costs (measured): most prompts hold examples, and the right answer's likelihood is read."""
 _LEAST_ANSWERED = 24  # validation rows that are answered even where the budget would carry fewer
 _MOST_VALIDATION, _MOST_TEST = 5_000, 20_000  # a 95% interval of an accuracy is then within 1.4 and 0.7 points
 
