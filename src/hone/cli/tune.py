@@ -54,6 +54,7 @@ _OPTIONS = (
         "--remember", metavar="HOW", help="self: hold the model to what it says of itself; replay:FILE: mix older rows in."
     ),
     click.option("--remember-rate", type=float, help="Share of each step that goes there.  [default: 0.1]"),
+    click.option("--remember-strength", type=float, help="How strongly own samples hold.  [default: 1]"),
     click.option(
         "--retain", metavar="A,B", help="Tasks answered before and after: bundled, files, earlier runs, none.  [default: bundled]"
     ),
