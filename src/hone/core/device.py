@@ -175,15 +175,12 @@ def _kernel_peak() -> int | None:
 
 @contextlib.contextmanager
 def _sampled_peak(peak: Peak) -> Iterator[None]:
-    import psutil
-
-    process, done = psutil.Process(), threading.Event()
-    highest = process.memory_info().rss
+    done, highest = threading.Event(), resident_memory()
 
     def sample() -> None:
         nonlocal highest
         while not done.wait(0.02):
-            highest = max(highest, process.memory_info().rss)
+            highest = max(highest, resident_memory())
 
     thread = threading.Thread(target=sample, daemon=True)
     thread.start()

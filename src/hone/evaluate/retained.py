@@ -186,13 +186,14 @@ def find_tasks(names: Sequence[str]) -> list[RetainedTask]:
     known = {task.name: task for task in bundled_tasks()}
     found: list[RetainedTask] = []
     for name in names:
+        place = Path(name).expanduser()
         if name == "bundled":
             found += known.values()
         elif name in known:
             found.append(known[name])
-        elif all((Path(name).expanduser() / file).is_file() for file in ("hone.json", _ANSWERS)):
-            found.append(_earlier(Path(name).expanduser()))
-        elif Path(name).expanduser().exists() or "/" in name:
+        elif all((place / file).is_file() for file in ("hone.json", _ANSWERS)):
+            found.append(_earlier(place))
+        elif place.exists() or "/" in name:
             found.append(read_retained(name))
         else:
             raise Usage(f"'{name}' is no task of hone's own, no file and no run. {did_you_mean(name, ('bundled', *known))}")

@@ -17,7 +17,6 @@ __all__ = ["REHEARSED", "Rehearsal", "rehearse"]
 REHEARSED = 6
 """Steps that are timed."""
 
-
 _HOLES = 0.5
 """Of what the steps take, on a CPU: glibc's heap grows by it over a run, in pieces that later tensors do not fit (docs/log.md)."""
 

@@ -90,5 +90,4 @@ def score_answers(asked: Sequence[Asked], before: Sequence[str], after: Sequence
 
 
 def _text(reader: TextReader, ids: Sequence[int]) -> str:
-    text: str = reader.tokenizer.decode(ids, skip_special_tokens=True)
-    return text
+    return str(reader.tokenizer.decode(ids, skip_special_tokens=True))

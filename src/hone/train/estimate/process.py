@@ -1,5 +1,6 @@
 """What a training process takes beside its tensors: the libraries that it has loaded, and the kernels' own working memory."""
 
+from hone.core.device import resident_memory
 from hone.train.trainable.peft_methods import load_library
 
 __all__ = ["process_bytes"]
@@ -11,7 +12,5 @@ _KERNELS = (
 
 def process_bytes() -> int:
     """Bytes of a process like this one before it loads a model; call it before anything large is made here."""
-    import psutil
-
     load_library()
-    return int(psutil.Process().memory_info().rss) + _KERNELS
+    return resident_memory() + _KERNELS
