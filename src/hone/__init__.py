@@ -23,7 +23,7 @@ __all__ = ["compare", "load"]
 os.environ.setdefault("GOMP_SPINCOUNT", "1000")
 # oneDNN keeps the code it writes for each shape of product, 1,024 of them; batches of many lengths filled 240 MB with it, and a training
 # that kept 16 was no slower (docs/log.md).
-os.environ.setdefault("ONEDNN_PRIMITIVE_CACHE_CAPACITY", "32")
+os.environ.setdefault("ONEDNN_PRIMITIVE_CACHE_CAPACITY", "128")
 
 
 def compare(data: str, **settings: Any) -> "Compared":

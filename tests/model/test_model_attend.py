@@ -5,6 +5,7 @@ import torch
 
 from hone.model import attend as attention
 from hone.model import cross_entropy
+from hone.model.arithmetic import common_size
 from hone.model.attend import Pattern, attend
 from hone.model.cross_entropy import WordTable, linear_cross_entropy
 
@@ -87,6 +88,15 @@ def test_dropout_keeps_the_mean_and_its_gradient_fits_the_answer():
         return attend(one, key, value, None, None, dropping)
 
     assert torch.autograd.gradcheck(drawn, (query,))
+
+
+@pytest.mark.parametrize(("rows", "size"), [(7, 16), (16, 16), (33, 48), (255, 256), (1025, 1152), (2048, 2048), (8200, 9216)])
+def test_sizes_that_come_again(rows, size):
+    """Eight to each doubling, multiples of 16; only where products are made in bf16 on a CPU."""
+    assert common_size(rows, torch.device("cpu")) == rows
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        assert common_size(rows, torch.device("cpu")) == size
+        assert common_size(rows, torch.device("meta")) == rows
 
 
 @pytest.mark.parametrize("rows", [1, 3, 100])

@@ -7,7 +7,18 @@ import pytest
 import torch
 
 from hone.core.errors import Usage
-from hone.model import Renderer, family, load_classifier, load_language_model, load_reader, locate_model, read_config
+from hone.model import (
+    Renderer,
+    autocast,
+    cross_entropy,
+    family,
+    load_classifier,
+    load_language_model,
+    load_reader,
+    locate_model,
+    packing,
+    read_config,
+)
 from hone.task import Completion, Dialogue, Example, Message, MultiLabelled, Passage, Plain, Scored, Tagged
 from hone.train import (
     REGULARISERS,
@@ -213,6 +224,38 @@ def test_packed_batches_longer_than_the_position_table(kind, model):
         together = objective.logits(net, batch)
         alone = torch.cat([objective.logits(net, [item]) for item in batch])
     assert torch.allclose(together, alone, atol=2e-4 * float(alone.abs().max()))
+
+
+@pytest.mark.parametrize("kind", [*DECODERS, *ENCODER_DECODERS, *MASKED])
+def test_tokens_behind_the_last_row_change_nothing(kind, model, monkeypatch):
+    """In bf16 on a CPU batches are lengthened to sizes that come again; loss and gradients are those of the batch as it is."""
+    name = "write" if kind in ENCODER_DECODERS else "masked" if kind in MASKED else "completion"
+    net, objective, encoded = set_up(name, model(kind))
+    net.eval()
+    torch.manual_seed(1)
+    batch = objective.collate(encoded[:5])
+    read = []
+    reader = net.base.get_encoder() if kind in ENCODER_DECODERS else net.base
+    reader.get_input_embeddings().register_forward_hook(lambda _, arguments, __: read.append(arguments[0].shape[-1]))
+
+    def gradients():
+        net.zero_grad()
+        with autocast("bf16", CPU):
+            loss, terms = objective.loss(net, batch)
+        loss.backward()
+        return loss.item() / terms, {key: one.grad.clone() for key, one in net.named_parameters() if one.grad is not None}
+
+    loss, ours = gradients()
+    assert read and all(size % 16 == 0 for size in read)
+    for module in (packing, cross_entropy):
+        monkeypatch.setattr(module, "common_size", lambda rows, device: rows)
+    read.clear()
+    wanted, theirs = gradients()
+    assert any(size % 16 for size in read), "the batch has a size that comes again as it is: take other rows"
+    assert loss == pytest.approx(wanted, rel=1e-3)
+    assert ours.keys() == theirs.keys()
+    for key, gradient in ours.items():
+        assert torch.allclose(gradient, theirs[key], rtol=0.1, atol=0.02 * float(theirs[key].abs().max()) + 1e-6), key
 
 
 @pytest.mark.parametrize("name", ["completion", "write", "classify"])

@@ -11,9 +11,10 @@ import torch
 
 from hone.core.device import has_fast_bf16
 
-__all__ = ["Precision", "autocast", "product_dtype", "resolve_precision"]
+__all__ = ["Precision", "autocast", "common_size", "product_dtype", "resolve_precision"]
 
 Precision = Literal["auto", "bf16", "fp32"]
+_STEP = 16  # rows
 
 
 def resolve_precision(precision: Precision, device: torch.device) -> Literal["bf16", "fp32"]:
@@ -34,3 +35,15 @@ def product_dtype(like: torch.Tensor) -> torch.dtype:
     """In which arithmetic a matrix product with this tensor runs here: the caller's autocast's, else its own."""
     kind = like.device.type
     return torch.get_autocast_dtype(kind) if torch.is_autocast_enabled(kind) else like.dtype
+
+
+def common_size(rows: int, device: torch.device) -> int:
+    """So many rows of a product, or a few more that are worth computing: on a CPU in bf16 one of 8 sizes to each doubling.
+
+    There oneDNN writes code for each shape that it has not met yet, which takes as long as three to six products of 1,000 to 2,000 tokens
+    with AMX; 4 rows in 100 more bring shapes that come again (docs/log.md).
+    """
+    if device.type != "cpu" or not torch.is_autocast_enabled("cpu") or torch.get_autocast_dtype("cpu") is torch.float32:
+        return rows
+    step = max(_STEP, 1 << max(0, rows.bit_length() - 4))
+    return -(-rows // step) * step

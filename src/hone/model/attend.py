@@ -145,9 +145,9 @@ def attend(
     Args:
         query: [T, H, D]. key, value: [S, K, D], K dividing H. bias: [1, H, t, s] with t and s at least the longest sequence, or None.
         ahead: keys and values that stand before those of every sequence and that every query sees, [2, K, P, D], or None.
-        pattern: of lengths that sum to T and S.
+        pattern: of lengths that sum to T and S; tokens behind the last sequence see nothing and are not seen.
     Returns:
-        [T, H, D], differentiable in the first five.
+        [T, H, D], zeros behind the last sequence, differentiable in the first five.
     """
     work = _Work(tuple(pattern.stretches), pattern, query.shape[1] // key.shape[1])
     with torch.autocast(query.device.type, enabled=False):
@@ -243,7 +243,7 @@ class _Attend(torch.autograd.Function):
         ahead: torch.Tensor | None,
         work: _Work,
     ) -> torch.Tensor:
-        answer = query.new_empty(query.shape)
+        answer = _ending_in_zeros(query, work.parts[-1].of_q.stop)
         saved = []
         for part in work.parts:
             q, k, v = work.stacked(query, key, value, ahead, part)
@@ -267,7 +267,9 @@ class _Attend(torch.autograd.Function):
         query, key, value, bias, ahead, *saved = ctx.saved_tensors
         work: _Work = ctx.work
         gradient = above[0].to(query.dtype)
-        by_query, by_key, by_value = (one.new_empty(one.shape) for one in (query, key, value))
+        last = work.parts[-1]
+        by_query = _ending_in_zeros(query, last.of_q.stop)
+        by_key, by_value = (_ending_in_zeros(one, last.of_k.stop) for one in (key, value))
         by_bias = torch.zeros_like(bias, dtype=torch.float32) if ctx.needs_input_grad[3] else None
         by_ahead = torch.zeros_like(ahead, dtype=torch.float32) if ctx.needs_input_grad[4] else None
         waiting = iter(saved)
@@ -306,6 +308,13 @@ class _Attend(torch.autograd.Function):
             None if by_ahead is None else by_ahead.to(ahead.dtype),
             None,
         )
+
+
+def _ending_in_zeros(like: torch.Tensor, start: int) -> torch.Tensor:
+    """Memory of a tensor's shape to write to, zeros from `start` on."""
+    found = like.new_empty(like.shape)
+    found[start:] = 0
+    return found
 
 
 def _add(total: torch.Tensor, first: torch.Tensor, second: torch.Tensor) -> None:

@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from hone.model.arithmetic import product_dtype
+from hone.model.arithmetic import common_size, product_dtype
 
 __all__ = ["WordTable", "linear_cross_entropy", "logits_cross_entropy"]
 
@@ -102,28 +102,34 @@ class _LinearCrossEntropy(torch.autograd.Function):
         ctx: Any, hidden: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor | None, labels: torch.Tensor, table: WordTable
     ) -> torch.Tensor:
         dtype = product_dtype(weight)
-        narrow, matrix = hidden.to(dtype), table.narrow(weight, dtype)
+        real, matrix = len(hidden), table.narrow(weight, dtype)
+        more = common_size(real, hidden.device) - real
+        narrow = (
+            nn.functional.pad(hidden.to(dtype), (0, 0, 0, more)) if more else hidden.to(dtype)
+        )  # rows of zeros: they add nothing
+        labels = nn.functional.pad(labels, (0, more))
         wants_hidden, wants_weight, wants_bias = ctx.needs_input_grad[:3]
         by_hidden = torch.empty_like(narrow) if wants_hidden else None
         by_bias = torch.zeros_like(bias, dtype=torch.float32) if bias is not None and wants_bias else None
         excess_of, by_weight = None, None
-        if wants_weight and len(hidden) <= 2 * hidden.shape[1]:  # smaller than the gradient of the matrix itself
-            excess_of = torch.empty(len(hidden), len(weight), dtype=dtype, device=hidden.device)
+        if wants_weight and real <= 2 * hidden.shape[1]:  # smaller than the gradient of the matrix itself
+            excess_of = torch.empty(len(narrow), len(weight), dtype=dtype, device=hidden.device)
         elif wants_weight:
             by_weight = torch.zeros_like(weight, dtype=torch.float32)
         total = torch.zeros((), dtype=torch.float32, device=hidden.device)
         rows = max(_ROWS, (_SLICE_CPU if hidden.device.type == "cpu" else _SLICE) // len(weight))
-        for part in (slice(at, at + rows) for at in range(0, len(hidden), rows)):
+        for part in (slice(at, at + rows) for at in range(0, len(narrow), rows)):
             logits = (narrow[part] @ matrix.T).float()  # [n, V]
             if bias is not None:
                 logits += bias.float()
-            chosen = labels[part, None]
+            chosen, kept = labels[part, None], max(0, real - part.start)
             likelihoods = logits.log_softmax(dim=1)
-            total -= likelihoods.gather(1, chosen).sum()
+            total -= likelihoods.gather(1, chosen)[:kept].sum()
             if not any((wants_hidden, wants_weight, wants_bias)):
                 continue
             excess = likelihoods.exp_()  # softmax, less one at the label: the gradient by the logits
             excess.scatter_add_(1, chosen, torch.full_like(chosen, -1, dtype=excess.dtype))
+            excess[kept:] = 0
             if by_bias is not None:
                 by_bias += excess.sum(dim=0)
             small = excess.to(dtype) if excess_of is None else excess_of[part].copy_(excess)
@@ -131,9 +137,8 @@ class _LinearCrossEntropy(torch.autograd.Function):
                 by_hidden[part] = small @ matrix
             if by_weight is not None:
                 _add_products(by_weight, small, narrow[part])
-        kept = narrow if excess_of is not None else None
-        ctx.save_for_backward(by_hidden, by_weight, by_bias, excess_of, kept, weight)
-        ctx.kinds = hidden.dtype, weight.dtype, None if bias is None else bias.dtype
+        ctx.save_for_backward(by_hidden, by_weight, by_bias, excess_of, narrow if excess_of is not None else None, weight)
+        ctx.real, ctx.kinds = real, (hidden.dtype, weight.dtype, None if bias is None else bias.dtype)
         ctx.table, ctx.hands_over = table, table.hands_over() and wants_weight
         return total
 
@@ -157,7 +162,7 @@ class _LinearCrossEntropy(torch.autograd.Function):
         if ctx.hands_over and not in_place:
             ctx.table.leave(by_weight)
             by_weight = None
-        by_hidden = None if by_hidden is None else (by_hidden * scale.to(by_hidden.dtype)).to(for_hidden)
+        by_hidden = None if by_hidden is None else (by_hidden[: ctx.real] * scale.to(by_hidden.dtype)).to(for_hidden)
         return by_hidden, by_weight, None if by_bias is None else (by_bias * scale).to(for_bias), None, None
 
 

@@ -221,8 +221,8 @@ class Seq2SeqModel(_WithVocabulary):
         if self.packs:
             readers = tuple(sum(map(len, group)) for group in targets)
             set_layout(Layout(tuple(map(len, shifted)), tuple(map(len, sources)), readers))
-            body = encoder(input_ids=pack(sources, self.device)[0])
-            return {"encoder_outputs": body, "decoder_input_ids": pack(shifted, self.device)[0]}
+            read, written = (pack(rows, self.device, filler=self.pad_id)[0] for rows in (sources, shifted))
+            return {"encoder_outputs": encoder(input_ids=read), "decoder_input_ids": written}
         set_layout(None)
         ids, mask = pad(sources, pad_id=self.pad_id, device=self.device)
         body = encoder(input_ids=ids, attention_mask=mask)

@@ -112,7 +112,7 @@ class Network(nn.Module):
             ids, mask = pad(rows, pad_id=self.pad_id, device=self.device)
             return {"input_ids": ids, "attention_mask": mask}
         set_layout(Layout(tuple(len(row) for row in rows)))
-        ids, positions = pack(rows, self.device, offset=self.start)
+        ids, positions = pack(rows, self.device, offset=self.start, filler=self.pad_id)
         return {"input_ids": ids, "position_ids": positions}
 
     def narrow_frozen(self) -> None:
@@ -143,7 +143,7 @@ class Network(nn.Module):
         longer = self.lengthened(rows)
         hidden: torch.Tensor = self.base.base_model(**self.feed(longer)).last_hidden_state
         self.forget_layout()
-        flat = hidden[0] if self.packs else as_rows(hidden, [len(row) for row in longer])
+        flat = hidden[0, : sum(map(len, longer))] if self.packs else as_rows(hidden, [len(row) for row in longer])
         if not self.virtual:
             return flat
         return torch.cat([part[self.virtual :] for part in torch.split(flat, [len(row) for row in longer])])

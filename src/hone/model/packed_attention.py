@@ -172,7 +172,8 @@ def _by_stretches(
             options |= {"dropout_p": pattern.dropout, "scale": pattern.scale}
             found = nn.functional.scaled_dot_product_attention(part_q, part_k, part_v, **options)
         answers.append(unstack(found.transpose(1, 2), part.queries))
-    return torch.cat(answers)
+    found = torch.cat(answers)
+    return nn.functional.pad(found, (0, 0, 0, 0, 0, len(q) - len(found)))  # tokens behind the last sequence
 
 
 def _remembering(

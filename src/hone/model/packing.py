@@ -9,7 +9,9 @@ from collections.abc import Sequence
 from typing import Any
 
 import torch
+from torch import nn
 
+from hone.model.arithmetic import common_size
 from hone.model.loading import quiet_transformers
 from hone.model.packed_attention import ATTENTION, Layout, Role, current_layout, current_memory, register_attention, set_layout
 
@@ -18,11 +20,20 @@ __all__ = ["pack", "pack_as", "try_packing"]
 _TOLERANCE = 1e-3  # of the largest hidden state, fp32
 
 
-def pack(rows: Sequence[Sequence[int]], device: torch.device | None, *, offset: int = 0) -> tuple[torch.Tensor, torch.Tensor]:
-    """Token ids and positions within their sequence, both int64 of shape [1, T] with T the tokens of all rows."""
-    ids = torch.tensor([token for row in rows for token in row], dtype=torch.long)
+def pack(
+    rows: Sequence[Sequence[int]], device: torch.device, *, offset: int = 0, filler: int | None = None
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Token ids and positions within their sequence, both int64 of shape [1, T] with T the tokens of all rows.
+
+    With `filler`, an id, such tokens may stand behind the last row: no layout counts them, nothing attends to them, and they are never read.
+    """
+    ids = [token for row in rows for token in row]
     positions = torch.cat([torch.arange(offset, offset + len(row)) for row in rows])
-    return ids[None].to(device), positions[None].to(device)
+    if filler is not None:
+        more = common_size(len(ids), device) - len(ids)
+        ids += [filler] * more
+        positions = nn.functional.pad(positions, (0, more), value=offset)
+    return torch.tensor(ids, dtype=torch.long)[None].to(device), positions[None].to(device)
 
 
 def pack_as(net: Any, start: int | None, *, is_encoder_decoder: bool) -> int | None:
@@ -120,7 +131,10 @@ def _learned_positions(own: Any) -> Any:
         if layout is not None:
             inside = [torch.arange(length) for length in layout.lengths(self._role)]
             is_later = bool(layout.positions) and self._role == "target"
-            position_ids = (torch.tensor(layout.positions) if is_later else torch.cat(inside)).to(self.weight.device)
+            places = torch.tensor(layout.positions) if is_later else torch.cat(inside)
+            read: Any = arguments[0] if arguments else named.get("input_ids", named.get("input_ids_shape"))
+            more = (read[-1] if isinstance(read, tuple) else read.shape[-1]) - len(places)  # tokens behind the last row
+            position_ids = nn.functional.pad(places, (0, more)).to(self.weight.device)
         return own(self, *arguments, position_ids=position_ids, **named)
 
     return forward

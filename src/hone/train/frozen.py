@@ -83,7 +83,8 @@ class Frozen:
     def _handing_on(self, own: Any, *, is_last: bool) -> Any:
         def forward(_block: Any, *arguments: Any, **named: Any) -> Any:
             if self._given is not None:
-                return self._given if is_last else arguments[0] if arguments else named["hidden_states"]
+                read = arguments[0] if arguments else named["hidden_states"]
+                return nn.functional.pad(self._given, (0, 0, 0, read.shape[1] - self._given.shape[1])) if is_last else read
             found = own(*arguments, **named)
             if is_last and self._ends:
                 self._seen = found
@@ -130,8 +131,9 @@ class Frozen:
             self._ends = False
             self._net.forget_layout()
         seen, self._seen = self._seen, None
-        is_per_token = isinstance(seen, torch.Tensor) and seen.shape[:2] == (1, sum(item.length for item in items))
-        return seen if is_per_token else None
+        tokens = sum(item.length for item in items)
+        is_per_token = isinstance(seen, torch.Tensor) and len(seen) == 1 and seen.shape[1] >= tokens
+        return seen[:, :tokens] if is_per_token else None
 
     def _is_same(self, items: Sequence[Any], states: torch.Tensor) -> bool:
         """Whether the loss is the same from the border as from the beginning."""
