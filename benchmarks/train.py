@@ -31,7 +31,7 @@ def main() -> int:
         tables,
         about="Benchmark hone's training loop.",
         parts=_PARTS,
-        quick="small, within 5 minutes; peak memory of one part only",
+        quick="two steps a turn: whether it runs, not how fast it is",
         needs=("dialogsum/dev.jsonl", "dialogsum/test.jsonl", "banking77/train.jsonl", "ag_news/test.jsonl"),
         packages=("hone-lm", "torch", "transformers", "peft", "accelerate", "trl"),
     )

@@ -1,28 +1,27 @@
 """One part of `benchmarks/train.py`: choose the best peer and our batch size in short trials, then train block after block in turn.
 
-In every turn all contenders train the same rows once, from the same weights, in one process, in an order that rotates: other work on the
-machine slows all of them. Beside the time, the processor seconds are kept, which other work hardly touches.
+In every turn all contenders train the same rows once, from the same weights, each in a process of its own, in an order that rotates: other
+work on the machine slows all of them. Beside the time, the processor seconds are kept, which other work hardly touches.
 """
 
+import contextlib
 import os
 import statistics
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from hone.core.console import note
-from hone.core.device import release_memory
-from train_memory import measure_peak
-from train_ours import FORWARD_TOKENS, Ours
+from train_ours import FORWARD_TOKENS
 from train_parts import Part, Prepared
-from train_peers import Peer, candidates, default_setting
+from train_peers import candidates, default_setting
+from train_worker import Timed, Worker
 
 __all__ = ["FULL", "QUICK", "Length", "measure_part"]
 
 Row = dict[str, Any]
-Contender = Ours | Peer
 
 
 @dataclass(frozen=True)
@@ -47,102 +46,87 @@ FULL = Length(steps=8, turns=3, seconds=600, trial_steps=4, is_quick=False)
 QUICK = Length(steps=2, turns=2, seconds=20, trial_steps=1, is_quick=True)
 
 
-@dataclass
-class _Timed:
-    seconds: list[float]
-    processor_seconds: list[float]
-    tokens: list[int]
-
-
 def measure_part(part: Part, models: Path, data: Path, prepared: Prepared, length: Length) -> list[Row]:
-    """A row per trial, one per contender, and one of ratios; peaks in processes of their own."""
-    trials, best, ours = _trials(part, models, prepared, length)
-    contenders: dict[str, Contender] = {"ours": ours, "best_peer": best}
+    """A row per trial, one per contender, and one of ratios."""
+    trials, best = _trials(part, models, data, len(prepared.items), length)
     default = default_setting(part)
-    if default:
-        contenders["default"] = Peer(part, models, prepared, default)
-    timed = _turns(part, contenders, prepared.items, length)
-    peaks = _peaks(part, models, data, contenders, length)
-    rows = [_row(part, role, contenders[role].name, timed[role], peaks.get(role)) for role in contenders]
-    return [*trials, *rows, _ratios(part, timed, peaks)]
+    names = {"best_peer": best, **({"default": default.name} if default else {})}
+    with contextlib.ExitStack() as stack:
+        workers = {"ours": _ours(part, models, data, FORWARD_TOKENS)}
+        workers |= {role: Worker(part.name, models, data, name) for role, name in names.items()}
+        for worker in workers.values():
+            stack.enter_context(worker)
+        timed = _turns(part, workers, len(prepared.items), length)
+    rows = [_row(part, role, workers[role].name, timed[role]) for role in workers]
+    return [*trials, *rows, _ratios(part, timed)]
 
 
-def _trials(part: Part, models: Path, prepared: Prepared, length: Length) -> tuple[list[Row], Peer, Ours]:
-    """Each candidate once on the same rows; the first call warms up. One short pass each, so processor seconds decide."""
-    items = prepared.items[-length.trial_steps * part.batch_rows :]
-    peers = [Peer(part, models, prepared, setting) for setting in candidates(part, is_quick=length.is_quick)]
-    sizes = [FORWARD_TOKENS] if length.is_quick else sorted({FORWARD_TOKENS, 1024, 2048, 4096})
-    ours = [Ours(part, models, prepared, forward_tokens=size) for size in sizes]
-    if (
-        length.is_quick and part.name == "large_vocabulary"
-    ):  # whole batches took nearly twice as long: 323 and 352, not 593 tokens/s
-        peers = [peer for peer in peers if " x 4 rows" in peer.name]
-    ours[0].train(items[: part.batch_rows])
+def _ours(part: Part, models: Path, data: Path, forward_tokens: int) -> Worker:
+    name = "hone" if forward_tokens == FORWARD_TOKENS else f"hone, forward_tokens {forward_tokens}"
+    return Worker(part.name, models, data, name, forward_tokens=forward_tokens)
+
+
+def _trials(part: Part, models: Path, data: Path, items: int, length: Length) -> tuple[list[Row], str]:
+    """Each candidate on the same rows, after a step to warm up; the name of the peer that took the least processor time."""
+    names = [setting.name for setting in candidates(part, is_quick=length.is_quick)]
+    if length.is_quick and part.name == "large_vocabulary":
+        names = [
+            name for name in names if " x 4 rows" in name
+        ]  # whole batches took nearly twice as long: 323 and 352, not 593 tokens/s
+    sizes = [] if length.is_quick else sorted({FORWARD_TOKENS, 1024, 2048, 4096})
+    asked = length.trial_steps * part.batch_rows
     rows: list[Row] = []
     rates: dict[str, float] = {}
-    for contender in [*peers, *(ours if len(ours) > 1 else [])]:
-        trained = contender.train(items)
-        rates[contender.name] = trained.tokens / trained.processor_seconds
+    for name in [*names, *sizes]:
+        worker = Worker(part.name, models, data, name) if isinstance(name, str) else _ours(part, models, data, name)
+        with worker:
+            worker.train(0, part.batch_rows)
+            trained = worker.train(items - asked, asked)
+        rates[worker.name] = trained.tokens / trained.processor_seconds
         rows.append(
             {
                 "part": "trial",
                 "name": part.name,
-                "contender": contender.name,
+                "contender": worker.name,
                 "tokens_per_second": trained.tokens / trained.seconds,
-                "tokens_per_processor_second": rates[contender.name],
+                "tokens_per_processor_second": rates[worker.name],
             }
         )
         note(
-            f"  {part.name}, trial: {contender.name}: {trained.tokens / trained.seconds:,.0f} tokens/s, "
-            f"{rates[contender.name]:,.0f} per processor second"
+            f"  {part.name}, trial: {worker.name}: {trained.tokens / trained.seconds:,.0f} tokens/s, "
+            f"{rates[worker.name]:,.0f} per processor second"
         )
-        release_memory()
-    best = max(peers, key=lambda peer: rates[peer.name])
-    quickest = max(ours, key=lambda one: rates.get(one.name, 0.0))
     # The plan's own default is what is measured; a better size is reported, for the default to be changed.
-    if quickest.forward_tokens != FORWARD_TOKENS:
-        note(f"  {part.name}: forward_tokens {quickest.forward_tokens} was faster than the default, {FORWARD_TOKENS}")
-    return rows, best, next(one for one in ours if one.forward_tokens == FORWARD_TOKENS)
+    ours = {name: rate for name, rate in rates.items() if name not in names}
+    if ours and (quickest := max(ours, key=ours.__getitem__)) != "hone":
+        note(f"  {part.name}: {quickest} was faster than the default, {FORWARD_TOKENS}")
+    return rows, max(names, key=rates.__getitem__)
 
 
-def _turns(part: Part, contenders: dict[str, Contender], items: Sequence[Any], length: Length) -> dict[str, _Timed]:
-    timed = {role: _Timed([], [], []) for role in contenders}
-    block, started = length.block(part), time.perf_counter()
+def _turns(part: Part, workers: Mapping[str, Worker], items: int, length: Length) -> dict[str, list[Timed]]:
+    timed: dict[str, list[Timed]] = {role: [] for role in workers}
+    block = length.block(part)
+    for worker in workers.values():
+        worker.train(items - part.batch_rows, part.batch_rows)
+    started = time.perf_counter()
     for turn in range(length.turns):
         if turn and time.perf_counter() - started > length.seconds:
             break
-        at = turn * block % max(1, len(items) - block)
-        roles = list(contenders)
+        first = turn * block % max(1, items - block)
+        roles = list(workers)
         for role in roles[turn % len(roles) :] + roles[: turn % len(roles)]:
-            trained = contenders[role].train(items[at : at + block])
-            timed[role].processor_seconds.append(trained.processor_seconds)
-            timed[role].seconds.append(trained.seconds)
-            timed[role].tokens.append(trained.tokens)
-            release_memory()
-        rates = ", ".join(
-            f"{contenders[role].name} {timed[role].tokens[-1] / timed[role].seconds[-1]:,.0f} tokens/s" for role in roles
-        )
+            timed[role].append(workers[role].train(first, block))
+        rates = ", ".join(f"{workers[role].name} {_rate(timed[role][-1]):,.0f} tokens/s" for role in roles)
         note(f"  {part.name}, turn {turn + 1}: {rates}; load {os.getloadavg()[0]:.1f}")
     return timed
 
 
-def _peaks(part: Part, models: Path, data: Path, contenders: dict[str, Contender], length: Length) -> dict[str, dict[str, int]]:
-    """A quick run takes them of one part only: each costs a process."""
-    if length.is_quick and part.name != "decoder_full":
-        return {}
-    peaks = {}
-    for role, contender in contenders.items():
-        if length.is_quick and role == "default":
-            continue
-        name = f"hone {contender.forward_tokens}" if isinstance(contender, Ours) else contender.name
-        rows = part.batch_rows * (1 if length.is_quick else 2)
-        peaks[role] = measure_peak(part.name, models, data, rows=rows, contender=name)
-        note(f"  {part.name}, peak memory: {contender.name} {peaks[role]['peak_bytes'] / 2**20:,.0f} MiB")
-    return peaks
+def _rate(one: Timed) -> float:
+    return one.tokens / one.seconds
 
 
-def _row(part: Part, role: str, name: str, timed: _Timed, peak: dict[str, int] | None) -> Row:
-    rates = [tokens / seconds for tokens, seconds in zip(timed.tokens, timed.seconds, strict=True)]
+def _row(part: Part, role: str, name: str, timed: list[Timed]) -> Row:
+    rates = [_rate(one) for one in timed]
     return {
         "part": "speed",
         "name": part.name,
@@ -151,30 +135,31 @@ def _row(part: Part, role: str, name: str, timed: _Timed, peak: dict[str, int] |
         "tokens_per_second": statistics.median(rates),
         "low": min(rates),
         "high": max(rates),
-        "tokens_per_processor_second": statistics.median(
-            tokens / seconds for tokens, seconds in zip(timed.tokens, timed.processor_seconds, strict=True)
-        ),
+        "tokens_per_processor_second": statistics.median(one.tokens / one.processor_seconds for one in timed),
         "turns": len(rates),
-        "tokens": timed.tokens,
+        "tokens": [one.tokens for one in timed],
         "batch_rows": part.batch_rows,
-        "peak_bytes": peak["peak_bytes"] if peak else None,
-        "before_bytes": peak["before_bytes"] if peak else None,
+        "peak_bytes": max(one.peak_bytes for one in timed),
     }
 
 
-def _ratios(part: Part, timed: dict[str, _Timed], peaks: dict[str, dict[str, int]]) -> Row:
+def _ratios(part: Part, timed: Mapping[str, list[Timed]]) -> Row:
     """Theirs over ours in time, turn by turn: medians with their range."""
-    row: Row = {"part": "ratio", "name": part.name, "is_same_tokens": len({tuple(one.tokens) for one in timed.values()}) == 1}
+    row: Row = {
+        "part": "ratio",
+        "name": part.name,
+        "is_same_tokens": len({tuple(one.tokens for one in found) for found in timed.values()}) == 1,
+    }
     ours = timed["ours"]
     for role in timed.keys() - {"ours"}:
-        found = [other / mine for mine, other in zip(ours.seconds, timed[role].seconds, strict=True)]
-        processor = [other / mine for mine, other in zip(ours.processor_seconds, timed[role].processor_seconds, strict=True)]
+        found = [other.seconds / mine.seconds for mine, other in zip(ours, timed[role], strict=True)]
+        processor = [other.processor_seconds / mine.processor_seconds for mine, other in zip(ours, timed[role], strict=True)]
         row[role] = {
             "ratio": statistics.median(found),
             "low": min(found),
             "high": max(found),
             "processor_seconds": statistics.median(processor),
         }
-    if "best_peer" in peaks:
-        row["peak_memory"] = peaks["best_peer"]["peak_bytes"] / peaks["ours"]["peak_bytes"]
+    highest = {role: max(one.peak_bytes for one in found) for role, found in timed.items()}
+    row["peak_memory"] = highest["best_peer"] / highest["ours"]
     return row
