@@ -21,7 +21,7 @@ from hone.compare.schema import comparison_schema
 from hone.compare.settings import CompareSettings
 from hone.core import console
 from hone.core.errors import BadModel, Usage
-from hone.evaluate.retained import BUNDLED
+from hone.evaluate.retained_find import BUNDLED
 from hone.measure import score_texts
 from hone.model import Encoder
 from hone.task import Example

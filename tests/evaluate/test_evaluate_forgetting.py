@@ -16,7 +16,7 @@ from hone.evaluate import (
     tell_forgetting,
     thin,
 )
-from hone.model import Likelihood
+from hone.model import Generated, Likelihood
 
 CHANCE = {"grammar": 1 / 2, "everyday": 1 / 3, "feelings": 1 / 2}
 
@@ -116,6 +116,37 @@ def test_the_likeliest_choice_is_the_answer_per_token_where_choices_differ_in_le
     found = answer_retained([read_retained(written(tmp_path, rows))], Wordy(), title="")["rows"]
     assert found.is_right.tolist() == [True, True, False]
     assert found.losses.tolist() == pytest.approx([0, 8 / 3, 3])
+
+
+class Writing(Wordy):
+    """It also writes: what it is told to, one text after another."""
+
+    def __init__(self, *texts):
+        self.texts = texts
+
+    def generate(self, prompts, sampling, *, bar=None):
+        assert len(prompts) == len(self.texts)
+        return [[Generated(text, (), 0.0, "end")] for text in self.texts]
+
+
+def test_another_format_is_counted_apart_from_a_wrong_answer(tmp_path):
+    """Of two topics, of which one begins like the other."""
+    rows = [{"prompt": f"p{n}", "completion": ("card", "card lost")[n % 2]} for n in range(6)]
+    (task,) = [read_retained(written(tmp_path, rows))]
+    assert task.is_written
+    before = answer_retained([task], Writing("card", " Card lost", "card.", "card", "card", "card lost"), title="", writes=True)
+    texts = ("Summary: card", "cards", "card lost", "card lost today", "", "It says card lost")
+    after = answer_retained([task], Writing(*texts), title="", writes=True)
+    assert before["rows"].written.tolist() == [0, 1, 0, 0, 0, 1]
+    assert after["rows"].written.tolist() == [-1, -1, 1, 1, -1, -1]
+    found = measure_forgetting([task], before, after, seed=0)
+    assert [(one.right, one.wrong, one.other) for one in (found.written[0].before, found.written[0].after)] == [
+        (5, 1, 0),
+        (1, 1, 4),
+    ]
+    assert "1 right, 1 wrong, 4 none of the answers after" in tell_forgetting(found)
+    assert type(found).model_validate_json(found.to_json()) == found
+    assert answer_retained([task], Wordy(), title="")["rows"].written is None
 
 
 def test_a_text_longer_than_the_model_reads_is_cut(tmp_path):

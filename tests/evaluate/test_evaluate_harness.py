@@ -5,13 +5,19 @@ import random
 import warnings
 
 import pytest
+from lm_eval.tasks import TaskManager
 
 from hone.cli.main import run
 from hone.core.errors import BadData, BadModel, Usage
+from hone.evaluate import answer_retained, find_tasks
 from hone.evaluate.benchmark_records import EvalSettings
 from hone.evaluate.benchmarks import load_answering, read_evaluations, run_benchmarks
+from hone.evaluate.harness import configuration, quiet
 from hone.evaluate.local_tasks import find_local_tasks
+from hone.evaluate.retained_find import as_retained
+from hone.evaluate.retained_harness import questions
 from hone.evaluate.scoreboard import leaderboard, score_table
+from hone.model import LocalBackend
 from tiny import SENTENCES, save_encoder
 from tiny_language import save_language_model, tiny_tokenizer
 
@@ -126,7 +132,7 @@ def test_scores_are_those_of_the_harness_own_backend(kind, models, data, monkeyp
         length=reader.context_length,
     )
     ours = harness.run_harness(ours_lm, tasks, shots=2, limit=None, chat=False)
-    with warnings.catch_warnings(), harness._quiet():
+    with warnings.catch_warnings(), harness.quiet():
         warnings.simplefilter("ignore")
         head = "seq2seq" if kind == "t5" else "causal"
         theirs_lm = HFLM(
@@ -140,7 +146,7 @@ def test_scores_are_those_of_the_harness_own_backend(kind, models, data, monkeyp
         )
         theirs = simple_evaluate(
             model=theirs_lm,
-            tasks=[harness._config(task, 2) for task in tasks],
+            tasks=[harness.configuration(task, 2) for task in tasks],
             num_fewshot=2,
             task_manager=TaskManager(include_defaults=False),
             bootstrap_iters=0,
@@ -162,6 +168,39 @@ def test_scores_are_those_of_the_harness_own_backend(kind, models, data, monkeyp
         for metric, value in wanted.items():
             if isinstance(value, float):
                 assert ours["results"][name][metric] == pytest.approx(value, rel=1e-4), (name, metric)
+
+
+@pytest.mark.parametrize("name", [name for name in TASKS if name != "mine"])
+def test_what_is_retained_of_a_benchmark_is_asked_as_the_harness_asks_it(name, data):
+    """From files, and through the harness's own task: the same prompts, choices and right answers."""
+    for local in find_local_tasks(data, (name,)):
+        with quiet():
+            (task,) = TaskManager(include_defaults=False).load(configuration(local, 0))["tasks"].values()
+            theirs = questions(task)
+        assert as_retained(local) == theirs
+    (whole,) = find_tasks([str(data / name)])
+    assert whole.name == name
+    assert len(whole) == sum(len(one.tests) for one in find_local_tasks(data, (name,)))
+    assert (whole.chance is None) == (name in ("lambada", "gsm8k", "bbh"))
+
+
+def test_accuracy_on_a_retained_benchmark_is_its_score(models, data, tmp_path):
+    """BLiMP and GLUE's choices of the harness count whole likelihoods, as `RetainedTask` does where choices are not long."""
+    names = ("mmlu", "blimp")
+    settings = EvalSettings(
+        model=str(models["llama"]), tasks=names, data=str(data), precision="fp32", shots=0, out=str(tmp_path / "run")
+    )
+    scores = {score.task: score.value for score in run_benchmarks(settings).scores if score.metric == "acc"}
+    _, net, reader = load_answering(str(models["llama"]), precision="fp32")
+    backend = LocalBackend(net, reader, template="{prompt}", chat=False, takes_over=False)
+    tasks = [as_retained(local) for local in find_local_tasks(data, names)]
+    found = answer_retained(tasks, backend, title="")
+    assert {name: answers.is_right.mean() for name, answers in found.items()} == pytest.approx(scores)
+
+
+def test_a_task_of_the_harness_that_it_does_not_know():
+    with pytest.raises(Usage, match="knows no task 'arc_esay'"):
+        find_tasks(["harness:arc_esay"])
 
 
 @pytest.fixture(scope="module")

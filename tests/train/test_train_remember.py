@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from hone.core.errors import Usage
-from hone.model import Generator, Sampling, load_language_model, load_reader, locate_model
+from hone.model import Generator, Renderer, Sampling, load_language_model, load_reader, locate_model
 from hone.task import Completion, Plain
 from hone.train import (
     Causal,
@@ -188,6 +188,27 @@ def test_a_chat_model_writes_a_users_turn_and_answers_it(school):
         assert text.startswith("<s> next")
         assert "=" in text
         assert item.labels == item.ids[2:]  # all but the opening is the model's own
+
+
+@pytest.mark.parametrize("kind", ["llama", "t5"])
+def test_half_of_the_samples_are_written_behind_prompts_where_there_are_some(kind, tmp_path):
+    folder = locate_model(str(save_language_model(tmp_path, kind)))
+    reader = load_reader(folder, precision="fp32")
+    net = load_language_model(folder, "causal" if kind == "llama" else "seq2seq", pad_id=reader.pad_id)
+    prompts = ["where is my parcel", "the refund is late"]
+    items = draw_own_samples(net, reader, count=20, length=12, seed=0, prompts=prompts)
+    renderer = Renderer(reader.tokenizer, length=reader.context_length, chat=False)
+    asked = reader.tokenize(prompts) if kind == "t5" else renderer.prompts(prompts, leaving=12)
+
+    def read(item):
+        return item.source if kind == "t5" else item.ids[: item.places[0] + 1]
+
+    behind = [item for item in items if read(item) in asked]
+    assert len(items) == 20
+    assert [sum(read(item) == prompt for item in behind) for prompt in asked] == [5, 5]
+    assert len({tuple(item.target if kind == "t5" else item.labels) for item in behind}) > 2  # drawn, not the likeliest each time
+    for item in behind if kind == "llama" else ():
+        assert item.labels == item.ids[item.places[0] + 1 :]
 
 
 @pytest.mark.parametrize("kind", ["t5", "bart"])

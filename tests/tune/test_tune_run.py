@@ -12,7 +12,7 @@ from hone.cli.main import run
 from hone.core.configuration import read_settings, settings_from
 from hone.core.console import set_quiet
 from hone.core.errors import BadData, Usage
-from hone.evaluate import find_tasks
+from hone.evaluate import earlier_prompts, find_tasks
 from hone.tune import TUNE, TuneRecord, TuneSettings, mask_preview, tune_rows
 from killed import run_whole_and_killed
 from tiny import SENTENCES
@@ -119,6 +119,9 @@ def test_answers_are_written_before_and_after(kind, rows_kind, method, rows, mod
     assert scores["token_f1"].value > scores["token_f1"].base
     asked_again = find_tasks([str(tmp_path / "run")])[0]
     assert (asked_again.name, asked_again.prompts) == ("run", tuple(line["read"] for line in lines))
+    others = find_tasks([str(tmp_path / "run")], replayed=tmp_path / "run")[0].prompts
+    assert sorted([*others, *earlier_prompts(tmp_path / "run")]) == sorted(asked_again.prompts)
+    assert earlier_prompts(tmp_path) == earlier_prompts(tmp_path / "nowhere") == []
     assert "exact_match" in (tmp_path / "run" / "README.md").read_text()
 
 

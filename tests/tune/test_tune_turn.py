@@ -67,6 +67,9 @@ def test_turning_again_counts_from_where_it_stands(rows, model, tmp_path):
     turn_dial(whole, 0.25, tmp_path / "direct")
     assert torch.allclose(logits(tmp_path / "quarter"), logits(tmp_path / "direct"), atol=1e-6)
     assert json.loads((tmp_path / "quarter" / "hone.json").read_text())["dial"] == 0.25
+    turn_dial(whole, 0.0, tmp_path / "base")
+    turn_dial(tmp_path / "base", 0.5, tmp_path / "still")
+    assert json.loads((tmp_path / "still" / "hone.json").read_text())["dial"] == 0.0
 
 
 def test_a_run_is_served_at_a_position_that_is_written_once_and_anew_for_another_run(rows, model, tmp_path):

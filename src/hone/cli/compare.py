@@ -5,7 +5,7 @@ from typing import Any
 
 import click
 
-from hone.cli.options import data_options, given
+from hone.cli.options import data_options, given, retain_option
 
 __all__ = ["command"]
 
@@ -40,9 +40,7 @@ Examples:
 @click.option(
     "--metric", metavar="NAME", help="Rank by accuracy, macro_f1, rougeL, chrf, exact_match ...; else as is usual for the rows."
 )
-@click.option(
-    "--retain", metavar="A,B", help="Tasks asked before and after tuning: bundled, files, earlier runs, none.  [default: bundled]"
-)
+@retain_option
 @click.option("--may-lose", metavar="SHARE", help="Recommend only what lost at most this on them, such as 2%; else exit 2.")
 @click.option("--precision", type=click.Choice(["auto", "bf16", "fp32"]), help="Arithmetic.  [default: auto]")
 @click.option("--config", type=click.Path(path_type=Path), help="YAML with these settings; options given here win over it.")

@@ -8,12 +8,22 @@ import click
 
 from hone.core.errors import Usage
 
-__all__ = ["KINDS", "data_options", "dial_option", "given", "with_dial"]
+__all__ = ["KINDS", "data_options", "dial_option", "given", "retain_option", "with_dial"]
 
 KINDS = ["classify", "completion", "chat", "plain", "tag", "answers", "score", "multi_label", "choice"]
 """Of rows; `hone.task.KINDS`, named here too so that help needs no other import."""
 
 F = TypeVar("F", bound=Callable[..., Any])
+
+
+def retain_option(function: F) -> F:
+    """By which tasks forgetting is measured."""
+    return click.option(
+        "--retain",
+        metavar="A,B",
+        help="Tasks answered before and after: bundled, files, folders of public benchmarks, harness:NAME of any other, earlier runs, none.  "
+        "[default: bundled]",
+    )(function)
 
 
 def data_options(function: F) -> F:

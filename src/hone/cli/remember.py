@@ -5,7 +5,7 @@ from typing import Any
 
 import click
 
-from hone.cli.options import KINDS, given
+from hone.cli.options import KINDS, given, retain_option
 
 __all__ = ["command"]
 
@@ -40,11 +40,7 @@ def _options(function: Any) -> Any:
             click.option("--label", metavar="COLUMN", help="Column of what is learnt about a text."),
             click.option("--validation", metavar="FILE", help="Rows to measure the gain on, instead of a tenth."),
             click.option("--template", metavar="TEXT", help="What the model reads before it answers, with {prompt} in it."),
-            click.option(
-                "--retain",
-                metavar="A,B",
-                help="Tasks answered before and after: bundled, files, earlier runs.  [default: bundled]",
-            ),
+            retain_option,
             click.option("--retain-items", type=int, help="Items of each.  [default: 60]"),
             click.option(
                 "--own-samples", type=int, help="Samples of its own that self-replay holds to.  [default: as the steps show]"

@@ -5,7 +5,7 @@ from typing import Any
 
 import click
 
-from hone.cli.options import KINDS, given
+from hone.cli.options import KINDS, given, retain_option
 
 __all__ = ["command"]
 
@@ -55,9 +55,7 @@ _OPTIONS = (
     ),
     click.option("--remember-rate", type=float, help="Share of each step that goes there.  [default: 0.1]"),
     click.option("--remember-strength", type=float, help="How strongly own samples hold.  [default: 1]"),
-    click.option(
-        "--retain", metavar="A,B", help="Tasks answered before and after: bundled, files, earlier runs, none.  [default: bundled]"
-    ),
+    retain_option,
     click.option("--retain-items", type=int, help="Items of each.  [default: 60]"),
     click.option("--may-lose", metavar="SHARE", help="Promise that at most this much is lost elsewhere: 1%."),
     click.option("--confidence", metavar="SHARE", help="Of that promise.  [default: 90%]"),

@@ -5,15 +5,8 @@ Next: `hone.compare` sets the strategies side by side.
 
 from hone.evaluate.forgetting import Forgetting, measure_forgetting, tell_forgetting
 from hone.evaluate.records import ClassScore, Metric, Speed
-from hone.evaluate.retained import (
-    RetainedAnswers,
-    RetainedTask,
-    answer_retained,
-    bundled_tasks,
-    find_tasks,
-    read_retained,
-    thin,
-)
+from hone.evaluate.retained import RetainedAnswers, RetainedTask, answer_retained, thin
+from hone.evaluate.retained_find import bundled_tasks, earlier_prompts, find_tasks, read_retained
 from hone.evaluate.score import measure_speed, metrics_of, per_class
 from hone.evaluate.vectors import (
     VectorAnswers,
@@ -42,6 +35,7 @@ __all__ = [
     "answer_vectors",
     "bundled_tasks",
     "bundled_vector_tasks",
+    "earlier_prompts",
     "find_tasks",
     "find_vector_tasks",
     "measure_forgetting",

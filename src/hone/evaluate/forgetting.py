@@ -6,6 +6,7 @@ Takes answers to retained tasks (`retained`) and divergences from the base. Give
 from collections.abc import Mapping, Sequence
 
 import numpy as np
+import numpy.typing as npt
 
 from hone.core.console import render_table
 from hone.core.record import Record
@@ -21,7 +22,25 @@ from hone.measure import (
     noise_floor,
 )
 
-__all__ = ["Forgetting", "measure_forgetting", "tell_forgetting"]
+__all__ = ["Forgetting", "WrittenAnswers", "WrittenChange", "measure_forgetting", "tell_forgetting"]
+
+
+class WrittenAnswers(Record):
+    """What a model writes where one of some choices, and nothing else, is the answer: numbers of items."""
+
+    right: int
+    wrong: int
+    """Another choice."""
+    other: int
+    """None of the choices: a failure of format, whatever the model knows."""
+
+
+class WrittenChange(Record):
+    """Of one task, before and after."""
+
+    task: str
+    before: WrittenAnswers
+    after: WrittenAnswers
 
 
 class Forgetting(Record):
@@ -41,6 +60,8 @@ class Forgetting(Record):
     """Of an adapter: whether the network without it answers every item exactly as the base; None where nothing can be taken off."""
     off_differs: int | None = None
     """Items on which it does not."""
+    written: tuple[WrittenChange, ...] = ()
+    """Of tasks whose answers a model learnt to write: failures of format apart from wrong answers."""
 
 
 def measure_forgetting(
@@ -78,7 +99,17 @@ def measure_forgetting(
         noise=floor,
         divergence=float(np.mean(own)) if len(own) else None,
         divergence_on_inputs=float(np.mean(inputs)) if len(inputs) else None,
+        written=tuple(
+            WrittenChange(task=task.name, before=_sorted(task, first), after=_sorted(task, last))
+            for task in tasks
+            if (first := before[task.name].written) is not None and (last := after[task.name].written) is not None
+        ),
     )
+
+
+def _sorted(task: RetainedTask, written: npt.NDArray[np.int64]) -> WrittenAnswers:
+    right, other = int((written == np.array(task.right)).sum()), int((written < 0).sum())
+    return WrittenAnswers(right=right, wrong=len(task) - right - other, other=other)
 
 
 def tell_forgetting(found: Forgetting) -> str:
@@ -109,6 +140,7 @@ def tell_forgetting(found: Forgetting) -> str:
             f"Loss on {task.task}: {task.before:.3f} before, {task.after:.3f} after, perplexity {task.perplexity_rise:+.1%}."
             for task in found.rises.tasks
         ]
+    lines += [f"Written to {one.task}: {_counts(one.before)} before, {_counts(one.after)} after." for one in found.written]
     if found.noise:
         lines.append(f"The base asked twice differs in {found.noise.flips} of {found.noise.items} items.")
     if found.divergence is not None:
@@ -121,6 +153,10 @@ def tell_forgetting(found: Forgetting) -> str:
         )
         lines.append(f"Without what was learnt the network {state}.")
     return "\n".join(lines)
+
+
+def _counts(found: WrittenAnswers) -> str:
+    return f"{found.right} right, {found.wrong} wrong, {found.other} none of the answers"
 
 
 def _marks(is_floor: bool, is_ceiling: bool, p_holm: float) -> str:

@@ -20,7 +20,7 @@ from hone.core.errors import Failed, Usage
 from hone.evaluate.local_tasks import LocalTask
 from hone.model import Generator, Sampling, Scorer, Seq2SeqModel
 
-__all__ = ["EngineLM", "run_harness"]
+__all__ = ["EngineLM", "configuration", "fetching", "quiet", "read_task_list", "run_harness"]
 
 _WRITTEN = 256  # tokens of an answer where a task names no limit: the harness's own default
 _TEXTS = 2_000  # tokenised at once
@@ -183,17 +183,12 @@ def run_harness(
         Usage: the harness knows no task of a name. Failed: a task's questions cannot be fetched.
     """
     named = [task for task in tasks if isinstance(task, str)]
-    with _quiet():
-        if named:
-            note("lm-evaluation-harness reads its list of tasks; this takes some seconds.")
-        manager = TaskManager(include_defaults=bool(named))
-        unknown = [name for name in named if name not in manager.all_tasks]
-        if unknown:
-            raise Usage(f"lm-evaluation-harness knows no task {', '.join(map(repr, unknown))}. `lm-eval ls tasks` lists them.")
-        try:
+    with quiet():
+        manager = read_task_list(named)
+        with fetching():
             found: dict[str, Any] = simple_evaluate(
                 model=model,
-                tasks=[task if isinstance(task, str) else _config(task, shots) for task in tasks],
+                tasks=[task if isinstance(task, str) else configuration(task, shots) for task in tasks],
                 num_fewshot=shots,
                 limit=limit,
                 task_manager=manager,
@@ -201,14 +196,37 @@ def run_harness(
                 apply_chat_template=chat,
                 log_samples=True,
             )
-        except (ConnectionError, DatasetNotFoundError) as error:
-            raise Failed(
-                f"The questions could not be fetched: {error}. Without a network, name a folder that holds the benchmark's files: --data DIR."
-            ) from error
     return found
 
 
-def _config(task: LocalTask, shots: int | None) -> dict[str, Any]:
+def read_task_list(named: Sequence[str]) -> TaskManager:
+    """The harness's own tasks, where some are named; else only those that are handed to it.
+
+    Raises:
+        Usage: it knows no task of a name.
+    """
+    if named:
+        note("lm-evaluation-harness reads its list of tasks; this takes some seconds.")
+    manager = TaskManager(include_defaults=bool(named))
+    unknown = [name for name in named if name not in manager.all_tasks]
+    if unknown:
+        raise Usage(f"lm-evaluation-harness knows no task {', '.join(map(repr, unknown))}. `lm-eval ls tasks` lists them.")
+    return manager
+
+
+@contextlib.contextmanager
+def fetching() -> Iterator[None]:
+    """Inside this block questions come from the Hub, if they can."""
+    try:
+        yield
+    except (ConnectionError, DatasetNotFoundError) as error:
+        raise Failed(
+            f"The questions could not be fetched: {error}. Without a network, name a folder that holds the benchmark's files: --data DIR, "
+            "or of a retained task the folder itself."
+        ) from error
+
+
+def configuration(task: LocalTask, shots: int | None) -> dict[str, Any]:
     """A local task as the harness's configuration."""
 
     def rows(**_: Any) -> dict[str, Dataset]:
@@ -261,7 +279,7 @@ def _macro_f1(items: Sequence[tuple[int, int]]) -> float:
 
 
 @contextlib.contextmanager
-def _quiet() -> Iterator[None]:
+def quiet() -> Iterator[None]:
     """The harness logs and shows bars of its own."""
     from tqdm import tqdm
 

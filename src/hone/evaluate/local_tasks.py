@@ -12,7 +12,7 @@ from typing import Any, Literal
 
 from hone.core.errors import BadData, Usage, did_you_mean
 
-__all__ = ["LOCAL_TASKS", "LocalTask", "find_local_tasks"]
+__all__ = ["LOCAL_TASKS", "LocalTask", "find_local_tasks", "is_local_task"]
 
 Row = dict[str, Any]
 Form = Literal["choices", "blank", "likelihood", "text"]
@@ -246,13 +246,22 @@ def find_local_tasks(folder: Path, names: tuple[str, ...]) -> list[LocalTask]:
     return tasks
 
 
+def is_local_task(name: str) -> bool:
+    """Whether a benchmark of that name, or one of its subjects, is read from files."""
+    return _base(name) is not None
+
+
+def _base(name: str) -> str | None:
+    return next(
+        (known for known in sorted(_SHAPES, key=len, reverse=True) if name == known or name.startswith(f"{known}_")), None
+    )
+
+
 def _found(folder: Path, name: str) -> list[LocalTask]:
     alone = next((path for path in (folder / name, folder / f"{name}.jsonl", folder / f"{name}.json") if path.is_file()), None)
     if alone is not None:
         return [_own_task(alone)]
-    base = next(
-        (known for known in sorted(_SHAPES, key=len, reverse=True) if name == known or name.startswith(f"{known}_")), None
-    )
+    base = _base(name)
     if base is None:
         raise Usage(
             f"task '{name}' is neither a benchmark that is read from files nor a file {folder / name}.jsonl. {did_you_mean(name, _SHAPES)}"

@@ -3,7 +3,8 @@
 A decoder writes from the token that begins a text (a chat model from where a user's turn opens, and then the answer); an encoder-decoder
 fills gaps behind what it has written so far, starting from nothing, and then gaps cut into that. Drawn at temperature 1, so that they are
 samples of its own distribution: there its divergence from itself foretells what it forgets, and holding it there prevents that
-(https://arxiv.org/abs/2505.13811).
+(https://arxiv.org/abs/2505.13811). What a model learnt late and narrowly it hardly writes unasked: prompts of that kind, without their
+answers, bring it out.
 """
 
 import random
@@ -12,7 +13,7 @@ from typing import Any
 
 from hone.core.console import progress
 from hone.core.seeds import derive_seed
-from hone.model import Generator, LanguageModel, Sampling, TextModel, TextReader
+from hone.model import Generator, LanguageModel, Renderer, Sampling, TextModel, TextReader
 from hone.train.objective import Placed, SourceTarget
 
 __all__ = ["OwnSample", "draw_own_samples"]
@@ -25,19 +26,30 @@ _MEAN_GAP = 3  # tokens of a gap within a text, as in T5's training
 _USER_SAYS = "\u241f"  # stands for what a user says; no chat template holds it
 
 
-def draw_own_samples(net: TextModel, reader: TextReader, *, count: int, length: int = 128, seed: int = 0) -> list[OwnSample]:
+def draw_own_samples(
+    net: TextModel, reader: TextReader, *, count: int, length: int = 128, seed: int = 0, prompts: Sequence[str] = ()
+) -> list[OwnSample]:
     """Samples as items to train on or to measure at; samples of no token are left out. The network stays as it is.
 
     Args:
-        length: tokens of a sample at most.
+        length: tokens of a sample at most. prompts: as the model reads them; half of the samples are written behind them, one after the other.
     """
     was_training = net.training
     generator = Generator(net, reader.tokenizer, precision=reader.precision, takes_over=False)
     draw = _from_decoder if isinstance(net, LanguageModel) else _from_encoder_decoder
     found: list[OwnSample] = []
     with progress("Sampling the base", count) as bar:
-        for first in range(0, count, _TOGETHER):
-            wanted = min(_TOGETHER, count - first)
+        behind = count // 2 if prompts else 0
+        each = -(-behind // len(prompts)) if prompts else 1
+        for first in range(0, min(len(prompts), behind), max(1, _TOGETHER // each)):
+            part = prompts[first : min(first + max(1, _TOGETHER // each), behind)]
+            sampling = Sampling(
+                max_new_tokens=length, temperature=1.0, samples=each, seed=derive_seed(seed, "asked samples", first)
+            )
+            found += _behind(part, generator, reader, sampling, is_decoder=isinstance(net, LanguageModel))[: behind - len(found)]
+            bar.advance(len(part) * each)
+        for first in range(0, count - behind, _TOGETHER):
+            wanted = min(_TOGETHER, count - behind - first)
             sampling = Sampling(
                 max_new_tokens=length, temperature=1.0, samples=wanted, seed=derive_seed(seed, "own samples", first)
             )
@@ -45,6 +57,20 @@ def draw_own_samples(net: TextModel, reader: TextReader, *, count: int, length: 
             bar.advance(wanted)
     net.train(was_training)
     return found
+
+
+def _behind(
+    prompts: Sequence[str], generator: Generator, reader: TextReader, sampling: Sampling, *, is_decoder: bool
+) -> list[OwnSample]:
+    """What the model writes when it is asked."""
+    if is_decoder:
+        renderer = Renderer(reader.tokenizer, length=reader.context_length, chat=False)
+        read = renderer.prompts(prompts, leaving=sampling.max_new_tokens)
+    else:
+        read = reader.tokenize(prompts)
+    written = _write(generator, reader.tokenizer, read, sampling)
+    pairs = zip((ids for ids in read for _ in range(sampling.samples)), written, strict=True)
+    return [_continued(before, ids) if is_decoder else SourceTarget(before, ids) for before, ids in pairs if ids]
 
 
 def _from_decoder(generator: Generator, reader: TextReader, sampling: Sampling) -> list[OwnSample]:

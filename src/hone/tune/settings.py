@@ -85,7 +85,8 @@ class TuneSettings(Record):
     own_samples: int | None = Field(default=None, ge=1)
     """How many are drawn; none means as many as the steps will show, at least 64 and at most 1,000."""
     retain: tuple[str, ...] = ("bundled",)
-    """Tasks answered before and after, to see what is forgotten: names of hone's own, bundled for all of them, files, or earlier runs."""
+    """Tasks answered before and after, to see what is forgotten: names of hone's own, bundled for all of them, files, folders of
+    public benchmarks, `harness:NAME` of lm-evaluation-harness's, or earlier runs."""
     retain_items: int = Field(default=60, ge=2)
     """Items of each."""
     may_lose: float | None = Field(default=None, gt=0, lt=1)

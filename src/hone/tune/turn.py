@@ -70,7 +70,7 @@ def at_dial(run: Path, position: float) -> Path:
 
 
 def _record_at(done: TuneRecord, position: float) -> TuneRecord:
-    return done.model_copy(update={"dial": position * (done.dial or 1.0)})
+    return done.model_copy(update={"dial": position * (1.0 if done.dial is None else done.dial)})
 
 
 def _read(run: Path) -> TuneRecord:

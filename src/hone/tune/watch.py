@@ -5,6 +5,7 @@ With a budget for what may be lost the retained items are divided: on one half t
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -17,6 +18,7 @@ from hone.evaluate import (
     RetainedAnswers,
     RetainedTask,
     answer_retained,
+    earlier_prompts,
     find_tasks,
     measure_forgetting,
     thin,
@@ -67,7 +69,7 @@ class Watch:
         Args:
             comes_off: whether what was learnt can be taken off, so that the base must be found unchanged below it.
         """
-        after = _answer(net, reader, self.tasks, title="Retained tasks after training")
+        after = _answer(net, reader, self.tasks, title="Retained tasks after training", writes=True)
         found = measure_forgetting(
             self.tasks,
             self.before,
@@ -99,13 +101,13 @@ def begin_watch(
         Usage: a retained task is not known, or the budget cannot be certified with the items there are.
     """
     assert isinstance(net, LanguageModel | Seq2SeqModel)
-    tasks = find_tasks(settings.retain)
+    tasks = find_tasks(settings.retain, replayed=Path(settings.model))
     held_back: list[RetainedTask] = []
     if settings.may_lose is not None:
         tasks, held_back = divide(tasks, seed=settings.seed)
         _require_items(held_back, settings)
     tasks = thin(tasks, most=settings.retain_items, seed=settings.seed)
-    before = _answer(net, reader, tasks, title="Retained tasks before training")
+    before = _answer(net, reader, tasks, title="Retained tasks before training", writes=True)
     again = _answer(net, reader, [_turned(task) for task in tasks], title="The same again")
     samples = draw_own_samples(net, reader, count=_GAUGED, seed=derive_seed(settings.seed, "gauge"))
     return Watch(
@@ -165,11 +167,13 @@ def _require_items(held_back: Sequence[RetainedTask], settings: TuneSettings) ->
         )
 
 
-def _answer(net: Network, reader: TextReader, tasks: Sequence[RetainedTask], *, title: str) -> dict[str, RetainedAnswers]:
+def _answer(
+    net: Network, reader: TextReader, tasks: Sequence[RetainedTask], *, title: str, writes: bool = False
+) -> dict[str, RetainedAnswers]:
     assert isinstance(net, LanguageModel | Seq2SeqModel)
     was_training = net.training
     backend = LocalBackend(net, reader, template="{prompt}", chat=False, takes_over=False)
-    found = answer_retained(tasks, backend, title=title)
+    found = answer_retained(tasks, backend, title=title, writes=writes)
     net.train(was_training)
     return found
 
@@ -181,7 +185,8 @@ def make_self_replay(
     assert isinstance(net, LanguageModel | Seq2SeqModel)
     rows = settings.remember_rows
     count = settings.own_samples or min(_MOST_SAMPLES, max(_LEAST_SAMPLES, steps * rows))
-    samples = draw_own_samples(net, reader, count=count, seed=derive_seed(settings.seed, "self-replay"))
+    prompts = earlier_prompts(Path(settings.model))
+    samples = draw_own_samples(net, reader, count=count, seed=derive_seed(settings.seed, "self-replay"), prompts=prompts)
     if not samples:
         raise Usage("The base writes nothing of itself, so it cannot hold itself to it. Use --remember replay:FILE.")
     target = None if settings.may_lose is None else settings.may_lose * _NATS_PER_LOSS
