@@ -14,13 +14,15 @@ import numpy as np
 import numpy.typing as npt
 
 from hone.core.console import progress
+from hone.core.errors import Usage
 from hone.core.seeds import derive_seed
 
 if TYPE_CHECKING:
     from hone.model import Backend  # brings torch, which reports do without
 
-__all__ = ["RetainedAnswers", "RetainedTask", "answer_retained", "thin"]
+__all__ = ["RetainedAnswers", "RetainedTask", "answer_retained", "followed", "joined", "thin"]
 
+_REPEATS = 3  # times that an answer stands there on average, where the answers are choices
 _SPARE = 8  # tokens of the context left to special tokens and the end of a prompt
 
 
@@ -57,6 +59,41 @@ class RetainedAnswers:
     """Tokens of it, [n]."""
     written: npt.NDArray[np.int64] | None = None
     """Index of the choice that the model writes, -1 where it writes something else, [n]; None where nothing was written."""
+
+
+def followed(name: str, pairs: Sequence[tuple[str, str]]) -> RetainedTask:
+    """Prompts with what should follow: a choice where the answers are few and repeat, as labels in words do, else texts.
+
+    The likelihood of a whole choice counts: it is what would be written.
+    """
+    prompts = tuple(prompt for prompt, _ in pairs)
+    answers = tuple(sorted({answer for _, answer in pairs}))
+    if not 2 <= len(answers) <= len(pairs) / _REPEATS:
+        return RetainedTask(name, prompts, tuple((answer,) for _, answer in pairs), (0,) * len(pairs), None)
+    right = tuple(answers.index(answer) for _, answer in pairs)
+    return RetainedTask(name, prompts, (answers,) * len(pairs), right, 1 / len(answers), is_long=False, is_written=True)
+
+
+def joined(name: str, tasks: Sequence[RetainedTask]) -> RetainedTask:
+    """Several tasks of one kind as one.
+
+    Raises:
+        Usage: some have right and wrong answers, others are texts.
+    """
+    if len({task.chance is None for task in tasks}) > 1:
+        known = ", ".join(task.name for task in tasks[:8])
+        raise Usage(f"Some tasks of '{name}' have right and wrong answers and others are texts. Name one of them: {known}.")
+    sizes = [len(task) for task in tasks]
+    chance = None if tasks[0].chance is None else float(np.average([task.chance or 0.0 for task in tasks], weights=sizes))
+    return RetainedTask(
+        name,
+        tuple(prompt for task in tasks for prompt in task.prompts),
+        tuple(few for task in tasks for few in task.choices),
+        tuple(right for task in tasks for right in task.right),
+        chance,
+        is_long=all(task.is_long for task in tasks),
+        is_written=all(task.is_written for task in tasks),
+    )
 
 
 def thin(tasks: Sequence[RetainedTask], *, most: int, seed: int) -> list[RetainedTask]:

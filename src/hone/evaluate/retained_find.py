@@ -10,7 +10,7 @@ import numpy as np
 from hone.core.errors import BadData, Usage, did_you_mean, need
 from hone.core.store import read_lines
 from hone.evaluate.local_tasks import LocalTask, find_local_tasks, is_local_task
-from hone.evaluate.retained import RetainedTask
+from hone.evaluate.retained import RetainedTask, followed, joined
 from hone.task import Choice, Completion, Dialogue, Example, Material, MaterialRow, Plain, load_material
 
 __all__ = [
@@ -28,7 +28,6 @@ __all__ = [
 HARNESS = "harness:"
 """Before the name of a task of lm-evaluation-harness."""
 _ANSWERS = "answers.jsonl"
-_REPEATS = 3  # times that an answer stands there on average, where the answers are choices
 _FOLDER = Path(__file__).parent / "suite"
 _CHOSEN = ("everyday", "words", "knowledge", "numbers", "feelings", "reading")
 BUNDLED = ("grammar", *_CHOSEN, "texts")
@@ -102,19 +101,6 @@ def _is_run(place: Path) -> bool:
     return all((place / file).is_file() for file in ("hone.json", _ANSWERS))
 
 
-def followed(name: str, pairs: Sequence[tuple[str, str]]) -> RetainedTask:
-    """Prompts with what should follow: a choice where the answers are few and repeat, as labels in words do, else texts.
-
-    The likelihood of a whole choice counts: it is what would be written.
-    """
-    prompts = tuple(prompt for prompt, _ in pairs)
-    answers = tuple(sorted({answer for _, answer in pairs}))
-    if not 2 <= len(answers) <= len(pairs) / _REPEATS:
-        return RetainedTask(name, prompts, tuple((answer,) for _, answer in pairs), (0,) * len(pairs), None)
-    right = tuple(answers.index(answer) for _, answer in pairs)
-    return RetainedTask(name, prompts, (answers,) * len(pairs), right, 1 / len(answers), is_long=False, is_written=True)
-
-
 def _classes(name: str, rows: Sequence[Example]) -> RetainedTask:
     labels = sorted({row.label for row in rows})
     if len(labels) < 2:
@@ -163,28 +149,6 @@ def as_retained(task: LocalTask) -> RetainedTask:
         return RetainedTask(task.name, prompts, wholes, tuple(row["gold"] for row in rows), chance, is_long=is_long)
     answers = [f"{'' if row['answer'][:1].isspace() else task.delimiter}{row['answer']}" for row in rows]
     return followed(task.name, list(zip(prompts, answers, strict=True)))
-
-
-def joined(name: str, tasks: Sequence[RetainedTask]) -> RetainedTask:
-    """Several tasks of one kind as one.
-
-    Raises:
-        Usage: some have right and wrong answers, others are texts.
-    """
-    if len({task.chance is None for task in tasks}) > 1:
-        known = ", ".join(task.name for task in tasks[:8])
-        raise Usage(f"Some tasks of '{name}' have right and wrong answers and others are texts. Name one of them: {known}.")
-    sizes = [len(task) for task in tasks]
-    chance = None if tasks[0].chance is None else float(np.average([task.chance or 0.0 for task in tasks], weights=sizes))
-    return RetainedTask(
-        name,
-        tuple(prompt for task in tasks for prompt in task.prompts),
-        tuple(few for task in tasks for few in task.choices),
-        tuple(right for task in tasks for right in task.right),
-        chance,
-        is_long=all(task.is_long for task in tasks),
-        is_written=all(task.is_written for task in tasks),
-    )
 
 
 def find_tasks(names: Sequence[str], *, replayed: Path | None = None) -> list[RetainedTask]:

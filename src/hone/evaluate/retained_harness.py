@@ -3,12 +3,9 @@
 from collections.abc import Iterable
 from typing import Any
 
-from lm_eval.api.task import Task
-
 from hone.core.errors import Usage
 from hone.evaluate.harness import fetching, quiet, read_task_list
-from hone.evaluate.retained import RetainedTask
-from hone.evaluate.retained_find import followed, joined
+from hone.evaluate.retained import RetainedTask, followed, joined
 
 __all__ = ["harness_task", "questions"]
 
@@ -28,8 +25,10 @@ def harness_task(name: str) -> RetainedTask:
             return joined(name, [questions(task) for task in found.values()])
 
 
-def questions(task: Task) -> RetainedTask:
-    """A task's documents with their choices, of one continuation after several contexts whole texts; of other tasks the texts that are right.
+def questions(task: Any) -> RetainedTask:
+    """The documents of a `lm_eval.api.task.Task` with their choices, or of other tasks than choices with the texts that are right.
+
+    Of one continuation after several contexts whole texts are the choices.
 
     Raises:
         Usage: it has several right answers to a question, or none.
