@@ -39,7 +39,11 @@ DOORS = {
     "transformers": ("model",),
     "peft": ("train/trainable",),
     "datasets": ("task/hub.py", "evaluate/harness.py"),
-    "lm_eval": ("evaluate/harness.py", "evaluate/benchmarks.py", "evaluate/retained_find.py"),  # the others ask whether it is installed
+    "lm_eval": (
+        "evaluate/harness.py",
+        "evaluate/benchmarks.py",
+        "evaluate/retained_find.py",
+    ),  # the others ask whether it is installed
     "rouge_score": ("measure/texts.py",),
     "sacrebleu": ("measure/texts.py",),
     "rich": ("core/console.py",),
