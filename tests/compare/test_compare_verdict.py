@@ -235,7 +235,7 @@ def test_the_sentences_hold_the_numbers_when_a_cheaper_one_is_recommended():
         "Cheaper, but worse than the best beyond chance when held against it alone: the zero (-50.0 points).",
     ):
         assert part in text, part
-    assert any("-2.0 points matter more to you than cost, take the full" in line for line in found.would_change)
+    assert any("If 2.0 points matter more to you than cost, take the full" in line for line in found.would_change)
 
 
 def test_the_sentences_hold_the_numbers_when_the_best_is_recommended():

@@ -102,12 +102,9 @@ class _LinearCrossEntropy(torch.autograd.Function):
         ctx: Any, hidden: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor | None, labels: torch.Tensor, table: WordTable
     ) -> torch.Tensor:
         dtype = product_dtype(weight)
-        real, matrix = len(hidden), table.narrow(weight, dtype)
-        more = common_size(real, hidden.device) - real
-        narrow = (
-            nn.functional.pad(hidden.to(dtype), (0, 0, 0, more)) if more else hidden.to(dtype)
-        )  # rows of zeros: they add nothing
-        labels = nn.functional.pad(labels, (0, more))
+        real, narrow, matrix = len(hidden), hidden.to(dtype), table.narrow(weight, dtype)
+        if more := common_size(real, hidden.device) - real:  # rows of zeros, which add nothing
+            narrow, labels = nn.functional.pad(narrow, (0, 0, 0, more)), nn.functional.pad(labels, (0, more))
         wants_hidden, wants_weight, wants_bias = ctx.needs_input_grad[:3]
         by_hidden = torch.empty_like(narrow) if wants_hidden else None
         by_bias = torch.zeros_like(bias, dtype=torch.float32) if bias is not None and wants_bias else None

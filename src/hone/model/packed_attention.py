@@ -173,7 +173,8 @@ def _by_stretches(
             found = nn.functional.scaled_dot_product_attention(part_q, part_k, part_v, **options)
         answers.append(unstack(found.transpose(1, 2), part.queries))
     found = torch.cat(answers)
-    return nn.functional.pad(found, (0, 0, 0, 0, 0, len(q) - len(found)))  # tokens behind the last sequence
+    behind = len(q) - len(found)  # tokens that belong to no sequence
+    return nn.functional.pad(found, (0, 0, 0, 0, 0, behind)) if behind else found
 
 
 def _remembering(

@@ -32,24 +32,19 @@ def draw_own_samples(
     """Samples as items to train on or to measure at; samples of no token are left out. The network stays as it is.
 
     Args:
-        length: tokens of a sample at most. prompts: as the model reads them; half of the samples are written behind them, one after the other.
+        length: tokens of a sample at most. prompts: as the model reads them; half of the samples are written behind them.
     """
     was_training = net.training
     generator = Generator(net, reader.tokenizer, precision=reader.precision, takes_over=False)
     draw = _from_decoder if isinstance(net, LanguageModel) else _from_encoder_decoder
     found: list[OwnSample] = []
     with progress("Sampling the base", count) as bar:
-        behind = count // 2 if prompts else 0
-        each = -(-behind // len(prompts)) if prompts else 1
-        for first in range(0, min(len(prompts), behind), max(1, _TOGETHER // each)):
-            part = prompts[first : min(first + max(1, _TOGETHER // each), behind)]
-            sampling = Sampling(
-                max_new_tokens=length, temperature=1.0, samples=each, seed=derive_seed(seed, "asked samples", first)
-            )
-            found += _behind(part, generator, reader, sampling, is_decoder=isinstance(net, LanguageModel))[: behind - len(found)]
-            bar.advance(len(part) * each)
-        for first in range(0, count - behind, _TOGETHER):
-            wanted = min(_TOGETHER, count - behind - first)
+        asked = count // 2 if prompts else 0
+        if asked:
+            found += _behind(prompts, asked, generator, reader, length=length, seed=seed)
+            bar.advance(asked)
+        for first in range(0, count - asked, _TOGETHER):
+            wanted = min(_TOGETHER, count - asked - first)
             sampling = Sampling(
                 max_new_tokens=length, temperature=1.0, samples=wanted, seed=derive_seed(seed, "own samples", first)
             )
@@ -60,17 +55,24 @@ def draw_own_samples(
 
 
 def _behind(
-    prompts: Sequence[str], generator: Generator, reader: TextReader, sampling: Sampling, *, is_decoder: bool
+    prompts: Sequence[str], count: int, generator: Generator, reader: TextReader, *, length: int, seed: int
 ) -> list[OwnSample]:
-    """What the model writes when it is asked."""
-    if is_decoder:
-        renderer = Renderer(reader.tokenizer, length=reader.context_length, chat=False)
-        read = renderer.prompts(prompts, leaving=sampling.max_new_tokens)
-    else:
-        read = reader.tokenize(prompts)
-    written = _write(generator, reader.tokenizer, read, sampling)
-    pairs = zip((ids for ids in read for _ in range(sampling.samples)), written, strict=True)
-    return [_continued(before, ids) if is_decoder else SourceTarget(before, ids) for before, ids in pairs if ids]
+    """What the model writes when it is asked, so many times in all, as often behind each prompt as it takes."""
+    is_decoder = isinstance(generator.net, LanguageModel)
+    each = -(-count // len(prompts))
+    at_once = max(1, _TOGETHER // each)
+    found: list[OwnSample] = []
+    for first in range(0, min(len(prompts), count), at_once):
+        part = prompts[first : first + at_once]
+        sampling = Sampling(max_new_tokens=length, temperature=1.0, samples=each, seed=derive_seed(seed, "asked samples", first))
+        if is_decoder:
+            read = Renderer(reader.tokenizer, length=reader.context_length, chat=False).prompts(part, leaving=length)
+        else:
+            read = reader.tokenize(part)
+        written = _write(generator, reader.tokenizer, read, sampling)
+        pairs = zip((ids for ids in read for _ in range(each)), written, strict=True)
+        found += [_continued(before, ids) if is_decoder else SourceTarget(before, ids) for before, ids in pairs if ids]
+    return found[:count]
 
 
 def _from_decoder(generator: Generator, reader: TextReader, sampling: Sampling) -> list[OwnSample]:
