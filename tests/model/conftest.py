@@ -2,6 +2,7 @@
 
 import pytest
 
+from hone.model import language, packing
 from tiny_language import save_language_model
 
 
@@ -16,3 +17,11 @@ def folder(tmp_path_factory):
         return made[kind]
 
     return find
+
+
+@pytest.fixture(params=[False, True], ids=["as long as they are", "lengthened"])
+def lengths(request, monkeypatch):
+    """Passes as they are in fp32, and with tokens behind the last, as they are in bf16 on a CPU."""
+    if request.param:
+        for module in (language, packing):
+            monkeypatch.setattr(module, "common_size", lambda rows, device: rows + 3)

@@ -38,6 +38,7 @@ def theirs(folder, kind, prompt, **settings):
     return [[token for token in row[start:].tolist() if token not in (0, 2)] for row in found]
 
 
+@pytest.mark.usefixtures("lengths")
 @pytest.mark.parametrize("shares", [True, False])
 @pytest.mark.parametrize("kind", KINDS)
 def test_greedy_is_that_of_transformers(kind, shares, folder):

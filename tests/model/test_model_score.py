@@ -47,6 +47,7 @@ def loaded(folder, kind, **more):
     return Scorer(load_language_model(locate_model(str(folder)), head, pad_id=0), **({"precision": "fp32"} | more))
 
 
+@pytest.mark.usefixtures("lengths")
 @pytest.mark.parametrize("budget", [6, 24, 512])
 @pytest.mark.parametrize("kind", [*CAUSAL, *ENCODER_DECODERS])
 def test_scores_are_those_of_transformers(kind, budget, folder, monkeypatch):

@@ -12,7 +12,7 @@ import torch
 from torch import nn
 
 from hone.core.errors import BadModel
-from hone.model.arithmetic import product_dtype
+from hone.model.arithmetic import common_size, product_dtype
 from hone.model.batches import pad
 from hone.model.cross_entropy import WordTable, linear_cross_entropy, logits_cross_entropy
 from hone.model.loading import Held, family, load_pretrained, read_config
@@ -186,8 +186,10 @@ class LanguageModel(_WithVocabulary):
         """Arguments of a packed pass whose tokens also see what the memory holds; `positions` within their sequences."""
         assert self.start is not None, "only packed networks remember"
         set_layout(layout, memory)
-        places = torch.tensor(positions) + self.start
-        return {"input_ids": torch.tensor(ids)[None].to(self.device), "position_ids": places[None].to(self.device)}
+        more = common_size(len(ids), self.device) - len(ids) if len(ids) > 1 else 0  # behind the last, as in `pack`
+        tokens = torch.tensor([*ids, *[self.pad_id] * more])
+        places = nn.functional.pad(torch.tensor(positions), (0, more)) + self.start
+        return {"input_ids": tokens[None].to(self.device), "position_ids": places[None].to(self.device)}
 
     def prefix_passes(
         self, ids: Sequence[int], start: int, end: int, memory: Memory, *, size: int

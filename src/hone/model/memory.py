@@ -22,6 +22,7 @@ Tokens = tuple[torch.Tensor, torch.Tensor, torch.Tensor]
 """Of a pass: query [T, H, D], key and value [S, K, D]."""
 
 _ROOM = 64  # tokens by which the memory of rows grows
+_STEP = 16  # tokens by which what is read of it grows: products of one shape for that long, whose code a CPU writes once
 
 
 @dataclass(frozen=True)
@@ -219,7 +220,7 @@ class Memory:
     def _longer(self, module: nn.Module, key: torch.Tensor, value: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """The rows' keys and values [B, K, room, D] with the new token's in their places."""
         at = torch.tensor(self.lengths, device=key.device)
-        longest = max(self.lengths) + 1
+        longest = -(-(max(self.lengths) + 1) // _STEP) * _STEP  # behind a row's end nothing is seen
         both = self._rows.get(module)
         if both is None:
             both = key.new_zeros(*key.shape[:2], _ROOM, key.shape[2]), value.new_zeros(*value.shape[:2], _ROOM, value.shape[2])

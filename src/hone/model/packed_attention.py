@@ -129,14 +129,22 @@ def _attention(
     pattern = Pattern(queries, keys, scale, causal, sliding_window, dropout)
     if _memory is not None and role != "source":
         prefix = _memory.ahead(module)
+        if role == "target":
+            q, k, v = (one[: sum(queries)] for one in (q, k, v))  # tokens behind the last sequence are not remembered
         if _memory.mode != "packed" or (sliding_window is not None and prefix is not None):
             found = _remembering(_memory, module, (q, k, v), position_bias, pattern, softcap)
             _memory.keep(module, k, v)
-            return found[None], None
+            return _as_long_as(query, found)[None], None
         _memory.keep(module, k, v)
     if q.device.type == "cpu" and softcap is None and max(keys) <= _SHORT:
-        return attend(q, k, v, position_bias, prefix, pattern)[None], None
-    return _by_stretches(q, k, v, position_bias, prefix, pattern, softcap)[None], None
+        return _as_long_as(query, attend(q, k, v, position_bias, prefix, pattern))[None], None
+    return _as_long_as(query, _by_stretches(q, k, v, position_bias, prefix, pattern, softcap))[None], None
+
+
+def _as_long_as(query: torch.Tensor, found: torch.Tensor) -> torch.Tensor:
+    """[T, H, D] from what was found for fewer tokens: zeros for those behind the last sequence. `query`: [1, H, T, D]."""
+    behind = query.shape[2] - len(found)
+    return nn.functional.pad(found, (0, 0, 0, 0, 0, behind)) if behind else found
 
 
 def _by_stretches(
@@ -172,9 +180,7 @@ def _by_stretches(
             options |= {"dropout_p": pattern.dropout, "scale": pattern.scale}
             found = nn.functional.scaled_dot_product_attention(part_q, part_k, part_v, **options)
         answers.append(unstack(found.transpose(1, 2), part.queries))
-    found = torch.cat(answers)
-    behind = len(q) - len(found)  # tokens that belong to no sequence
-    return nn.functional.pad(found, (0, 0, 0, 0, 0, behind)) if behind else found
+    return torch.cat(answers)
 
 
 def _remembering(
