@@ -13,8 +13,6 @@ __all__ = ["spin_count"]
 _ALONE, _BESIDE_OTHERS = 100_000, 1_000  # rounds: some milliseconds, some ten microseconds
 _LOOKS = 3  # a millisecond apart
 
-_kept: list[socket.socket] = []
-
 
 def spin_count(loads: Path = Path("/proc/loadavg"), *, name: str = "hone-spins") -> int:
     """Rounds to spin: many where nothing else wants to run on this machine now and no other process of hone's does so, else few.
@@ -48,5 +46,5 @@ def _is_first(name: str) -> bool:
     except OSError:
         held.close()
         return False
-    _kept.append(held)
+    held.detach()  # it stays open until the process ends
     return True
