@@ -11,17 +11,16 @@ The stages: task -> model -> train -> strategy -> evaluate -> compare -> serve. 
 import os
 from typing import TYPE_CHECKING, Any
 
-from hone.core.threads import spin_count
-
 if TYPE_CHECKING:
     from hone.compare.bundle import Bundle
     from hone.compare.compared import Compared
 
 __all__ = ["compare", "load"]
 
-# OpenMP threads that wait spin before they sleep. Where others want the cores, a training step took 20 times as long, and 2 times with
-# little spinning (docs/log.md).
-os.environ.setdefault("GOMP_SPINCOUNT", str(spin_count()))
+# OpenMP threads that wait spin for milliseconds before they sleep. On a machine with other work to do, they then hold the cores
+# that the others need: a training step took 20 times as long beside a second process, and 2 times with this; alone it costs a tenth
+# (docs/log.md). Read when torch loads its OpenMP runtime, so it stands here, before any import of torch.
+os.environ.setdefault("GOMP_SPINCOUNT", "1000")
 # oneDNN keeps the code it writes for each shape of product, 1,024 of them; batches of many lengths filled 240 MB with it. Lengths are
 # rounded up to sizes that come again (`hone.model.arithmetic`), and 128 serve (docs/log.md).
 os.environ.setdefault("ONEDNN_PRIMITIVE_CACHE_CAPACITY", "128")
