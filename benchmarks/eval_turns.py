@@ -16,7 +16,7 @@ from typing import Any
 import torch
 
 from hone.core.console import note, set_quiet
-from hone.evaluate.harness import EngineLM, _config, _quiet
+from hone.evaluate.harness import EngineLM, configuration, quiet
 from hone.evaluate.local_tasks import LocalTask, find_local_tasks
 from hone.model import Generator, Sampling, Scorer, load_language_model, load_reader, locate_model, quiet_transformers
 from labelled_rows import dialogsum
@@ -67,7 +67,7 @@ def measure_choices(part: str, models: Path, data: Path, *, is_quick: bool) -> M
     path = str(models / kind)
     requests = _requests(task, path, kind, _SHOTS[part], is_random=part == "hellaswag_random")
     peers: dict[str, Any] = {}
-    with warnings.catch_warnings(), _quiet(), quiet_transformers():
+    with warnings.catch_warnings(), quiet(), quiet_transformers():
         warnings.simplefilter("ignore")
         for size in (1,) if is_quick else (1, 4, 8):
             backend = "seq2seq" if kind == "seq2seq" else "causal"
@@ -191,10 +191,10 @@ def _requests(task: LocalTask, path: str, kind: str, shots: int, *, is_random: b
             kept.extend(requests)
             return [(0.0, False)] * len(requests)
 
-    config = _config(task, shots)
+    config = configuration(task, shots)
     if is_random:
         config["fewshot_config"] = {"sampler": "default"}
-    with _quiet():
+    with quiet():
         simple_evaluate(
             model=Recorder(*_parts(path, kind, "fp32")[:3], length=_LENGTH),
             tasks=[config],
@@ -217,7 +217,7 @@ def _engine(path: str, kind: str, precision: Any) -> EngineLM:
 
 
 def _likelihoods(lm: Any, requests: Sequence[Any]) -> list[tuple[float, bool]]:
-    with _quiet():
+    with quiet():
         found: list[tuple[float, bool]] = lm.loglikelihood(list(requests), disable_tqdm=True)
     return found
 
@@ -243,10 +243,10 @@ def _same_scores(task: LocalTask, theirs: Any, ours: EngineLM, shots: int) -> bo
 
     found = []
     for lm in (theirs, ours):
-        with _quiet():
+        with quiet():
             result = simple_evaluate(
                 model=lm,
-                tasks=[_config(task, shots)],
+                tasks=[configuration(task, shots)],
                 num_fewshot=shots,
                 limit=8,
                 task_manager=TaskManager(include_defaults=False),

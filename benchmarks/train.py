@@ -93,8 +93,7 @@ def _ratios(parts: list[Any], compared: list[Row]) -> dict[str, float]:
         if "default" in row:
             keep(f"{part.ratio}_vs_{part.default}", row["default"]["ratio"])
         keep(f"{part.ratio}_vs_best_peer", row["best_peer"]["ratio"])
-        if "peak_memory" in row:
-            keep("peak_memory_vs_best_peer", row["peak_memory"])
+        keep("peak_memory_vs_best_peer", row["peak_memory"])
     return ratios
 
 
@@ -123,7 +122,7 @@ def _speed_table(rows: list[Row], ratios: dict[str, Row]) -> str:
                 row["contender"],
                 f"{row['tokens_per_second']:,.0f}",
                 f"{row['tokens_per_processor_second']:,.0f}",
-                f"{row['peak_bytes'] / 2**20:,.0f}" if row["peak_bytes"] else "",
+                f"{row['peak_bytes'] / 2**20:,.0f}",
                 f"{ratio['ratio']:.2f} ({ratio['low']:.2f}-{ratio['high']:.2f})" if ratio else "",
                 f"{ratio['processor_seconds']:.2f}" if ratio else "",
             ]

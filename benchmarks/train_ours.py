@@ -67,7 +67,6 @@ class Ours:
         forward_tokens: int = FORWARD_TOKENS,
         precision: Literal["auto", "bf16", "fp32"] = "auto",
     ) -> None:
-        self.name = "hone" if forward_tokens == FORWARD_TOKENS else f"hone, forward_tokens {forward_tokens}"
         self.forward_tokens = forward_tokens
         self._part, self._folder, self._prepared = part, locate_model(str(models / part.model)), prepared
         self.precision = resolve_precision(precision, best_device())

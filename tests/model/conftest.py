@@ -2,7 +2,7 @@
 
 import pytest
 
-from hone.model import language, packing
+from hone.model import packing
 from tiny_language import save_language_model
 
 
@@ -23,5 +23,4 @@ def folder(tmp_path_factory):
 def lengths(request, monkeypatch):
     """Passes as they are in fp32, and with tokens behind the last, as they are in bf16 on a CPU."""
     if request.param:
-        for module in (language, packing):
-            monkeypatch.setattr(module, "common_size", lambda rows, device: rows + 3)
+        monkeypatch.setattr(packing, "common_size", lambda rows, device: rows + 3)

@@ -274,7 +274,7 @@ def _would_change(chosen: Row, best: Row, usual: Row, metric: str, smallest: flo
         lines.append(f"A larger --may-lose: without any, {usual.title} would be recommended.")
     elif chosen is not best:
         lines.append(
-            f"If {100 * abs(best.metrics[metric].value - chosen.metrics[metric].value):.1f} points matter more to you than cost, take {best.title}."
+            f"If {100 * abs(best.metrics[metric].value - found.value):.1f} points matter more to you than cost, take {best.title}."
         )
     if curve is not None and curve.still_rises is not None and curve.gain_low is not None and curve.gain_high is not None:
         span = (

@@ -6,6 +6,7 @@ Requests are tokenised as its own transformers backend does it, so scores are eq
 import contextlib
 import logging
 from collections.abc import Iterator, Sequence
+from functools import cache
 from typing import Any
 
 from datasets import Dataset
@@ -205,13 +206,17 @@ def read_task_list(named: Sequence[str]) -> TaskManager:
     Raises:
         Usage: it knows no task of a name.
     """
-    if named:
-        note("lm-evaluation-harness reads its list of tasks; this takes some seconds.")
-    manager = TaskManager(include_defaults=bool(named))
+    manager = _own_tasks() if named else TaskManager(include_defaults=False)
     unknown = [name for name in named if name not in manager.all_tasks]
     if unknown:
         raise Usage(f"lm-evaluation-harness knows no task {', '.join(map(repr, unknown))}. `lm-eval ls tasks` lists them.")
     return manager
+
+
+@cache
+def _own_tasks() -> TaskManager:
+    note("lm-evaluation-harness reads its list of tasks; this takes some seconds.")
+    return TaskManager()
 
 
 @contextlib.contextmanager

@@ -20,7 +20,7 @@ from hone.core.seeds import derive_seed
 if TYPE_CHECKING:
     from hone.model import Backend  # brings torch, which reports do without
 
-__all__ = ["RetainedAnswers", "RetainedTask", "answer_retained", "followed", "joined", "thin"]
+__all__ = ["RetainedAnswers", "RetainedTask", "answer_retained", "chosen_among", "followed", "joined", "thin"]
 
 _REPEATS = 3  # times that an answer stands there on average, where the answers are choices
 _SPARE = 8  # tokens of the context left to special tokens and the end of a prompt
@@ -72,6 +72,14 @@ def followed(name: str, pairs: Sequence[tuple[str, str]]) -> RetainedTask:
         return RetainedTask(name, prompts, tuple((answer,) for _, answer in pairs), (0,) * len(pairs), None)
     right = tuple(answers.index(answer) for _, answer in pairs)
     return RetainedTask(name, prompts, (answers,) * len(pairs), right, 1 / len(answers), is_long=False, is_written=True)
+
+
+def chosen_among(
+    name: str, prompts: Sequence[str], choices: Sequence[tuple[str, ...]], right: Sequence[int], *, is_long: bool = True
+) -> RetainedTask:
+    """Prompts with the choices of each, of which there may be more or fewer: by guessing one in so many is right on average."""
+    chance = float(np.mean([1 / len(few) for few in choices]))
+    return RetainedTask(name, tuple(prompts), tuple(choices), tuple(right), chance, is_long=is_long)
 
 
 def joined(name: str, tasks: Sequence[RetainedTask]) -> RetainedTask:

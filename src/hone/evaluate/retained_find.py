@@ -5,12 +5,10 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from hone.core.errors import BadData, Usage, did_you_mean, need
 from hone.core.store import read_lines
 from hone.evaluate.local_tasks import LocalTask, find_local_tasks, is_local_task
-from hone.evaluate.retained import RetainedTask, followed, joined
+from hone.evaluate.retained import RetainedTask, chosen_among, followed, joined
 from hone.task import Choice, Completion, Dialogue, Example, Material, MaterialRow, Plain, load_material
 
 __all__ = [
@@ -20,8 +18,6 @@ __all__ = [
     "bundled_tasks",
     "earlier_prompts",
     "find_tasks",
-    "followed",
-    "joined",
     "read_retained",
 ]
 
@@ -73,10 +69,8 @@ def read_retained(source: str) -> RetainedTask:
         return _classes(name, [row for row in rows if isinstance(row, Example)])
     if material.kind == "choice":
         asked = [row for row in rows if isinstance(row, Choice)]
-        choices = tuple(tuple(f" {choice}" for choice in row.choices) for row in asked)
-        prompts = tuple(f"Question: {row.question}\nAnswer:" for row in asked)
-        chance = float(np.mean([1 / len(one) for one in choices]))
-        return RetainedTask(name, prompts, choices, tuple(row.answer for row in asked), chance)
+        choices = [tuple(f" {choice}" for choice in row.choices) for row in asked]
+        return chosen_among(name, [f"Question: {row.question}\nAnswer:" for row in asked], choices, [row.answer for row in asked])
     return followed(name, [_pair(row, material) for row in rows])
 
 
@@ -137,16 +131,16 @@ def read_benchmark(place: Path) -> RetainedTask:
 
 def as_retained(task: LocalTask) -> RetainedTask:
     """A benchmark's questions with their choices or right answers; of one continuation after several contexts, whole texts are the choices."""
-    rows, is_long = task.tests, "acc_norm" in task.metrics
-    prompts = tuple(f"{task.description}{row.get('query', '')}" for row in rows)
-    if task.form == "choices":
-        choices = tuple(tuple(f"{task.delimiter}{choice}" for choice in row["choices"]) for row in rows)
-        chance = float(np.mean([1 / len(few) for few in choices]))
-        return RetainedTask(task.name, prompts, choices, tuple(row["gold"] for row in rows), chance, is_long=is_long)
-    if task.form == "blank":
-        wholes = tuple(tuple(f"{context}{task.delimiter}{row['rest']}" for context in row["contexts"]) for row in rows)
-        chance = float(np.mean([1 / len(few) for few in wholes]))
-        return RetainedTask(task.name, prompts, wholes, tuple(row["gold"] for row in rows), chance, is_long=is_long)
+    rows = task.tests
+    prompts = [f"{task.description}{row.get('query', '')}" for row in rows]
+    if task.form in ("choices", "blank"):
+        choices = [
+            tuple(f"{task.delimiter}{choice}" for choice in row["choices"])
+            if task.form == "choices"
+            else tuple(f"{context}{task.delimiter}{row['rest']}" for context in row["contexts"])
+            for row in rows
+        ]
+        return chosen_among(task.name, prompts, choices, [row["gold"] for row in rows], is_long="acc_norm" in task.metrics)
     answers = [f"{'' if row['answer'][:1].isspace() else task.delimiter}{row['answer']}" for row in rows]
     return followed(task.name, list(zip(prompts, answers, strict=True)))
 

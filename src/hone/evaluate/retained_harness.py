@@ -5,7 +5,7 @@ from typing import Any
 
 from hone.core.errors import Usage
 from hone.evaluate.harness import fetching, quiet, read_task_list
-from hone.evaluate.retained import RetainedTask, followed, joined
+from hone.evaluate.retained import RetainedTask, chosen_among, followed, joined
 
 __all__ = ["harness_task", "questions"]
 
@@ -48,9 +48,8 @@ def questions(task: Any) -> RetainedTask:
             prompts.append(contexts[0])
             choices.append(tuple(follow))
         right.append(_right(task, doc))
-    chance = sum(1 / len(few) for few in choices) / len(choices)
     is_long = "acc_norm" in {entry["metric"] for entry in task.config.metric_list or ()}
-    return RetainedTask(task.task_name, tuple(prompts), tuple(choices), tuple(right), chance, is_long=is_long)
+    return chosen_among(task.task_name, prompts, choices, right, is_long=is_long)
 
 
 def _by_document(instances: Iterable[Any]) -> list[list[Any]]:

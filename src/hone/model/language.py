@@ -12,7 +12,7 @@ import torch
 from torch import nn
 
 from hone.core.errors import BadModel
-from hone.model.arithmetic import common_size, product_dtype
+from hone.model.arithmetic import product_dtype
 from hone.model.batches import pad
 from hone.model.cross_entropy import WordTable, linear_cross_entropy, logits_cross_entropy
 from hone.model.loading import Held, family, load_pretrained, read_config
@@ -20,7 +20,7 @@ from hone.model.locate import ModelFolder
 from hone.model.memory import Memory
 from hone.model.network import Network, Rows
 from hone.model.packed_attention import Layout, set_layout
-from hone.model.packing import pack
+from hone.model.packing import as_pass, pack
 
 __all__ = ["Head", "LanguageModel", "Seq2SeqModel", "TextModel", "load_language_model", "load_text_model"]
 
@@ -186,10 +186,9 @@ class LanguageModel(_WithVocabulary):
         """Arguments of a packed pass whose tokens also see what the memory holds; `positions` within their sequences."""
         assert self.start is not None, "only packed networks remember"
         set_layout(layout, memory)
-        more = common_size(len(ids), self.device) - len(ids) if len(ids) > 1 else 0  # behind the last, as in `pack`
-        tokens = torch.tensor([*ids, *[self.pad_id] * more])
-        places = nn.functional.pad(torch.tensor(positions), (0, more)) + self.start
-        return {"input_ids": tokens[None].to(self.device), "position_ids": places[None].to(self.device)}
+        filler = self.pad_id if len(ids) > 1 else None  # one row is no matrix: nothing is gained
+        tokens, places = as_pass(ids, torch.tensor(positions) + self.start, self.device, filler=filler)
+        return {"input_ids": tokens, "position_ids": places}
 
     def prefix_passes(
         self, ids: Sequence[int], start: int, end: int, memory: Memory, *, size: int

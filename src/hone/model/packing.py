@@ -15,7 +15,7 @@ from hone.model.arithmetic import common_size
 from hone.model.loading import quiet_transformers
 from hone.model.packed_attention import ATTENTION, Layout, Role, current_layout, current_memory, register_attention, set_layout
 
-__all__ = ["pack", "pack_as", "try_packing"]
+__all__ = ["as_pass", "pack", "pack_as", "try_packing"]
 
 _TOLERANCE = 1e-3  # of the largest hidden state, fp32
 
@@ -29,11 +29,16 @@ def pack(
     """
     ids = [token for row in rows for token in row]
     positions = torch.cat([torch.arange(offset, offset + len(row)) for row in rows])
-    if filler is not None:
-        more = common_size(len(ids), device) - len(ids)
-        ids += [filler] * more
-        positions = nn.functional.pad(positions, (0, more), value=offset)
-    return torch.tensor(ids, dtype=torch.long)[None].to(device), positions[None].to(device)
+    return as_pass(ids, positions, device, filler=filler)
+
+
+def as_pass(
+    ids: Sequence[int], positions: torch.Tensor, device: torch.device, *, filler: int | None
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Tokens and their positions [T] as a network reads them, [1, T] or with a filler a few more."""
+    more = 0 if filler is None else common_size(len(ids), device) - len(ids)
+    tokens = torch.tensor([*ids, *[filler] * more], dtype=torch.long)
+    return tokens[None].to(device), nn.functional.pad(positions, (0, more))[None].to(device)
 
 
 def pack_as(net: Any, start: int | None, *, is_encoder_decoder: bool) -> int | None:

@@ -84,7 +84,9 @@ class Frozen:
         def forward(_block: Any, *arguments: Any, **named: Any) -> Any:
             if self._given is not None:
                 read = arguments[0] if arguments else named["hidden_states"]
-                return nn.functional.pad(self._given, (0, 0, 0, read.shape[1] - self._given.shape[1])) if is_last else read
+                behind = read.shape[1] - self._given.shape[1] if is_last else 0  # tokens behind the last row
+                given = self._given if is_last else read
+                return nn.functional.pad(given, (0, 0, 0, behind)) if behind else given
             found = own(*arguments, **named)
             if is_last and self._ends:
                 self._seen = found
