@@ -54,8 +54,8 @@ def kept_by_a_real_step(head, method):
     net.train().train_alone(alone=True)
     objective, items = bare_objective(head, 2), items_of_lengths(head, ROWS)
     ledger = Ledger(words=320 if head != "pooled" else None)
-    ledger.enter(net.parameters(), "weights")
-    ledger.enter(net.buffers(), "weights")
+    for one in (*net.parameters(), *net.buffers()):
+        ledger.enter(one, "weights")
     with ledger:
         with autocast("bf16", torch.device("cpu")):
             loss, _ = objective.loss(net, objective.collate(items))

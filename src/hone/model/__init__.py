@@ -16,7 +16,7 @@ from hone.model.classifier import (
     load_head,
     save_head,
 )
-from hone.model.dry import DryHead, cut_depth, dry_network, random_network, without_numbers
+from hone.model.dry import DryHead, cut_depth, dry_network, outline, random_network, without_numbers
 from hone.model.encoder import EVALUATION_TOKENS, Encoder, Pooling, Vectors, load_encoder, pool, write_pooling
 from hone.model.generate import Generated, Generator, Sampling
 from hone.model.hub_upload import send_folder
@@ -92,6 +92,7 @@ __all__ = [
     "load_tokenizer",
     "locate_model",
     "metadata_of",
+    "outline",
     "pad",
     "pool",
     "product_dtype",

@@ -41,9 +41,13 @@ def as_pass(
     return tokens[None].to(device), nn.functional.pad(positions, (0, more))[None].to(device)
 
 
-def pack_as(net: Any, start: int | None, *, is_encoder_decoder: bool) -> int | None:
+def pack_as(net: Any, twin: Any, start: int | None, *, is_encoder_decoder: bool) -> int | None:
     """Prepare a network without numbers for packed batches as `try_packing` prepared one of the same architecture, and return its `start`."""
     if start is not None:
+        reads = {type(module): module.reads for module in twin.modules() if hasattr(module, "reads")}
+        for module in net.modules():
+            if type(module) in reads:
+                module.reads = reads[type(module)]
         register_attention()
         with quiet_transformers():
             net.set_attn_implementation(ATTENTION)

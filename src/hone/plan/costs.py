@@ -164,7 +164,8 @@ def _measured_rate(pricing: Pricing, asked: DryRun) -> float:
     """Operations per second of some real steps: of the model itself with random weights where it is small, else of its first layers."""
     config = pricing.base.config
     if pricing.parameters > _REHEARSED:
-        config = _shallow(config, _REHEARSED / pricing.parameters)
+        share = _REHEARSED / pricing.parameters
+        config = cut_depth(config, lambda layers: max(1, int(layers * share)))
     torch.manual_seed(pricing.settings.seed)
     net = make_trainable(asked.method).prepare(random_network(config, asked.head, outputs=asked.outputs))
     if asked.precision == "bf16":
@@ -185,13 +186,6 @@ def _measured_rate(pricing: Pricing, asked: DryRun) -> float:
     paced = rehearse(net, items, items, plan=plan, objective=bare_objective(asked.head, asked.outputs))
     counted = dry_run(config, asked)
     return counted.flops_per_token / paced.seconds_per_token
-
-
-def _shallow(config: Any, share: float) -> Any:
-    """The same widths with fewer layers."""
-    values = config.to_dict()
-    cut_depth(values, lambda layers: max(1, int(layers * share)))
-    return type(config).from_dict(values)
 
 
 def weigh_scratch(pricing: Pricing, *, rate: float | None) -> Scratch:

@@ -5,6 +5,7 @@ otherwise than others (no padding, attention and cross-entropy with ways back of
 """
 
 import contextlib
+import gc
 import types
 from collections.abc import Iterator, Sequence
 from typing import Any, cast
@@ -15,6 +16,7 @@ from torch import nn
 from hone.core.errors import Failed, HoneError
 from hone.model import DryHead, Network, TextReader, autocast, dry_network, token_batches, without_numbers
 from hone.train.contracts import Objective
+from hone.train.estimate.few_blocks import few_blocks, repeat_passes, stand_ins
 from hone.train.estimate.ledger import Ledger
 from hone.train.estimate.records import DryRun, MemoryEstimate, RowLength
 from hone.train.loop import ease
@@ -41,7 +43,7 @@ def dry_run(config: Any, asked: DryRun, *, process: int = 0) -> MemoryEstimate:
         BadModel: transformers makes no such model. Usage: the method means nothing on it.
         Failed: an operation of the model cannot be tried without numbers.
     """
-    with without_numbers():
+    with without_numbers(), _uncollected():
         try:
             return _try_step(config, asked, process)
         except HoneError:
@@ -54,7 +56,20 @@ def dry_run(config: Any, asked: DryRun, *, process: int = 0) -> MemoryEstimate:
             ) from error
 
 
+@contextlib.contextmanager
+def _uncollected() -> Iterator[None]:
+    """No search for cycles of objects within: it takes a fifth of a dry run, and when it comes is chance."""
+    was_on = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_on:
+            gc.enable()
+
+
 def _try_step(config: Any, asked: DryRun, process: int) -> MemoryEstimate:
+    config, left_out = few_blocks(config, asked)
     net = make_trainable(asked.method, **asked.options).prepare(dry_network(config, asked.head, outputs=asked.outputs))
     if asked.precision == "bf16":
         net.narrow_frozen()
@@ -66,21 +81,26 @@ def _try_step(config: Any, asked: DryRun, process: int) -> MemoryEstimate:
     with _few_words(net, asked.words):
         ledger = Ledger(words=getattr(config, "vocab_size", None) if asked.head in ("causal", "masked", "seq2seq") else None)
         moving = list(trained_parameters(net).values())
-        ledger.enter(net.parameters(), "weights")
-        ledger.enter(net.buffers(), "weights")
+        standing = stand_ins(net, left_out)
+        alike = {id(one): 1 + others for block, _, others in standing for one in (*block.parameters(), *block.buffers())}
+        for one in (*net.parameters(), *net.buffers()):
+            ledger.enter(one, "weights", times=alike.get(id(one), 1))
         whole = getattr(net.base.get_input_embeddings(), "whole", None)
-        ledger.enter([] if whole is None else [whole], "weights")
-        moved = sum(one.numel() for one in moving)
+        if whole is not None:
+            ledger.enter(whole, "weights")
         if len(parts) > 1:  # those of the parts before
             for one in moving:
                 one.grad = torch.zeros_like(one)
-            ledger.enter([one.grad for one in moving if one.grad is not None], "gradients")
+                ledger.enter(one.grad, "gradients", times=alike.get(id(one), 1))
+        for one in standing:
+            repeat_passes(ledger, one)
         items = items_of_lengths(asked.head, part)
         with ledger:
             with autocast(asked.precision, torch.device("cpu")):
                 loss, _ = objective.loss(net, objective.collate(items))
             ledger.phase = "backward"
             loss.backward()  # type: ignore[no-untyped-call]
+    moved, parameters = (sum(alike.get(id(one), 1) * one.numel() for one in some) for some in (moving, net.parameters()))
     highest = {kind: size for kind, size in ledger.highest.items() if kind != "optimiser"}
     return MemoryEstimate(
         **highest,
@@ -88,7 +108,7 @@ def _try_step(config: Any, asked: DryRun, process: int) -> MemoryEstimate:
         optimiser=_MOMENTS * moved,
         best=4 * moved if asked.keeps_best else 0,
         process=process,
-        parameters=sum(one.numel() for one in net.parameters()),
+        parameters=parameters,
         trainable_parameters=moved,
         flops=ledger.flops,
         tokens=sum(item.length for item in items),

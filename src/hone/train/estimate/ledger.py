@@ -1,14 +1,16 @@
 """Who holds how many bytes at which moment of a pass: every block of memory is entered when an operation makes it, and struck out when it is freed.
 
 It sees the operations below autograd, so what autograd saves, what its functions make on the way back and what autocast copies are all
-there. It also counts the multiplications and additions of matrix products.
+there. It also counts the multiplications and additions of matrix products. A stretch of the pass may stand for several like it.
 """
 
 import weakref
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
 import torch
+from torch._subclasses.fake_tensor import FakeTensor
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.flop_counter import flop_registry
 
@@ -19,6 +21,18 @@ KINDS: tuple[Kind, ...] = ("weights", "copies", "gradients", "optimiser", "activ
 """copies: of weights, in the arithmetic of the products. temporary: made on the way back, beside gradients of weights."""
 
 _FROM_KERNEL = 32 * 2**20  # bytes from which on glibc takes a block from the kernel (`keep_freed_memory` in hone.core.device)
+
+
+@dataclass
+class _Stretch:
+    """What stood in the ledger where a stretch began, the highest within it, and the copies that it made."""
+
+    now: dict[Kind, int]
+    heap: int
+    flops: int
+    highest: dict[Kind, int]
+    heap_peak: int
+    copies: set[int] = field(default_factory=set)
 
 
 class Ledger(TorchDispatchMode):  # type: ignore[no-untyped-call]
@@ -38,6 +52,9 @@ class Ledger(TorchDispatchMode):  # type: ignore[no-untyped-call]
         self._held: dict[int, weakref.ref[torch.UntypedStorage]] = {}
         self._weights: set[int] = set()
         self._shapes: set[torch.Size] = set()
+        self._stretch: _Stretch | None = None
+        self._alike: dict[int, int] = {}
+        """What stands for so many others, which are freed with it."""
 
     @property
     def total(self) -> int:
@@ -49,16 +66,36 @@ class Ledger(TorchDispatchMode):  # type: ignore[no-untyped-call]
         """Bytes held at the highest moment."""
         return sum(self.highest.values())
 
-    def enter(self, tensors: Iterable[torch.Tensor], kind: Kind) -> None:
-        """Write down what is there already."""
-        for tensor in tensors:
-            if kind == "weights":
-                self._weights.add(tensor.untyped_storage()._cdata)
-                self._shapes.add(tensor.shape)
-            self._enter(tensor, kind)
+    def enter(self, tensor: torch.Tensor, kind: Kind, *, times: int = 1) -> None:
+        """Write down what is there already; it stands for so many like it, itself included."""
+        if kind == "weights":
+            self._weights.add(tensor.untyped_storage()._cdata)
+            self._shapes.add(tensor.shape)
+        self._enter(tensor, kind, times)
+
+    def begin(self) -> None:
+        """Here begins a stretch that may be repeated."""
+        self._stretch = _Stretch(dict(self.now), self.heap, self.flops, dict(self.now), self.heap)
+
+    def repeat(self, times: int) -> None:
+        """Go on as if the stretch since `begin` had come so many times more, each with the same changes."""
+        stretch, self._stretch = self._stretch, None
+        assert stretch is not None, "begin comes first"
+        more = {kind: times * (self.now[kind] - stretch.now[kind]) for kind in KINDS}
+        last = {kind: stretch.highest[kind] + more[kind] for kind in KINDS}
+        if sum(last.values()) > self.peak:
+            self.highest = last
+        self.now = {kind: self.now[kind] + more[kind] for kind in KINDS}
+        heap = times * (self.heap - stretch.heap)
+        self.heap_peak = max(self.heap_peak, stretch.heap_peak + heap)
+        self.heap += heap
+        self.flops += times * (self.flops - stretch.flops)
+        self._alike |= {key: times for key in stretch.copies if key in self._held}
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Sequence[Any] = (), kwargs: dict[str, Any] | None = None) -> Any:
         """Run one operation and write down what it made."""
+        if func is torch.ops.prim.device.default and isinstance(args[0], FakeTensor):  # most calls; nothing is made
+            return args[0].fake_device
         made = func(*args, **(kwargs or {}))
         count = flop_registry.get(func._overloadpacket)
         if count is not None:
@@ -77,7 +114,7 @@ class Ledger(TorchDispatchMode):  # type: ignore[no-untyped-call]
             return "activations"
         return "gradients" if tensor.shape in self._shapes else "temporary"
 
-    def _enter(self, tensor: torch.Tensor, kind: Kind) -> None:
+    def _enter(self, tensor: torch.Tensor, kind: Kind, times: int = 1) -> None:
         storage = tensor.untyped_storage()
         key, size = storage._cdata, storage.nbytes()
         if key in self._held:
@@ -86,13 +123,23 @@ class Ledger(TorchDispatchMode):  # type: ignore[no-untyped-call]
         on_heap = size if size < _FROM_KERNEL and kind not in ("weights", "optimiser") else 0
 
         def gone(_: object) -> None:
-            self.now[kind] -= size
-            self.heap -= on_heap
+            others = self._alike.pop(key, 0)
+            times = 1 if self._stretch is not None else 1 + others  # within a stretch, `repeat` frees the others
+            self.now[kind] -= times * size
+            self.heap -= times * on_heap
             del self._held[key]
 
         self._held[key] = weakref.ref(storage, gone)
-        self.now[kind] += size
-        self.heap += on_heap
+        if times > 1:
+            self._alike[key] = times - 1
+        self.now[kind] += times * size
+        self.heap += times * on_heap
         self.heap_peak = max(self.heap_peak, self.heap)
         if self.total > self.peak:
             self.highest = dict(self.now)
+        if self._stretch is not None:
+            self._stretch.heap_peak = max(self._stretch.heap_peak, self.heap)
+            if kind == "copies":
+                self._stretch.copies.add(key)
+            if self.total > sum(self._stretch.highest.values()):
+                self._stretch.highest = dict(self.now)

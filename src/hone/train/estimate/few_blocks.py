@@ -1,0 +1,102 @@
+"""A deep network is tried with few of its blocks: they are alike, so one of them stands for those that are left out."""
+
+import re
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+import torch
+from torch import nn
+
+from hone.core.errors import BadModel
+from hone.model import Network, cut_depth, outline
+from hone.train.estimate.ledger import Ledger
+from hone.train.estimate.records import DryRun
+
+__all__ = ["StandIn", "few_blocks", "repeat_passes", "stand_ins"]
+
+_TRIED = 4
+_STANDS = 2  # by number: the blocks before and behind it have blocks of their kind on both sides, as those left out have
+_NUMBER = re.compile(r"layer_?(id|idx|index|number)")  # attributes that say which block it is
+
+
+class StandIn(NamedTuple):
+    """A block, and how many others it stands for."""
+
+    block: nn.Module
+    after: nn.Module
+    """The block that reads what it answers."""
+    times: int
+
+
+def few_blocks(config: Any, asked: DryRun) -> tuple[Any, dict[str, int]]:
+    """A configuration with four blocks a stack, and by the name of each stack how many are left out.
+
+    Nothing is left out where blocks differ (in size, kind or any setting; the first may), or where the method counts them.
+    """
+    if asked.method == "top" or "layers" in asked.options:
+        return config, {}
+    short = cut_depth(config, lambda layers: min(layers, _TRIED))
+    try:
+        whole, tried = (dict(_stacks(outline(one, asked.head))) for one in (config, short))
+    except BadModel:  # some configurations list their layers one by one
+        return config, {}
+    left_out = {name: len(blocks) - len(tried[name]) for name, blocks in whole.items() if len(blocks) > len(tried.get(name, blocks))}
+    if not left_out or not all(_are_alike(whole[name]) for name in left_out):
+        return config, {}
+    return short, left_out
+
+
+def _stacks(net: nn.Module) -> Iterator[tuple[str, nn.ModuleList]]:
+    return ((name, module) for name, module in net.named_modules() if isinstance(module, nn.ModuleList))
+
+
+def _are_alike(blocks: nn.ModuleList) -> bool:
+    kinds = [_kind(block) for block in blocks][1:]
+    return all(kind == kinds[0] for kind in kinds)
+
+
+def _kind(block: nn.Module) -> list[Any]:
+    """All that tells one block from another, but for its number and its numbers."""
+    return [
+        (
+            name,
+            type(module),
+            {said: value for said, value in vars(module).items() if isinstance(value, int | float | str) and not _NUMBER.search(said)},
+            [parameter.shape for parameter in module.parameters(recurse=False)],
+        )
+        for name, module in block.named_modules()
+    ]
+
+
+def stand_ins(net: Network, left_out: dict[str, int]) -> list[StandIn]:
+    """The blocks that stand for those that `few_blocks` left out."""
+    stacks = [(net.base.get_submodule(name), times) for name, times in left_out.items()]
+    return [StandIn(stack[_STANDS], stack[_STANDS + 1], times) for stack, times in stacks]
+
+
+def repeat_passes(ledger: Ledger, standing: StandIn) -> None:
+    """Repeat in the ledger what the block does, there and back."""
+
+    def begins(_: nn.Module, given: Any, named: dict[str, Any]) -> None:
+        if ledger.phase == "backward":  # computed again
+            return
+        ledger.begin()
+        read = _states(given, named)
+        if read.requires_grad:
+            read.register_hook(lambda _: ledger.repeat(standing.times))
+
+    def ends(_: nn.Module, given: Any, named: dict[str, Any]) -> None:
+        if ledger.phase == "backward":
+            return
+        ledger.repeat(standing.times)
+        read = _states(given, named)
+        if read.requires_grad:
+            read.register_hook(lambda _: ledger.begin())
+
+    standing.block.register_forward_pre_hook(begins, with_kwargs=True)
+    standing.after.register_forward_pre_hook(ends, with_kwargs=True)
+
+
+def _states(given: Any, named: dict[str, Any]) -> torch.Tensor:
+    found: torch.Tensor = given[0] if given else named["hidden_states"]
+    return found
