@@ -2,15 +2,17 @@
 
     python benchmarks/estimate.py [--quick] [--json] [--data FOLDER] [--only PART]
 
-For a decoder (Llama's shape, 17 M parameters), an encoder-decoder (T5's, 20 M) and the starter encoder, fully tuned and with LoRA, in bf16:
-estimate and measurement each in a fresh process (`estimate_memory.py`), which is counted whole. Beside them the textbook's formula and
-accelerate's own estimate, to which the process is added. Exit status 1 when an estimate is more than 10% off.
+For a decoder (Llama's shape, 17 M parameters), an encoder-decoder (T5's, 20 M) and the starter encoder, fully tuned, with LoRA and, where
+bitsandbytes is installed, with LoRA on four bits (the first two), in bf16: estimate and measurement each in a fresh process
+(`estimate_memory.py`), which is counted whole. Beside them the textbook's formula and accelerate's own estimate, to which the process is
+added. Exit status 1 when an estimate is more than 10% off.
 """
 
 import json
 import os
 import subprocess
 import sys
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +25,7 @@ __all__ = ["main"]
 
 _LIMIT = 900  # seconds of one process
 _NEAR = 0.10
+_METHODS = ("full", "lora", "qlora")
 _LENGTHS = {
     "decoder": ((16, 128, 32), (16, 128, 128), (4, 512, 64)),
     "encoder-decoder": ((16, 96, 32),),
@@ -48,10 +51,11 @@ def main() -> int:
 
 def measure(data: Path, *, is_quick: bool, only: str | None) -> Measured:
     """Rows, ratios and checks."""
+    has_bits = find_spec("bitsandbytes") is not None
     rows: list[Row] = []
     for shape in (only,) if only else tuple(SHAPES):
         for lengths in _LENGTHS[shape][: 1 if is_quick else None]:
-            for method in ("full", "lora"):
+            for method in _METHODS if has_bits and shape != "starter encoder" else _METHODS[:2]:
                 note(f"{shape}, {method}, {lengths[0]} rows of {lengths[1]} tokens.")
                 asked = [shape, method, *map(str, lengths)]
                 rows.append({"shape": shape, "method": method, "rows": lengths[0], "read": lengths[1], "learnt": lengths[2]})

@@ -2,14 +2,17 @@
 
     python benchmarks/estimate_memory.py estimate|measure SHAPE METHOD ROWS READ LEARNT
 
-prints one JSON object. The networks are random; the words of a row are drawn from 3,000, of which an encoder's table trains only those.
+prints one JSON object. METHOD is full, lora or qlora. The networks are random; the words of a row are drawn from 3,000, of which an encoder's
+table trains only those.
 """
 
 import json
 import random
+import subprocess
 import sys
+import tempfile
 import time
-from typing import Any
+from typing import Any, cast
 
 from hone.core.device import keep_freed_memory, peak_memory, release_memory
 
@@ -55,6 +58,9 @@ def configuration(shape: str) -> Any:
 def main() -> int:
     """Estimate or measure, and print."""
     what, shape, method = sys.argv[1:4]
+    if what == "write":
+        write(shape, method)
+        return 0
     rows, read, learnt = map(int, sys.argv[4:])
     found = {"estimate": estimate, "measure": measure}[what](shape, method, rows, read, learnt)
     print(json.dumps(found))
@@ -69,7 +75,8 @@ def estimate(shape: str, method: str, rows: int, read: int, learnt: int) -> dict
     asked = DryRun(
         head=SHAPES[shape],
         rows=(RowLength(read, learnt),) * rows,
-        method=method,
+        method="lora" if method == "qlora" else method,
+        held="4bit" if method == "qlora" else "plain",
         words=WORDS if shape == "starter encoder" and method == "full" else None,
     )
     started = time.perf_counter(), time.process_time()
@@ -98,7 +105,10 @@ def measure(shape: str, method: str, rows: int, read: int, learnt: int) -> dict[
     torch.manual_seed(0)
     rng = random.Random(0)
     head: Any = SHAPES[shape]
-    net = make_trainable(method).prepare(random_network(configuration(shape), head))
+    if method == "qlora":
+        net = make_trainable("lora").prepare(_in_four_bits(shape, head))
+    else:
+        net = make_trainable(method).prepare(random_network(configuration(shape), head))
     net.narrow_frozen()
     items = items_of_lengths(head, [RowLength(read, learnt)] * rows)
     for item in items:
@@ -117,6 +127,24 @@ def measure(shape: str, method: str, rows: int, read: int, learnt: int) -> dict[
     with peak_memory(torch.device("cpu")) as peak:
         fit(net, items, plan=plan, objective=bare_objective(head, 2), mixture=SingleTask(rows))
     return {"measured_bytes": peak.bytes}
+
+
+def _in_four_bits(shape: str, head: Any) -> Any:
+    """The same random network as a folder's weights, which another process wrote, are loaded."""
+    from hone.model import load_language_model, locate_model
+
+    with tempfile.TemporaryDirectory() as folder:
+        subprocess.run(
+            [sys.executable, __file__, "write", shape, folder], check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        )
+        return load_language_model(locate_model(folder), head, pad_id=0, held="4bit")
+
+
+def write(shape: str, folder: str) -> None:
+    """A random network's weights and configuration."""
+    from hone.model import random_network
+
+    random_network(configuration(shape), cast(Any, SHAPES[shape])).base.save_pretrained(folder)
 
 
 if __name__ == "__main__":

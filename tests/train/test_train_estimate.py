@@ -1,11 +1,13 @@
 """The memory estimate: a dry run counts what the real run holds, and reacts to every setting as the real run does."""
 
+import sys
+
 import pytest
 import torch
-from transformers import BertConfig, LlamaConfig, T5Config
+from transformers import BertConfig, LlamaConfig, Qwen3Config, T5Config
 
 from hone.core.errors import BadData, BadModel, Usage
-from hone.model import autocast, random_network
+from hone.model import autocast, load_language_model, locate_model, random_network
 from hone.train import TRAINABLES, make_trainable, trained_parameters
 from hone.train.estimate import (
     DryRun,
@@ -20,6 +22,7 @@ from hone.train.estimate import (
     textbook_bytes,
     ways_to_fit,
 )
+from hone.train.estimate.few_blocks import few_blocks
 from hone.train.estimate.ledger import Ledger
 
 SMALL = {"vocab_size": 320, "hidden_size": 64, "intermediate_size": 96, "num_hidden_layers": 2, "num_attention_heads": 4}
@@ -46,15 +49,15 @@ def asked(head, **changes):
     return DryRun(**{"head": head, "rows": ROWS, "precision": "bf16", **changes})
 
 
-def kept_by_a_real_step(head, method):
+def kept_by_a_real_step(head, method, base=None):
     """The same ledger over the same pass with real numbers: bytes by kind at the highest moment."""
     torch.manual_seed(0)
-    net = make_trainable(method).prepare(random_network(CONFIGS[head], head))
+    net = make_trainable(method).prepare(base or random_network(CONFIGS[head], head))
     net.narrow_frozen()
     net.train().train_alone(alone=True)
     objective, items = bare_objective(head, 2), items_of_lengths(head, ROWS)
     ledger = Ledger(words=320 if head != "pooled" else None)
-    for one in (*net.parameters(), *net.buffers()):
+    for one in (*net.parameters(), *net.buffers(), *beside_the_codes(net)):
         ledger.enter(one, "weights")
     with ledger:
         with autocast("bf16", torch.device("cpu")):
@@ -62,6 +65,12 @@ def kept_by_a_real_step(head, method):
         ledger.phase = "backward"
         loss.backward()
     return ledger
+
+
+def beside_the_codes(net):
+    """The tensors that bitsandbytes keeps beside weights in four bits."""
+    states = [module.weight.quant_state for module in net.modules() if hasattr(getattr(module, "weight", None), "quant_state")]
+    return [one for state in states for one in (state.absmax, state.code, state.offset, state.state2.absmax, state.state2.code)]
 
 
 @pytest.mark.parametrize("method", ["full", "lora"])
@@ -74,9 +83,75 @@ def test_a_dry_run_holds_what_a_real_step_holds(head, method):
 
 
 @pytest.mark.parametrize("method", TRAINABLES)
-def test_every_method_can_be_tried_without_numbers(method):
-    found = dry_run(CONFIGS["pooled"], asked("pooled", method=method))  # with biases, which Llama has none of
+@pytest.mark.parametrize("head", CONFIGS)
+def test_every_method_can_be_tried_without_numbers(head, method):
+    if method == "bias" and head != "pooled":
+        pytest.skip("Llama and T5 have no biases")
+    found = dry_run(CONFIGS[head], asked(head, method=method))
+    net = make_trainable(method).prepare(random_network(CONFIGS[head], head))
+    assert found.trainable_parameters == sum(one.numel() for one in trained_parameters(net).values())
     assert 0 < found.trainable_parameters <= found.parameters
+
+
+def deep(head, blocks):
+    """The same configuration with more blocks; of an encoder-decoder one less in the decoder."""
+    values = CONFIGS[head].to_dict() | ({"num_layers": blocks, "num_decoder_layers": blocks - 1} if head == "seq2seq" else {})
+    return type(CONFIGS[head]).from_dict(values | {"num_hidden_layers": blocks})
+
+
+@pytest.mark.parametrize(
+    "changes", [{}, {"gradient_checkpointing": True}, {"forward_tokens": 64}], ids=["whole", "recomputed", "in parts"]
+)
+@pytest.mark.parametrize("method", ["full", "lora", "prefix"])
+@pytest.mark.parametrize("head", CONFIGS)
+def test_one_block_stands_for_those_left_out(head, method, changes, monkeypatch):
+    run, config = asked(head, method=method, **changes), deep(head, 7)
+    assert sum(few_blocks(config, run)[1].values()) == (4 + 3 if head == "seq2seq" else 4)
+    short = dry_run(config, run)
+    monkeypatch.setattr(sys.modules[dry_run.__module__], "few_blocks", lambda config, _: (config, {}))
+    whole = dry_run(config, run)
+    assert short.tensors == pytest.approx(whole.tensors, rel=0.01)
+    assert (short.flops, short.parameters, short.optimiser, short.weights) == (
+        whole.flops,
+        whole.parameters,
+        whole.optimiser,
+        whole.weights,
+    )
+
+
+def test_blocks_that_differ_or_are_counted_are_all_tried():
+    sliding = Qwen3Config(**SMALL | {"num_hidden_layers": 8}, use_sliding_window=True, sliding_window=8, max_window_layers=4)
+    assert few_blocks(sliding, asked("causal")) == (sliding, {})
+    plain = deep("causal", 8)
+    for counting in ({"method": "top"}, {"method": "lora", "options": {"layers": 2}}):
+        assert few_blocks(plain, asked("causal", **counting)) == (plain, {})
+    assert few_blocks(deep("causal", 3), asked("causal"))[1] == {}
+
+
+@pytest.mark.parametrize("head", ["causal", "seq2seq"])
+def test_four_bits_hold_half_a_byte_a_weight_and_their_scales(head):
+    few, plain = (dry_run(CONFIGS[head], asked(head, method="lora", held=held)) for held in ("4bit", "plain"))
+    assert (few.parameters, few.trainable_parameters) == (plain.parameters, plain.trainable_parameters)
+    block = [(64, 64), (32, 64), (32, 64), (64, 64), (96, 64), (96, 64), (64, 96)]  # Llama's, with half as many keys
+    if head == "seq2seq":  # 2 encoder blocks, then 2 decoder blocks; the way out of the inner layer is kept
+        block = [(64, 64)] * 4 + [(96, 64)] * 2 + [(64, 64)] * 8 + [(96, 64)] * 2
+    weights = sum(rows * columns for rows, columns in block * 2)
+    tables = 4 * (2 * len(block)) * (16 + 256)
+    held = weights / 2 + weights / 64 + tables
+    kept = 2 * (few.parameters - few.trainable_parameters - weights) + 4 * few.trainable_parameters
+    assert few.weights == pytest.approx(held + kept, rel=0.01)
+
+
+@pytest.mark.parametrize("head", ["causal", "seq2seq"])
+@pytest.mark.filterwarnings("ignore::FutureWarning", "ignore::DeprecationWarning", "ignore::UserWarning")
+def test_four_bits_without_numbers_take_what_bitsandbytes_takes(head, tmp_path):
+    package = pytest.importorskip("bitsandbytes")
+    if "cpu" not in getattr(package, "supported_torch_devices", ()):
+        pytest.skip("this bitsandbytes computes on GPUs only")
+    random_network(CONFIGS[head], head).base.save_pretrained(tmp_path)
+    real = kept_by_a_real_step(head, "lora", load_language_model(locate_model(str(tmp_path)), head, pad_id=0, held="4bit"))
+    found = dry_run(CONFIGS[head], asked(head, method="lora", held="4bit"))
+    assert found.tensors - found.optimiser == pytest.approx(real.peak, rel=0.05)
 
 
 def test_nothing_of_a_dry_run_stays_behind():
@@ -115,8 +190,10 @@ def test_each_way_to_fit_needs_less_than_the_one_before():
         "gradient-checkpointing",
         "method",
     ]
+    assert ways[3].change.endswith("--load 4bit") and ways[3].asked.held == "4bit"
     assert before.peak > ways[0].peak > ways[1].peak > ways[2].peak
     assert not any(way.fits for way in ways)
+    assert not any("4bit" in way.change for way in ways_to_fit(CONFIGS["pooled"], asked("pooled"), limit=1))
 
 
 def test_accelerate_counts_four_times_the_weights_and_no_batch():
@@ -155,9 +232,3 @@ def test_a_price_list_says_which_card_it_lacks_and_what_is_wrong_with_it(tmp_pat
     wrong.write_text('prices_date = "2026-01-01"\n', encoding="utf-8")
     with pytest.raises(BadData, match="prices_source: Field required"):
         read_prices(wrong)
-
-
-def test_trained_parameters_of_a_dry_network_are_those_of_the_real_one():
-    net = make_trainable("lora").prepare(random_network(CONFIGS["causal"], "causal"))
-    found = dry_run(CONFIGS["causal"], asked("causal", method="lora"))
-    assert found.trainable_parameters == sum(one.numel() for one in trained_parameters(net).values())

@@ -16,8 +16,9 @@ from hone.model.classifier import (
     load_head,
     save_head,
 )
-from hone.model.dry import DryHead, cut_depth, dry_network, outline, random_network, without_numbers
+from hone.model.dry import DryHead, DryHeld, cut_depth, dry_network, outline, random_network, without_numbers
 from hone.model.encoder import EVALUATION_TOKENS, Encoder, Pooling, Vectors, load_encoder, pool, write_pooling
+from hone.model.four_bits import weights_of
 from hone.model.generate import Generated, Generator, Sampling
 from hone.model.hub_upload import send_folder
 from hone.model.language import Head, LanguageModel, Seq2SeqModel, TextModel, load_language_model, load_text_model
@@ -41,6 +42,7 @@ __all__ = [
     "CardFacts",
     "CardScore",
     "DryHead",
+    "DryHeld",
     "Encoder",
     "Family",
     "Generated",
@@ -105,6 +107,7 @@ __all__ = [
     "token_batches",
     "train_tokenizer",
     "usual_words",
+    "weights_of",
     "without_numbers",
     "write_blank_model",
     "write_pooling",

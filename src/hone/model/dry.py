@@ -18,17 +18,20 @@ from torch._subclasses.fake_tensor import FakeTensorMode, unset_fake_temporarily
 from hone.core.errors import BadModel
 from hone.model.attend import forget_bands
 from hone.model.classifier import HeadedNetwork, PooledClassifier, TokenClassifier
+from hone.model.four_bits import hold_in_four_bits
 from hone.model.language import LanguageModel, Seq2SeqModel
 from hone.model.loading import quiet_transformers
 from hone.model.network import Network
 
-__all__ = ["DryHead", "cut_depth", "dry_network", "outline", "random_network", "without_numbers"]
+__all__ = ["DryHead", "DryHeld", "cut_depth", "dry_network", "outline", "random_network", "without_numbers"]
 
 DryHead = Literal["pooled", "token", "causal", "masked", "seq2seq"]
+DryHeld = Literal["plain", "4bit"]
 
 _WORDS, _INNER = 128, 64  # of the twin: what is tried does not depend on them
 _INNERS = ("intermediate_size", "d_ff", "ffn_dim", "encoder_ffn_dim", "decoder_ffn_dim", "n_inner")
 _DEPTHS = ("num_hidden_layers", "num_layers", "num_decoder_layers", "encoder_layers", "decoder_layers", "n_layer", "n_layers")
+_DTYPES: dict[DryHeld, str] = {"plain": "float32", "4bit": "bfloat16"}
 _CLASSES: dict[DryHead, str] = {
     "pooled": "AutoModel",
     "token": "AutoModel",
@@ -55,17 +58,21 @@ def without_numbers() -> Iterator[None]:
         forget_bands()
 
 
-def dry_network(config: Any, head: DryHead, *, outputs: int = 2) -> Network:
-    """The network of a configuration with a head on top, in fp32, in training mode; to be made and used within `without_numbers`.
+def dry_network(config: Any, head: DryHead, *, outputs: int = 2, held: DryHeld = "plain") -> Network:
+    """The network of a configuration with a head on top, in training mode; to be made and used within `without_numbers`.
 
     Args:
-        outputs: classes, where the head is one of hone's own.
+        outputs: classes, where the head is one of hone's own. held: fp32, or as `load_pretrained` holds it in few bits.
     Raises:
         BadModel: transformers makes no such network of the configuration.
     """
     with unset_fake_temporarily():  # the twin is neither moved nor converted
-        twin = _twin(config.to_json_string(use_diff=False), config.__class__, head)
-    return _on_top(_backbone(config, head), head, outputs, twin).train()
+        twin = _twin(config.to_json_string(use_diff=False), config.__class__, head, _DTYPES[held])
+    backbone = _backbone(config, head, _DTYPES[held])
+    if held == "4bit":
+        backbone = hold_in_four_bits(backbone)
+        twin.start = None  # rounded to bf16, packed and padded answers differ too much to be told alike
+    return _on_top(backbone, head, outputs, twin).train()
 
 
 def outline(config: Any, head: DryHead) -> nn.Module:
@@ -99,12 +106,12 @@ def _on_top(backbone: Any, head: DryHead, outputs: int, twin: Network | None) ->
     return LanguageModel(backbone, pad_id=pad, head=head, twin=twin)
 
 
-def _backbone(config: Any, head: DryHead) -> nn.Module:
+def _backbone(config: Any, head: DryHead, dtype: str = "float32") -> nn.Module:
     import transformers
 
     try:
         with quiet_transformers():
-            net: nn.Module = getattr(transformers, _CLASSES[head]).from_config(config, dtype="float32")
+            net: nn.Module = getattr(transformers, _CLASSES[head]).from_config(config, dtype=dtype)
     except Exception as error:  # transformers raises ValueError, TypeError, KeyError and others here
         first = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
         raise BadModel(
@@ -129,7 +136,7 @@ def _cut_depth(values: dict[str, Any], layers: Callable[[int], int]) -> None:
 
 
 @lru_cache(maxsize=8)
-def _twin(said: str, kind: Any, head: DryHead) -> Network:
+def _twin(said: str, kind: Any, head: DryHead, dtype: str) -> Network:
     """A real network of one narrow layer and a few words, of the same architecture."""
     values = json.loads(said)
     _cut_depth(values, lambda _: 1)
@@ -140,4 +147,4 @@ def _twin(said: str, kind: Any, head: DryHead) -> Network:
     for name, value in values.items():
         if name.endswith("_token_id") and isinstance(value, int) and value >= values["vocab_size"]:
             values[name] = 0
-    return _on_top(_backbone(kind.from_dict(copy.deepcopy(values)), head), head, 2, None)
+    return _on_top(_backbone(kind.from_dict(copy.deepcopy(values)), head, dtype), head, 2, None)

@@ -101,6 +101,10 @@ def price_training(pricing: Pricing) -> tuple[list[Cost], float | None]:
             )
         )
         costs += [_on_gpu(pricing, name, asked, found, flops) for name in settings.gpu]
+    if settings.gpu and pricing.base.family != "encoder":
+        asked = _asked(pricing, "lora", precision).model_copy(update={"held": "4bit"})
+        found = dry_run(config, asked, process=pricing.process)
+        costs += [_on_gpu(pricing, name, asked, found, None) for name in settings.gpu]
     return costs, rate
 
 
@@ -140,20 +144,21 @@ def _told_ways(config: Any, asked: DryRun, limit: int, process: int, *, has_gpu:
     return tuple(f"{way.change}: {human_bytes(way.peak)}{', fits' if way.fits else ''}" for way in ways)
 
 
-def _on_gpu(pricing: Pricing, name: str, asked: DryRun, found: MemoryEstimate, flops: float) -> Cost:
+def _on_gpu(pricing: Pricing, name: str, asked: DryRun, found: MemoryEstimate, flops: float | None) -> Cost:
+    """`flops`: None where operations do not say what it takes: those that unpack weights are no products."""
     gpu, prices = find_gpu(name, pricing.prices), pricing.prices
     context = int(prices.context_gb * 1e9)
     peak = found.tensors + context
-    seconds = prices.seconds(gpu, flops)
+    seconds = None if flops is None else prices.seconds(gpu, flops)
     fits = peak <= gpu.memory_bytes
     return Cost(
         where=gpu.name,
-        method=asked.method,
+        method=asked.method if asked.held == "plain" else f"{asked.method}, 4 bits",
         peak_bytes=peak,
         memory_bytes=gpu.memory_bytes,
         fits=fits,
         seconds=seconds,
-        usd=seconds / 3600 * gpu.usd_per_hour,
+        usd=None if seconds is None else seconds / 3600 * gpu.usd_per_hour,
         basis=f"dry run of the passes on a CPU, which keep more; {gpu.bf16_tflops:,.0f} TFLOP/s ({gpu.source}) at an assumed "
         f"{prices.utilisation:.0%}",
         ways=() if fits else _told_ways(pricing.base.config, asked, gpu.memory_bytes, context, has_gpu=True),

@@ -7,14 +7,14 @@ otherwise than others (no padding, attention and cross-entropy with ways back of
 import contextlib
 import gc
 import types
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, cast
 
 import torch
 from torch import nn
 
 from hone.core.errors import Failed, HoneError
-from hone.model import DryHead, Network, TextReader, autocast, dry_network, token_batches, without_numbers
+from hone.model import DryHead, Network, TextReader, autocast, dry_network, token_batches, weights_of, without_numbers
 from hone.train.contracts import Objective
 from hone.train.estimate.few_blocks import few_blocks, repeat_passes, stand_ins
 from hone.train.estimate.ledger import Ledger
@@ -70,28 +70,16 @@ def _uncollected() -> Iterator[None]:
 
 def _try_step(config: Any, asked: DryRun, process: int) -> MemoryEstimate:
     config, left_out = few_blocks(config, asked)
-    net = make_trainable(asked.method, **asked.options).prepare(dry_network(config, asked.head, outputs=asked.outputs))
-    if asked.precision == "bf16":
-        net.narrow_frozen()
-    ease(net, TrainPlan(learning_rate=0, head_learning_rate=0, steps=1, gradient_checkpointing=asked.gradient_checkpointing))
-    net.train().train_alone(alone=True)
+    net = _prepared(config, asked)
     objective = bare_objective(asked.head, asked.outputs)
     parts = _parts(asked, is_packed=net.packs)
     part = max(parts, key=lambda rows: sum(row.read + row.learnt for row in rows))
+    standing = stand_ins(net, left_out)
+    alike = {id(one): 1 + others for block, _, others in standing for one in (*block.parameters(), *block.buffers())}
     with _few_words(net, asked.words):
         ledger = Ledger(words=getattr(config, "vocab_size", None) if asked.head in ("causal", "masked", "seq2seq") else None)
         moving = list(trained_parameters(net).values())
-        standing = stand_ins(net, left_out)
-        alike = {id(one): 1 + others for block, _, others in standing for one in (*block.parameters(), *block.buffers())}
-        for one in (*net.parameters(), *net.buffers()):
-            ledger.enter(one, "weights", times=alike.get(id(one), 1))
-        whole = getattr(net.base.get_input_embeddings(), "whole", None)
-        if whole is not None:
-            ledger.enter(whole, "weights")
-        if len(parts) > 1:  # those of the parts before
-            for one in moving:
-                one.grad = torch.zeros_like(one)
-                ledger.enter(one.grad, "gradients", times=alike.get(id(one), 1))
+        _enter_standing(ledger, net, moving if len(parts) > 1 else [], alike)
         for one in standing:
             repeat_passes(ledger, one)
         items = items_of_lengths(asked.head, part)
@@ -100,7 +88,7 @@ def _try_step(config: Any, asked: DryRun, process: int) -> MemoryEstimate:
                 loss, _ = objective.loss(net, objective.collate(items))
             ledger.phase = "backward"
             loss.backward()  # type: ignore[no-untyped-call]
-    moved, parameters = (sum(alike.get(id(one), 1) * one.numel() for one in some) for some in (moving, net.parameters()))
+    moved, parameters = (sum(alike.get(id(one), 1) * weights_of(one) for one in some) for some in (moving, net.parameters()))
     highest = {kind: size for kind, size in ledger.highest.items() if kind != "optimiser"}
     return MemoryEstimate(
         **highest,
@@ -113,6 +101,29 @@ def _try_step(config: Any, asked: DryRun, process: int) -> MemoryEstimate:
         flops=ledger.flops,
         tokens=sum(item.length for item in items),
     )
+
+
+def _prepared(config: Any, asked: DryRun) -> Network:
+    """The network as the loop has it before its first step."""
+    bare = dry_network(config, asked.head, outputs=asked.outputs, held=asked.held)
+    net = make_trainable(asked.method, **asked.options).prepare(bare)
+    if asked.precision == "bf16":
+        net.narrow_frozen()
+    ease(net, TrainPlan(learning_rate=0, head_learning_rate=0, steps=1, gradient_checkpointing=asked.gradient_checkpointing))
+    net.train().train_alone(alone=True)
+    return net
+
+
+def _enter_standing(ledger: Ledger, net: Network, accumulated: Sequence[nn.Parameter], alike: Mapping[int, int]) -> None:
+    """What is there before the pass: weights, and the gradients that earlier parts of the batch left."""
+    for one in (*net.parameters(), *net.buffers()):
+        ledger.enter(one, "weights", times=alike.get(id(one), 1))
+    whole = getattr(net.base.get_input_embeddings(), "whole", None)
+    if whole is not None:
+        ledger.enter(whole, "weights")
+    for moving in accumulated:
+        moving.grad = torch.zeros_like(moving)
+        ledger.enter(moving.grad, "gradients", times=alike.get(id(moving), 1))
 
 
 def _holes(passing: int, moments: int) -> int:

@@ -1,7 +1,8 @@
 """A deep network is tried with few of its blocks: they are alike, so one of them stands for those that are left out."""
 
+import functools
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
 import torch
@@ -14,8 +15,8 @@ from hone.train.estimate.records import DryRun
 
 __all__ = ["StandIn", "few_blocks", "repeat_passes", "stand_ins"]
 
-_TRIED = 4
-_STANDS = 2  # by number: the blocks before and behind it have blocks of their kind on both sides, as those left out have
+_TRIED = 3
+_STANDS = 1  # by number: behind the first, which may differ, and before the last, whose answer others read
 _NUMBER = re.compile(r"layer_?(id|idx|index|number)")  # attributes that say which block it is
 
 
@@ -29,7 +30,7 @@ class StandIn(NamedTuple):
 
 
 def few_blocks(config: Any, asked: DryRun) -> tuple[Any, dict[str, int]]:
-    """A configuration with four blocks a stack, and by the name of each stack how many are left out.
+    """A configuration with three blocks a stack, and by the name of each stack how many are left out.
 
     Nothing is left out where blocks differ (in size, kind or any setting; the first may), or where the method counts them.
     """
@@ -40,7 +41,9 @@ def few_blocks(config: Any, asked: DryRun) -> tuple[Any, dict[str, int]]:
         whole, tried = (dict(_stacks(outline(one, asked.head))) for one in (config, short))
     except BadModel:  # some configurations list their layers one by one
         return config, {}
-    left_out = {name: len(blocks) - len(tried[name]) for name, blocks in whole.items() if len(blocks) > len(tried.get(name, blocks))}
+    left_out = {
+        name: len(blocks) - len(tried[name]) for name, blocks in whole.items() if len(blocks) > len(tried.get(name, blocks))
+    }
     if not left_out or not all(_are_alike(whole[name]) for name in left_out):
         return config, {}
     return short, left_out
@@ -61,7 +64,11 @@ def _kind(block: nn.Module) -> list[Any]:
         (
             name,
             type(module),
-            {said: value for said, value in vars(module).items() if isinstance(value, int | float | str) and not _NUMBER.search(said)},
+            {
+                said: value
+                for said, value in vars(module).items()
+                if isinstance(value, int | float | str) and not _NUMBER.search(said)
+            },
             [parameter.shape for parameter in module.parameters(recurse=False)],
         )
         for name, module in block.named_modules()
@@ -76,27 +83,18 @@ def stand_ins(net: Network, left_out: dict[str, int]) -> list[StandIn]:
 
 def repeat_passes(ledger: Ledger, standing: StandIn) -> None:
     """Repeat in the ledger what the block does, there and back."""
+    ended = functools.partial(ledger.repeat, standing.times)
 
-    def begins(_: nn.Module, given: Any, named: dict[str, Any]) -> None:
-        if ledger.phase == "backward":  # computed again
-            return
-        ledger.begin()
-        read = _states(given, named)
-        if read.requires_grad:
-            read.register_hook(lambda _: ledger.repeat(standing.times))
+    def around(there: Callable[[], None], back: Callable[[], None]) -> Callable[..., None]:
+        def hook(_: nn.Module, given: Any, named: dict[str, Any]) -> None:
+            if ledger.phase == "backward":  # computed again
+                return
+            there()
+            read: Any = next(one for one in (*given, *named.values()) if isinstance(one, torch.Tensor))
+            if read.requires_grad:
+                read.register_hook(lambda _: back())
 
-    def ends(_: nn.Module, given: Any, named: dict[str, Any]) -> None:
-        if ledger.phase == "backward":
-            return
-        ledger.repeat(standing.times)
-        read = _states(given, named)
-        if read.requires_grad:
-            read.register_hook(lambda _: ledger.begin())
+        return hook
 
-    standing.block.register_forward_pre_hook(begins, with_kwargs=True)
-    standing.after.register_forward_pre_hook(ends, with_kwargs=True)
-
-
-def _states(given: Any, named: dict[str, Any]) -> torch.Tensor:
-    found: torch.Tensor = given[0] if given else named["hidden_states"]
-    return found
+    standing.block.register_forward_pre_hook(around(ledger.begin, ended), with_kwargs=True)
+    standing.after.register_forward_pre_hook(around(ended, ledger.begin), with_kwargs=True)

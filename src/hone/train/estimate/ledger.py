@@ -5,7 +5,7 @@ there. It also counts the multiplications and additions of matrix products. A st
 """
 
 import weakref
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -90,7 +90,7 @@ class Ledger(TorchDispatchMode):  # type: ignore[no-untyped-call]
         self.heap_peak = max(self.heap_peak, stretch.heap_peak + heap)
         self.heap += heap
         self.flops += times * (self.flops - stretch.flops)
-        self._alike |= {key: times for key in stretch.copies if key in self._held}
+        self._alike |= dict.fromkeys(stretch.copies, times)
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Sequence[Any] = (), kwargs: dict[str, Any] | None = None) -> Any:
         """Run one operation and write down what it made."""
@@ -125,6 +125,8 @@ class Ledger(TorchDispatchMode):  # type: ignore[no-untyped-call]
         def gone(_: object) -> None:
             others = self._alike.pop(key, 0)
             times = 1 if self._stretch is not None else 1 + others  # within a stretch, `repeat` frees the others
+            if self._stretch is not None:
+                self._stretch.copies.discard(key)  # the next one made may have this key
             self.now[kind] -= times * size
             self.heap -= times * on_heap
             del self._held[key]

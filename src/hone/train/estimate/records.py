@@ -5,7 +5,7 @@ from typing import Any, Literal, NamedTuple
 from pydantic import Field
 
 from hone.core.record import Record
-from hone.model import DryHead
+from hone.model import DryHead, DryHeld
 
 __all__ = ["DryRun", "MemoryEstimate", "RowLength"]
 
@@ -28,6 +28,8 @@ class DryRun(Record):
     method: str = "full"
     options: dict[str, Any] = Field(default_factory=dict)
     """Of the method: LoRA's rank."""
+    held: DryHeld = "plain"
+    """How the base's weights are held: 4bit is QLoRA."""
     outputs: int = 2
     """Classes of a new head."""
     forward_tokens: int = Field(default=2048, gt=0)
