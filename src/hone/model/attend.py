@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import nn
 
-__all__ = ["Pattern", "Stretch", "attend", "by_head", "by_token", "capped", "forget_bands", "hidden", "stack", "unstack"]
+__all__ = ["Pattern", "Stretch", "attend", "by_head", "by_token", "capped", "forget_masks", "hidden", "stack", "unstack"]
 
 _CALL = 8_192  # scores per head that take as long as the calls for one more sequence: measured at 10,000, eight heads
 _BLOCK = 256  # queries in a block
@@ -39,18 +39,55 @@ class Stretch(NamedTuple):
         return slice(self.at_k, self.at_k + sum(self.keys))
 
 
-def stack(tokens: torch.Tensor, lengths: Sequence[int]) -> torch.Tensor:
-    """[t1 + t2 + ..., H, D] to [b, longest, H, D], zeros behind the shorter ones."""
+def stack(tokens: torch.Tensor, lengths: Sequence[int], *, ends_in_zeros: bool = True) -> torch.Tensor:
+    """[t1 + t2 + ..., H, D] to [b, longest, H, D]; behind the shorter ones zeros, or whatever finite numbers are at hand."""
     if len(set(lengths)) == 1:
         return tokens.reshape(len(lengths), lengths[0], *tokens.shape[1:])
-    return nn.utils.rnn.pad_sequence(list(torch.split(tokens, list(lengths))), batch_first=True)
+    if _is_followed(tokens):
+        return nn.utils.rnn.pad_sequence(list(torch.split(tokens, list(lengths))), batch_first=True)
+    places = _places(tuple(lengths), tokens.device)
+    found = tokens.flatten(1).index_select(0, places.reads)
+    if ends_in_zeros:
+        found.index_fill_(0, places.behind, 0)
+    return found.view(len(lengths), max(lengths), *tokens.shape[1:])
 
 
 def unstack(found: torch.Tensor, lengths: Sequence[int]) -> torch.Tensor:
     """[b, longest, H, D] to [t1 + t2 + ..., H, D]."""
     if len(set(lengths)) == 1:
         return found.flatten(0, 1)
-    return torch.cat([row[:length] for row, length in zip(found, lengths, strict=True)])
+    if _is_followed(found):
+        return torch.cat([row[:length] for row, length in zip(found, lengths, strict=True)])
+    places = _places(tuple(lengths), found.device)
+    return found.flatten(0, 1).flatten(1).index_select(0, places.stands).view(-1, *found.shape[2:])
+
+
+def _is_followed(tensor: torch.Tensor) -> bool:
+    """Whether autograd will want the way back: of a selection it is slow, and on GPUs not the same each time."""
+    return torch.is_grad_enabled() and tensor.requires_grad
+
+
+class _Places(NamedTuple):
+    """Where the tokens of sequences of different lengths stand when they are padded to the longest."""
+
+    reads: torch.Tensor
+    """[b x longest]: the token that stands there; behind a shorter sequence its last one."""
+    stands: torch.Tensor
+    """[t1 + t2 + ...]: where each token stands."""
+    behind: torch.Tensor
+    """The places where none stands."""
+
+
+@lru_cache(maxsize=64)
+def _places(lengths: tuple[int, ...], device: torch.device) -> _Places:
+    """One selection takes a third to a seventh of the time of as many copies as there are sequences (docs/log.md)."""
+    ends, longest = torch.tensor(lengths), max(lengths)
+    inside = torch.arange(longest).expand(len(lengths), -1)
+    reads = (ends.cumsum(0) - ends)[:, None] + torch.minimum(inside, ends[:, None] - 1)
+    rows = [(row * longest, row * longest + length) for row, length in enumerate(lengths)]
+    stands = torch.cat([torch.arange(start, end) for start, end in rows])
+    behind = torch.cat([torch.arange(end, start + longest) for start, end in rows])
+    return _Places(*(one.to(device) for one in (reads.flatten(), stands, behind)))
 
 
 def by_head(tokens: torch.Tensor, share: int) -> torch.Tensor:
@@ -110,16 +147,21 @@ def hidden(part: Stretch, pattern: Pattern, like: torch.Tensor) -> torch.Tensor 
         near = _band(-(-longest // 256) * 256, pattern.is_causal, window, like.dtype, like.device)[: max(part.queries), :longest]
     if pattern.is_causal or len(set(part.keys)) == 1:
         return None if near is None else near[None, None]
-    ends = torch.tensor(part.keys, device=like.device)
-    beyond = torch.arange(longest, device=like.device) >= ends[:, None]
-    padding = torch.zeros(beyond.shape, dtype=like.dtype, device=like.device)
-    padding.masked_fill_(beyond, torch.finfo(like.dtype).min / 2)  # finite: a window may leave a padded query nothing else
+    padding = _beyond(part.keys, like.dtype, like.device)
     return padding[:, None, None] if near is None else padding[:, None, None] + near
 
 
-def forget_bands() -> None:
-    """Drop the masks that are kept between calls: before and after passes over tensors without numbers, whose masks hold none either."""
-    _band.cache_clear()
+def forget_masks() -> None:
+    """Drop what is kept between calls: before and after passes over tensors without numbers, whose masks and places hold none either."""
+    for kept in (_band, _beyond, _places):
+        kept.cache_clear()
+
+
+@lru_cache(maxsize=16)
+def _beyond(lengths: tuple[int, ...], dtype: torch.dtype, device: torch.device) -> torch.Tensor:
+    """[b, longest], to be added to scores: 0, and nearly -inf behind a sequence; finite, for a window may leave a padded query nothing else."""
+    is_behind = torch.arange(max(lengths), device=device) >= torch.tensor(lengths, device=device)[:, None]
+    return torch.zeros(is_behind.shape, dtype=dtype, device=device).masked_fill_(is_behind, torch.finfo(dtype).min / 2)
 
 
 @lru_cache(maxsize=16)
@@ -204,8 +246,8 @@ class _Work(NamedTuple):
         self, query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, ahead: torch.Tensor | None, part: Stretch
     ) -> Any:
         """Query [b x K, share x t, D], key and value [b x K, s, D] of a stretch."""
-        q = by_head(stack(query[part.of_q], part.queries), self.share)
-        k, v = (stack(one[part.of_k], part.keys) for one in (key, value))  # [b, s, K, D]
+        q = by_head(stack(query[part.of_q], part.queries, ends_in_zeros=False), self.share)
+        k, v = (stack(one[part.of_k], part.keys, ends_in_zeros=False) for one in (key, value))  # [b, s, K, D]
         if ahead is not None:
             before = ahead.to(k.dtype).transpose(1, 2)[:, None].expand(-1, len(part.keys), -1, -1, -1)  # [2, b, P, K, D]
             k, v = torch.cat([before[0], k], dim=1), torch.cat([before[1], v], dim=1)

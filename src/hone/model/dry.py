@@ -16,7 +16,7 @@ from torch import nn
 from torch._subclasses.fake_tensor import FakeTensorMode, unset_fake_temporarily
 
 from hone.core.errors import BadModel
-from hone.model.attend import forget_bands
+from hone.model.attend import forget_masks
 from hone.model.classifier import HeadedNetwork, PooledClassifier, TokenClassifier
 from hone.model.four_bits import hold_in_four_bits
 from hone.model.language import LanguageModel, Seq2SeqModel
@@ -48,14 +48,14 @@ def without_numbers() -> Iterator[None]:
     Modules stay where they are and in their arithmetic: torch cannot swap such tensors in a module, which peft asks for to no purpose.
     """
     move = nn.Module._apply
-    forget_bands()
+    forget_masks()
     nn.Module._apply = lambda self, fn, recurse=True: self  # type: ignore[method-assign]
     try:
         with FakeTensorMode():
             yield
     finally:
         nn.Module._apply = move  # type: ignore[method-assign]
-        forget_bands()
+        forget_masks()
 
 
 def dry_network(config: Any, head: DryHead, *, outputs: int = 2, held: DryHeld = "plain") -> Network:
