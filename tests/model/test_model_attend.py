@@ -161,3 +161,27 @@ def test_what_no_query_sees_is_not_computed(monkeypatch):
     tokens = [random(12, 2, 8, seed=seed) for seed in range(3)]
     attend(*tokens, None, None, Pattern((12,), (12,), 0.3, is_causal=True))
     assert [tuple(scores.shape) for scores in computed] == [(2, 4, 12), (2, 4, 8), (2, 4, 4)]
+
+
+@pytest.mark.parametrize("lengths", LENGTHS.values(), ids=LENGTHS)
+def test_padding_by_selection_is_padding_row_by_row_and_is_undone(lengths):
+    tokens = random(sum(lengths), 3, 2)
+    followed = attention.stack(tokens, lengths)
+    with torch.no_grad():
+        selected = attention.stack(tokens, lengths)
+        assert torch.equal(selected, followed)
+        assert torch.equal(attention.unstack(selected, lengths), tokens)
+        assert torch.equal(attention.unstack(attention.stack(tokens, lengths, ends_in_zeros=False), lengths), tokens)
+    (gradient,) = torch.autograd.grad(attention.unstack(followed * 2, lengths).sum(), tokens)
+    assert torch.equal(gradient, torch.full_like(tokens, 2))
+
+
+def test_masks_that_answering_made_serve_training():
+    attention.forget_masks()
+    part, pattern = attention.Stretch(0, 0, (3, 2), (3, 2)), Pattern((3, 2), (3, 2), 1.0, is_causal=False)
+    with torch.inference_mode():
+        attention.hidden(part, pattern, torch.zeros(1))
+    query = torch.randn(2, 1, 3, 4, requires_grad=True)
+    mask = attention.hidden(part, pattern, query)
+    torch.nn.functional.scaled_dot_product_attention(query, query, query, attn_mask=mask).sum().backward()
+    assert query.grad is not None

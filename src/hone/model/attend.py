@@ -79,6 +79,7 @@ class _Places(NamedTuple):
 
 
 @lru_cache(maxsize=64)
+@torch.inference_mode(mode=False)  # what is kept may be asked for by training next
 def _places(lengths: tuple[int, ...], device: torch.device) -> _Places:
     """One selection takes a third to a seventh of the time of as many copies as there are sequences (docs/log.md)."""
     ends, longest = torch.tensor(lengths), max(lengths)
@@ -158,6 +159,7 @@ def forget_masks() -> None:
 
 
 @lru_cache(maxsize=16)
+@torch.inference_mode(mode=False)  # what is kept may be asked for by training next
 def _beyond(lengths: tuple[int, ...], dtype: torch.dtype, device: torch.device) -> torch.Tensor:
     """[b, longest], to be added to scores: 0, and nearly -inf behind a sequence; finite, for a window may leave a padded query nothing else."""
     is_behind = torch.arange(max(lengths), device=device) >= torch.tensor(lengths, device=device)[:, None]
@@ -165,6 +167,7 @@ def _beyond(lengths: tuple[int, ...], dtype: torch.dtype, device: torch.device) 
 
 
 @lru_cache(maxsize=16)
+@torch.inference_mode(mode=False)  # what is kept may be asked for by training next
 def _band(size: int, is_causal: bool, window: int | None, dtype: torch.dtype, device: torch.device) -> torch.Tensor:
     places = torch.arange(size, device=device)
     back = places[:, None] - places[None, :]
