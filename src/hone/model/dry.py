@@ -67,11 +67,10 @@ def dry_network(config: Any, head: DryHead, *, outputs: int = 2, held: DryHeld =
         BadModel: transformers makes no such network of the configuration.
     """
     with unset_fake_temporarily():  # the twin is neither moved nor converted
-        twin = _twin(config.to_json_string(use_diff=False), config.__class__, head, _DTYPES[held])
+        twin = _twin(config.to_json_string(use_diff=False), config.__class__, head, held)
     backbone = _backbone(config, head, _DTYPES[held])
     if held == "4bit":
         backbone = hold_in_four_bits(backbone)
-        twin.start = None  # rounded to bf16, packed and padded answers differ too much to be told alike
     return _on_top(backbone, head, outputs, twin).train()
 
 
@@ -136,7 +135,7 @@ def _cut_depth(values: dict[str, Any], layers: Callable[[int], int]) -> None:
 
 
 @lru_cache(maxsize=8)
-def _twin(said: str, kind: Any, head: DryHead, dtype: str) -> Network:
+def _twin(said: str, kind: Any, head: DryHead, held: DryHeld) -> Network:
     """A real network of one narrow layer and a few words, of the same architecture."""
     values = json.loads(said)
     _cut_depth(values, lambda _: 1)
@@ -147,4 +146,7 @@ def _twin(said: str, kind: Any, head: DryHead, dtype: str) -> Network:
     for name, value in values.items():
         if name.endswith("_token_id") and isinstance(value, int) and value >= values["vocab_size"]:
             values[name] = 0
-    return _on_top(_backbone(kind.from_dict(copy.deepcopy(values)), head, dtype), head, 2, None)
+    twin = _on_top(_backbone(kind.from_dict(copy.deepcopy(values)), head, _DTYPES[held]), head, 2, None)
+    if held == "4bit":
+        twin.start = None  # rounded to bf16, packed and padded answers differ too much to be told alike
+    return twin

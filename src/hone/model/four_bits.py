@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import nn
 
-__all__ = ["UnpackedLinear", "hold_in_four_bits", "weights_of"]
+__all__ = ["hold_in_four_bits", "weights_of"]
 
 _BLOCK, _SCALES = 64, 256
 
@@ -21,7 +21,7 @@ def hold_in_four_bits(backbone: nn.Module) -> nn.Module:
     for name, module in list(backbone.named_modules()):
         for said, child in list(module.named_children()):
             if type(child) is nn.Linear and child is not output and not any(part in f"{name}.{said}".split(".") for part in kept):
-                setattr(module, said, UnpackedLinear(child))
+                setattr(module, said, _FourBitLinear(child))
     return backbone
 
 
@@ -30,7 +30,7 @@ def weights_of(parameter: torch.Tensor) -> int:
     return parameter.numel() * (2 if parameter.dtype is torch.uint8 else 1)
 
 
-class UnpackedLinear(nn.Linear):
+class _FourBitLinear(nn.Linear):
     """In place of a linear layer. No `nn.Linear` by type, so it is fused with nothing, as bitsandbytes' own are not."""
 
     def __init__(self, plain: nn.Linear) -> None:

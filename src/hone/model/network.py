@@ -37,7 +37,7 @@ class Network(nn.Module):
         if twin is None:
             self.start = try_packing(backbone, is_encoder_decoder=is_two)
         else:
-            self.start = pack_as(backbone, twin.backbone, twin.start, is_encoder_decoder=is_two)
+            self.start = pack_as(backbone, twin, is_encoder_decoder=is_two)
         """Position of a sequence's first token in a packed batch; None where batches are padded."""
         self.prompt: nn.Parameter | None = None
         self.recomputes = False

@@ -41,10 +41,11 @@ def as_pass(
     return tokens[None].to(device), nn.functional.pad(positions, (0, more))[None].to(device)
 
 
-def pack_as(net: Any, twin: Any, start: int | None, *, is_encoder_decoder: bool) -> int | None:
-    """Prepare a network without numbers for packed batches as `try_packing` prepared one of the same architecture, and return its `start`."""
+def pack_as(net: Any, twin: Any, *, is_encoder_decoder: bool) -> int | None:
+    """Prepare a network without numbers for packed batches as `try_packing` prepared `twin`, of the same architecture, and return its `start`."""
+    start: int | None = twin.start
     if start is not None:
-        reads = {type(module): module.reads for module in twin.modules() if hasattr(module, "reads")}
+        reads = {type(module): module.reads for module in twin.backbone.modules() if hasattr(module, "reads")}
         for module in net.modules():
             if type(module) in reads:
                 module.reads = reads[type(module)]

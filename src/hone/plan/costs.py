@@ -101,8 +101,8 @@ def price_training(pricing: Pricing) -> tuple[list[Cost], float | None]:
             )
         )
         costs += [_on_gpu(pricing, name, asked, found, flops) for name in settings.gpu]
-    if settings.gpu and pricing.base.family != "encoder":
-        asked = _asked(pricing, "lora", precision).model_copy(update={"held": "4bit"})
+    asked = _asked(pricing, "lora", precision).model_copy(update={"held": "4bit"})
+    if settings.gpu and asked.has_words:
         found = dry_run(config, asked, process=pricing.process)
         costs += [_on_gpu(pricing, name, asked, found, None) for name in settings.gpu]
     return costs, rate

@@ -77,7 +77,7 @@ def _try_step(config: Any, asked: DryRun, process: int) -> MemoryEstimate:
     standing = stand_ins(net, left_out)
     alike = {id(one): 1 + others for block, _, others in standing for one in (*block.parameters(), *block.buffers())}
     with _few_words(net, asked.words):
-        ledger = Ledger(words=getattr(config, "vocab_size", None) if asked.head in ("causal", "masked", "seq2seq") else None)
+        ledger = Ledger(words=getattr(config, "vocab_size", None) if asked.has_words else None)
         moving = list(trained_parameters(net).values())
         _enter_standing(ledger, net, moving if len(parts) > 1 else [], alike)
         for one in standing:

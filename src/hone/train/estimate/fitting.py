@@ -8,7 +8,6 @@ from hone.train.estimate.records import DryRun, MemoryEstimate
 __all__ = ["Way", "ways_to_fit"]
 
 _LEAST_TOKENS = 256
-_IN_FEW_BITS = ("causal", "masked", "seq2seq")  # heads of networks that `--load` holds so
 
 
 class Way(NamedTuple):
@@ -48,7 +47,7 @@ def ways_to_fit(config: Any, asked: DryRun, *, limit: int, process: int = 0, has
         tried("--gradient-checkpointing", gradient_checkpointing=True)
     if asked.method == "full":
         tried("--method lora", method="lora", options={})
-    if now.method == "lora" and now.held == "plain" and now.head in _IN_FEW_BITS:
+    if now.method == "lora" and now.held == "plain" and now.has_words:
         tried("--load 4bit", held="4bit")
     if has_gpu:
         full = dry_run(config, asked, process=process)

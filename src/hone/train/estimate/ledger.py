@@ -123,9 +123,9 @@ class Ledger(TorchDispatchMode):  # type: ignore[no-untyped-call]
         on_heap = size if size < _FROM_KERNEL and kind not in ("weights", "optimiser") else 0
 
         def gone(_: object) -> None:
-            others = self._alike.pop(key, 0)
-            times = 1 if self._stretch is not None else 1 + others  # within a stretch, `repeat` frees the others
+            times = 1 + self._alike.pop(key, 0)
             if self._stretch is not None:
+                times = 1  # `repeat` frees the others
                 self._stretch.copies.discard(key)  # the next one made may have this key
             self.now[kind] -= times * size
             self.heap -= times * on_heap

@@ -41,6 +41,11 @@ class DryRun(Record):
     keeps_best: bool = False
     """Whether the best parameters are kept in memory, where no checkpoint is written."""
 
+    @property
+    def has_words(self) -> bool:
+        """Whether an output layer over the vocabulary stands on the network; only such networks are held in few bits."""
+        return self.head in ("causal", "masked", "seq2seq")
+
 
 class MemoryEstimate(Record):
     """Bytes at the moment of the highest use within a step, by who holds them, and what the step computes."""
