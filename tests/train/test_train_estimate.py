@@ -1,6 +1,7 @@
 """The memory estimate: a dry run counts what the real run holds, and reacts to every setting as the real run does."""
 
 import sys
+from pathlib import Path
 
 import pytest
 import torch
@@ -8,10 +9,13 @@ from transformers import BertConfig, LlamaConfig, Qwen3Config, T5Config
 
 from hone.core.errors import BadData, BadModel, Usage
 from hone.model import autocast, load_language_model, locate_model, random_network
+from hone.model.catalogue import read_catalogue
+from hone.model.catalogue.configuration import configuration_of
 from hone.train import TRAINABLES, make_trainable, trained_parameters
 from hone.train.estimate import (
     DryRun,
     RowLength,
+    Tries,
     accelerate_bytes,
     bare_objective,
     cache_bytes,
@@ -49,18 +53,19 @@ def asked(head, **changes):
     return DryRun(**{"head": head, "rows": ROWS, "precision": "bf16", **changes})
 
 
-def kept_by_a_real_step(head, method, base=None):
+def kept_by_a_real_step(head, method, base=None, precision="bf16", config=None, rows=ROWS):
     """The same ledger over the same pass with real numbers: bytes by kind at the highest moment."""
     torch.manual_seed(0)
-    net = make_trainable(method).prepare(base or random_network(CONFIGS[head], head))
-    net.narrow_frozen()
+    net = make_trainable(method).prepare(base or random_network(config or CONFIGS[head], head))
+    if precision == "bf16":
+        net.narrow_frozen()
     net.train().train_alone(alone=True)
-    objective, items = bare_objective(head, 2), items_of_lengths(head, ROWS)
+    objective, items = bare_objective(head, 2), items_of_lengths(head, rows)
     ledger = Ledger(words=320 if head != "pooled" else None)
     for one in (*net.parameters(), *net.buffers(), *beside_the_codes(net)):
         ledger.enter(one, "weights")
     with ledger:
-        with autocast("bf16", torch.device("cpu")):
+        with autocast(precision, torch.device("cpu")):
             loss, _ = objective.loss(net, objective.collate(items))
         ledger.phase = "backward"
         loss.backward()
@@ -73,11 +78,16 @@ def beside_the_codes(net):
     return [one for state in states for one in (state.absmax, state.code, state.offset, state.state2.absmax, state.state2.code)]
 
 
+@pytest.mark.parametrize("precision", ["bf16", "fp32"])
 @pytest.mark.parametrize("method", ["full", "lora"])
 @pytest.mark.parametrize("head", CONFIGS)
-def test_a_dry_run_holds_what_a_real_step_holds(head, method):
-    found, real = dry_run(CONFIGS[head], asked(head, method=method)), kept_by_a_real_step(head, method)
-    assert found.tensors - found.optimiser == pytest.approx(real.peak, rel=0.02)
+def test_a_dry_run_holds_what_a_real_step_holds(head, method, precision):
+    config = type(CONFIGS[head]).from_dict(
+        CONFIGS[head].to_dict() | {"name": f"{method} {precision}"}
+    )  # a twin of its own is made and tried
+    found = dry_run(config, asked(head, method=method, precision=precision))
+    real = kept_by_a_real_step(head, method, precision=precision)
+    assert found.tensors - found.optimiser == pytest.approx(real.peak, rel=0.03)
     assert found.flops == real.flops
     assert found.trainable_parameters * 8 == found.optimiser
 
@@ -91,6 +101,35 @@ def test_every_method_can_be_tried_without_numbers(head, method):
     net = make_trainable(method).prepare(random_network(CONFIGS[head], head))
     assert found.trainable_parameters == sum(one.numel() for one in trained_parameters(net).values())
     assert 0 < found.trainable_parameters <= found.parameters
+
+
+HEADS = {"encoder": "pooled", "decoder": "causal", "encoder-decoder": "seq2seq"}
+CATALOGUED = {entry.architecture: entry for entry in read_catalogue()}
+
+
+def narrow(entry):
+    """The configuration of a small model of an entry's architecture."""
+    small = {"layers": 2, "hidden": 64, "heads": 4, "feed_forward": 96, "vocabulary": 320, "key_value_heads": 2, "head_width": 16}
+    small |= {"decoder_layers": 2, "embedding": 32, "experts": 4, "experts_used": 2}
+    shape = entry.shape.model_copy(update={name: size for name, size in small.items() if getattr(entry.shape, name)})
+    config = configuration_of(entry.model_copy(update={"shape": shape}))
+    for name in vars(config):
+        if "dropout" in name or "drop" in name or name.endswith("pdrop"):
+            setattr(config, name, 0.0)
+    if hasattr(config, "rotary_dim"):
+        config.rotary_dim = 8
+    return config
+
+
+@pytest.mark.parametrize("architecture", CATALOGUED)
+def test_every_architecture_of_the_catalogue_can_be_tried_and_holds_what_a_real_step_holds(architecture):
+    entry = CATALOGUED[architecture]
+    config, head = narrow(entry), HEADS[entry.family]
+    rows = tuple(RowLength(96 - shorter, 32 - shorter) for shorter in (0, 3, 6, 9))
+    found = dry_run(config, asked(head, method="lora", precision="fp32", rows=rows))
+    real = kept_by_a_real_step(head, "lora", precision="fp32", config=config, rows=rows)
+    assert found.flops == real.flops > 0
+    assert found.tensors - found.optimiser == pytest.approx(real.peak, rel=0.03)
 
 
 def deep(head, blocks):
@@ -184,7 +223,7 @@ def test_an_unknown_architecture_is_one_clear_line():
 
 def test_each_way_to_fit_needs_less_than_the_one_before():
     before = dry_run(CONFIGS["causal"], asked("causal", rows=(RowLength(256, 64),) * 16))
-    ways = ways_to_fit(CONFIGS["causal"], asked("causal", rows=(RowLength(256, 64),) * 16), limit=1, has_gpu=True)
+    ways = ways_to_fit(Tries(CONFIGS["causal"]), asked("causal", rows=(RowLength(256, 64),) * 16), limit=1, has_gpu=True)
     assert [way.change.rsplit("--", 1)[-1].split()[0] for way in ways[:3]] == [
         "forward-tokens",
         "gradient-checkpointing",
@@ -193,7 +232,7 @@ def test_each_way_to_fit_needs_less_than_the_one_before():
     assert ways[3].change.endswith("--load 4bit") and ways[3].asked.held == "4bit"
     assert before.peak > ways[0].peak > ways[1].peak > ways[2].peak
     assert not any(way.fits for way in ways)
-    assert not any("4bit" in way.change for way in ways_to_fit(CONFIGS["pooled"], asked("pooled"), limit=1))
+    assert not any("4bit" in way.change for way in ways_to_fit(Tries(CONFIGS["pooled"]), asked("pooled"), limit=1))
 
 
 def test_accelerate_counts_four_times_the_weights_and_no_batch():
@@ -225,10 +264,18 @@ def test_moments_fill_the_holes_that_passes_leave():
 def test_a_price_list_says_which_card_it_lacks_and_what_is_wrong_with_it(tmp_path):
     prices = read_prices()
     assert find_gpu("h100", prices).memory_bytes == 80 * 10**9
-    assert prices.seconds(find_gpu("T4", prices), 65e12 * prices.utilisation) == pytest.approx(1.0)
+    old, new = find_gpu("T4", prices), find_gpu("L4", prices)
+    assert (old.arithmetic, new.arithmetic) == ("fp32", "bf16")
+    assert prices.seconds(old, 8.1e12 * prices.utilisation, "fp32") == pytest.approx(1.0)
+    assert prices.seconds(new, 121e12 * prices.utilisation, "bf16") == pytest.approx(1.0)
+    assert prices.seconds(new, 1e12, "fp32") is None
     with pytest.raises(Usage, match="Did you mean 'A100-80GB'"):
         find_gpu("A100-80", prices)
     wrong = tmp_path / "prices.toml"
     wrong.write_text('prices_date = "2026-01-01"\n', encoding="utf-8")
     with pytest.raises(BadData, match="prices_source: Field required"):
+        read_prices(wrong)
+    text = Path(sys.modules[read_prices.__module__].__file__).with_name("gpus.toml").read_text(encoding="utf-8")
+    wrong.write_text(text.replace("fp32_tflops = 8.1", ""), encoding="utf-8")
+    with pytest.raises(BadData, match="T4 has neither bf16_tflops nor fp32_tflops"):
         read_prices(wrong)

@@ -3,7 +3,7 @@
 The only folder that talks to transformers (with `hone.train` where training needs it). Next: `hone.train`.
 """
 
-from hone.model.arithmetic import Precision, autocast, product_dtype, resolve_precision
+from hone.model.arithmetic import Arithmetic, Precision, autocast, product_dtype, resolve_precision
 from hone.model.backend import Backend, LocalBackend, load_backend
 from hone.model.batches import pad, token_batches
 from hone.model.blank import Shape, choose_shape, usual_words, write_blank_model
@@ -38,6 +38,7 @@ __all__ = [
     "EVALUATION_TOKENS",
     "PLAIN_TEMPLATE",
     "STARTERS",
+    "Arithmetic",
     "Backend",
     "CardFacts",
     "CardScore",

@@ -11,20 +11,21 @@ import torch
 
 from hone.core.device import has_fast_bf16
 
-__all__ = ["Precision", "autocast", "common_size", "product_dtype", "resolve_precision"]
+__all__ = ["Arithmetic", "Precision", "autocast", "common_size", "product_dtype", "resolve_precision"]
 
+Arithmetic = Literal["bf16", "fp32"]
 Precision = Literal["auto", "bf16", "fp32"]
 _STEP = 16  # rows
 
 
-def resolve_precision(precision: Precision, device: torch.device) -> Literal["bf16", "fp32"]:
+def resolve_precision(precision: Precision, device: torch.device) -> Arithmetic:
     """`auto` becomes bf16 where the device multiplies it natively, else fp32."""
     if precision == "auto":
         return "bf16" if has_fast_bf16(device) else "fp32"
     return precision
 
 
-def autocast(precision: Literal["bf16", "fp32"], device: torch.device) -> AbstractContextManager[object]:
+def autocast(precision: Arithmetic, device: torch.device) -> AbstractContextManager[object]:
     """The context in which matrix products run in `precision`; parameters stay fp32."""
     if precision == "fp32":
         return nullcontext()

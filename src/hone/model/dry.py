@@ -7,6 +7,7 @@ lies. The one surprise: whether a network can be packed is found out with real n
 import contextlib
 import copy
 import json
+import re
 from collections.abc import Callable, Iterator
 from functools import lru_cache
 from typing import Any, Literal
@@ -31,6 +32,7 @@ DryHeld = Literal["plain", "4bit"]
 _WORDS, _INNER = 128, 64  # of the twin: what is tried does not depend on them
 _INNERS = ("intermediate_size", "d_ff", "ffn_dim", "encoder_ffn_dim", "decoder_ffn_dim", "n_inner")
 _DEPTHS = ("num_hidden_layers", "num_layers", "num_decoder_layers", "encoder_layers", "decoder_layers", "n_layer", "n_layers")
+_PER_LAYER = re.compile("layer|block|window")  # lists with an entry for each layer
 _DTYPES: dict[DryHeld, str] = {"plain": "float32", "4bit": "bfloat16"}
 _CLASSES: dict[DryHead, str] = {
     "pooled": "AutoModel",
@@ -68,7 +70,8 @@ def dry_network(config: Any, head: DryHead, *, outputs: int = 2, held: DryHeld =
     """
     with unset_fake_temporarily():  # the twin is neither moved nor converted
         twin = _twin(config.to_json_string(use_diff=False), config.__class__, head, held)
-    backbone = _backbone(config, head, _DTYPES[held])
+    forget_masks()  # the twin was tried with numbers
+    backbone = _undrawn(config, head, _DTYPES[held])
     if held == "4bit":
         backbone = hold_in_four_bits(backbone)
     return _on_top(backbone, head, outputs, twin).train()
@@ -81,7 +84,7 @@ def outline(config: Any, head: DryHead) -> nn.Module:
         BadModel: transformers makes no such network of the configuration.
     """
     with unset_fake_temporarily(), torch.device("meta"):
-        return _backbone(config, head)
+        return _undrawn(config, head)
 
 
 def random_network(config: Any, head: DryHead, *, outputs: int = 2) -> Network:
@@ -103,6 +106,16 @@ def _on_top(backbone: Any, head: DryHead, outputs: int, twin: Network | None) ->
         return Seq2SeqModel(backbone, pad_id=pad, twin=twin)
     assert head in ("causal", "masked")
     return LanguageModel(backbone, pad_id=pad, head=head, twin=twin)
+
+
+def _undrawn(config: Any, head: DryHead, dtype: str = "float32") -> nn.Module:
+    """No weights are drawn, for there is nowhere to write them, and some drawings look at what they drew."""
+    from transformers.initialization import no_init_weights
+
+    with no_init_weights():
+        net = _backbone(config, head, dtype)
+    net.tie_weights()  # type: ignore[operator]  # as transformers does after it has drawn
+    return net
 
 
 def _backbone(config: Any, head: DryHead, dtype: str = "float32") -> nn.Module:
@@ -127,11 +140,14 @@ def cut_depth(config: Any, layers: Callable[[int], int]) -> Any:
 
 
 def _cut_depth(values: dict[str, Any], layers: Callable[[int], int]) -> None:
-    for name in _DEPTHS:
-        if isinstance(values.get(name), int):
-            values[name] = layers(values[name])
-    if isinstance(values.get("layer_types"), list):
-        values["layer_types"] = values["layer_types"][: layers(len(values["layer_types"]))]
+    depths = {values[name] for name in _DEPTHS if isinstance(values.get(name), int)}
+    for name, value in values.items():
+        if name in _DEPTHS and isinstance(value, int):
+            values[name] = layers(value)
+        elif isinstance(value, list) and len(value) in depths and _PER_LAYER.search(name):
+            values[name] = value[: layers(len(value))]
+    if "attention_types" in values:  # GPT-Neo: the kinds of its layers once more, as [kinds, how often]
+        values["attention_types"] = [[values["attention_layers"], 1]]
 
 
 @lru_cache(maxsize=8)

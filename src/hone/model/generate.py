@@ -14,7 +14,7 @@ from pydantic import Field
 
 from hone.core.console import Bar
 from hone.core.record import Record
-from hone.model.arithmetic import autocast
+from hone.model.arithmetic import Arithmetic, autocast
 from hone.model.language import TextModel
 from hone.model.write import Writing, begin_writing
 
@@ -80,7 +80,7 @@ class Generator:
         net: TextModel,
         tokenizer: Any,
         *,
-        precision: Literal["bf16", "fp32"],
+        precision: Arithmetic,
         shares: bool | None = None,
         takes_over: bool = True,
     ) -> None:

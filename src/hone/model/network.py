@@ -7,11 +7,12 @@ architecture allows it, padded where not: callers see no difference.
 import contextlib
 import types
 from collections.abc import Iterator, Sequence
-from typing import Any, Literal
+from typing import Any
 
 import torch
 from torch import nn
 
+from hone.model.arithmetic import Arithmetic
 from hone.model.batches import pad
 from hone.model.lean import make_lean
 from hone.model.packed_attention import Layout, prefixes_hidden, set_layout
@@ -127,7 +128,7 @@ class Network(nn.Module):
     def train_alone(self, *, alone: bool) -> None:
         """Told by the loop whether one process trains: then gradients need not pass through autograd's hooks."""
 
-    def stop_training(self, precision: Literal["bf16", "fp32"]) -> None:
+    def stop_training(self, precision: Arithmetic) -> None:
         """From now on it only answers: nothing moves, and in bf16 its matrices are held so."""
         self.eval().requires_grad_(False)
         if precision == "bf16":

@@ -3,13 +3,13 @@
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import torch
 
 from hone.core.device import best_device, keep_freed_memory
 from hone.core.store import write_atomic
-from hone.model.arithmetic import Precision, autocast, resolve_precision
+from hone.model.arithmetic import Arithmetic, Precision, autocast, resolve_precision
 from hone.model.batches import pad
 from hone.model.loading import context_length, load_tokenizer
 from hone.model.locate import ModelFolder
@@ -20,7 +20,7 @@ __all__ = ["TextReader", "load_reader"]
 class TextReader:
     """A tokenizer with its limits, and the device and arithmetic of the forward pass. Made by `load_reader`."""
 
-    def __init__(self, tokenizer: Any, *, length: int, device: torch.device, precision: Literal["bf16", "fp32"]) -> None:
+    def __init__(self, tokenizer: Any, *, length: int, device: torch.device, precision: Arithmetic) -> None:
         self.tokenizer = tokenizer
         self.context_length = length
         self.device = device

@@ -6,12 +6,11 @@ scored for it. Words are projected on the vocabulary only where one is scored, a
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Literal
 
 import torch
 
 from hone.core.console import Bar
-from hone.model.arithmetic import autocast
+from hone.model.arithmetic import Arithmetic, autocast
 from hone.model.batches import token_batches
 from hone.model.language import LanguageModel, Seq2SeqModel, TextModel
 from hone.model.memory import Memory
@@ -57,9 +56,7 @@ class _Wanted:
 class Scorer:
     """Scores token ids with one network."""
 
-    def __init__(
-        self, net: TextModel, *, precision: Literal["bf16", "fp32"], shares: bool | None = None, takes_over: bool = True
-    ) -> None:
+    def __init__(self, net: TextModel, *, precision: Arithmetic, shares: bool | None = None, takes_over: bool = True) -> None:
         """
         Args:
             shares: whether prefixes are shared; None: wherever the architecture, tried with real numbers, allows it.

@@ -9,16 +9,16 @@ import torch
 from hone.core.device import available_memory, best_device, processor_name
 from hone.core.errors import Failed
 from hone.measure import human_bytes
-from hone.model import DryHead, cut_depth, random_network, resolve_precision
+from hone.model import Arithmetic, DryHead, cut_depth, random_network, resolve_precision
 from hone.plan.base import Base
 from hone.plan.records import Cost, PlanSettings, Scratch, Survey
 from hone.pretrain.advise import MOST_PASSES, RATIO
 from hone.train import TrainPlan, make_trainable, rehearse, usual_tokens
 from hone.train.estimate import (
     DryRun,
-    MemoryEstimate,
     PriceList,
     RowLength,
+    Tries,
     accelerate_bytes,
     bare_objective,
     dry_run,
@@ -72,12 +72,12 @@ def price_training(pricing: Pricing) -> tuple[list[Cost], float | None]:
     config, settings = pricing.base.config, pricing.settings
     rate: float | None = None
     costs: list[Cost] = []
-    here = best_device()
-    precision = resolve_precision(settings.precision, here)
+    tries = Tries(config)
+    precision = resolve_precision(settings.precision, best_device())
     accelerates = accelerate_bytes(config, head_of(pricing.survey, pricing.base.family))
     for method in METHODS:
         asked = _asked(pricing, method, precision)
-        found = dry_run(config, asked, process=pricing.process)
+        found = tries(asked, process=pricing.process)
         flops = found.flops_per_token * pricing.tokens
         memory = available_memory()
         if rate is None and found.peak <= memory:
@@ -95,20 +95,19 @@ def price_training(pricing: Pricing) -> tuple[list[Cost], float | None]:
                 basis=f"dry run; {rate / 1e9:,.0f} GFLOP/s measured here"
                 if rate
                 else "dry run; no rate measured, for it does not fit",
-                ways=() if fits else _told_ways(config, asked, memory, pricing.process, has_gpu=False),
+                ways=() if fits else _told_ways(tries, asked, memory, pricing.process, has_gpu=False),
                 textbook_bytes=textbook_bytes(config, asked, found) + pricing.process,
                 accelerate_bytes=accelerates + pricing.process,
             )
         )
-        costs += [_on_gpu(pricing, name, asked, found, flops) for name in settings.gpu]
-    asked = _asked(pricing, "lora", precision).model_copy(update={"held": "4bit"})
-    if settings.gpu and asked.has_words:
-        found = dry_run(config, asked, process=pricing.process)
-        costs += [_on_gpu(pricing, name, asked, found, None) for name in settings.gpu]
+        costs += [_on_gpu(pricing, name, asked, tries) for name in settings.gpu]
+    asked = _asked(pricing, "lora", precision)
+    if asked.has_words:
+        costs += [_on_gpu(pricing, name, asked.model_copy(update={"held": "4bit"}), tries) for name in settings.gpu]
     return costs, rate
 
 
-def _asked(pricing: Pricing, method: str, precision: Any) -> DryRun:
+def _asked(pricing: Pricing, method: str, precision: Arithmetic) -> DryRun:
     """Rows of a step as they come: one of the longest, the rest of the mean length."""
     survey = pricing.survey
     head = head_of(survey, pricing.base.family)
@@ -136,21 +135,24 @@ def _room(config: Any) -> int:
     return min(_LONGEST, positions) if isinstance(positions, int) and positions > 0 else _LONGEST
 
 
-def _told_ways(config: Any, asked: DryRun, limit: int, process: int, *, has_gpu: bool) -> tuple[str, ...]:
+def _told_ways(tries: Tries, asked: DryRun, limit: int, process: int, *, has_gpu: bool) -> tuple[str, ...]:
     try:
-        ways = ways_to_fit(config, asked, limit=limit, process=process, has_gpu=has_gpu)
+        ways = ways_to_fit(tries, asked, limit=limit, process=process, has_gpu=has_gpu)
     except Failed:
         return ()
     return tuple(f"{way.change}: {human_bytes(way.peak)}{', fits' if way.fits else ''}" for way in ways)
 
 
-def _on_gpu(pricing: Pricing, name: str, asked: DryRun, found: MemoryEstimate, flops: float | None) -> Cost:
-    """`flops`: None where operations do not say what it takes: those that unpack weights are no products."""
+def _on_gpu(pricing: Pricing, name: str, asked: DryRun, tries: Tries) -> Cost:
+    """The same run on a card, in the arithmetic that hone takes there. In 4 bits without a time: what unpacks weights is no product."""
     gpu, prices = find_gpu(name, pricing.prices), pricing.prices
-    context = int(prices.context_gb * 1e9)
-    peak = found.tensors + context
-    seconds = None if flops is None else prices.seconds(gpu, flops)
+    named = pricing.settings.precision
+    asked = asked.model_copy(update={"precision": gpu.arithmetic if named == "auto" else named})
+    found, context = tries(asked), int(prices.context_gb * 1e9)
+    peak, rate = found.tensors + context, gpu.tflops(asked.precision)
+    seconds = prices.seconds(gpu, found.flops_per_token * pricing.tokens, asked.precision) if asked.held == "plain" else None
     fits = peak <= gpu.memory_bytes
+    at = "no rate known" if rate is None else f"{rate:,.0f} TFLOP/s ({gpu.source}) at an assumed {prices.utilisation:.0%}"
     return Cost(
         where=gpu.name,
         method=asked.method if asked.held == "plain" else f"{asked.method}, 4 bits",
@@ -159,9 +161,8 @@ def _on_gpu(pricing: Pricing, name: str, asked: DryRun, found: MemoryEstimate, f
         fits=fits,
         seconds=seconds,
         usd=None if seconds is None else seconds / 3600 * gpu.usd_per_hour,
-        basis=f"dry run of the passes on a CPU, which keep more; {gpu.bf16_tflops:,.0f} TFLOP/s ({gpu.source}) at an assumed "
-        f"{prices.utilisation:.0%}",
-        ways=() if fits else _told_ways(pricing.base.config, asked, gpu.memory_bytes, context, has_gpu=True),
+        basis=f"{asked.precision}, {at}",
+        ways=() if fits else _told_ways(tries, asked, gpu.memory_bytes, context, has_gpu=True),
     )
 
 
@@ -211,7 +212,9 @@ def weigh_scratch(pricing: Pricing, *, rate: float | None) -> Scratch:
     usd = {}
     for name in pricing.settings.gpu:
         gpu = find_gpu(name, pricing.prices)
-        usd[gpu.name] = pricing.prices.seconds(gpu, flops) / 3600 * gpu.usd_per_hour
+        seconds = pricing.prices.seconds(gpu, flops, gpu.arithmetic)
+        assert seconds is not None  # a card of the list has a rate in its own arithmetic
+        usd[gpu.name] = seconds / 3600 * gpu.usd_per_hour
     return Scratch(
         makes_sense=sense,
         because=because,

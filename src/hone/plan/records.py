@@ -126,6 +126,8 @@ class Plan(Record):
     rules: tuple[Rule, ...]
     enough: Enough
     costs: tuple[Cost, ...]
+    untried: str | None = None
+    """Why there are no costs, where the model cannot be tried."""
     cache_bytes: int
     """Of keys and values while 16 rows are answered at once; 0 where no text is written."""
     scratch: Scratch

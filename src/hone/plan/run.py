@@ -8,7 +8,7 @@ from hone.compare.settings import COMPARE
 from hone.core.configuration import settings_from, write_settings
 from hone.core.console import note
 from hone.core.device import best_device
-from hone.core.errors import Usage
+from hone.core.errors import Failed, Usage
 from hone.core.store import write_atomic
 from hone.model import dry_network, resolve_precision, without_numbers
 from hone.plan.base import Base, find_base
@@ -49,7 +49,11 @@ def make_plan(settings: PlanSettings, answers: dict[str, str] | None = None) -> 
         parameters = sum(one.numel() for one in dry_network(base.config, head_of(survey, base.family)).parameters())
     note("Timing some steps here.")
     pricing = Pricing(settings, survey, base, parameters, prices, process)
-    costs, rate = price_training(pricing)
+    untried = None
+    try:
+        costs, rate = price_training(pricing)
+    except Failed as error:
+        costs, rate, untried = [], None, str(error)
     rules = strategy_rules(survey, base.family)
     program, config, command = _command(settings, survey, base.name, rules)
     return Plan(
@@ -64,7 +68,8 @@ def make_plan(settings: PlanSettings, answers: dict[str, str] | None = None) -> 
         rules=tuple(rules),
         enough=enough_rows(survey),
         costs=tuple(costs),
-        cache_bytes=_cache(survey, base),
+        untried=untried,
+        cache_bytes=_cache(settings, survey, base),
         scratch=weigh_scratch(pricing, rate=rate),
         prices=f"{prices.prices_date}: {prices.prices_source}" if settings.gpu else None,
         command=command,
@@ -73,13 +78,13 @@ def make_plan(settings: PlanSettings, answers: dict[str, str] | None = None) -> 
     )
 
 
-def _cache(survey: Survey, base: Base) -> int:
+def _cache(settings: PlanSettings, survey: Survey, base: Base) -> int:
     """Keys and values of rows that are answered together."""
     if base.family == "encoder":
         return 0
     written = max(1, round(survey.answer_tokens))
     read = max(1, round(survey.mean_tokens) - written)
-    precision = resolve_precision("auto", best_device())
+    precision = resolve_precision(settings.precision, best_device())
     return cache_bytes(base.config, rows=_AT_ONCE, read=read, written=written, precision=precision)
 
 

@@ -9,6 +9,9 @@ from hone.plan.records import Cost, Plan
 
 __all__ = ["plan_text"]
 
+_BYTES_STILL = 4  # of an fp32 weight
+_BYTES_MOVED = 4 * _BYTES_STILL  # with its gradient and AdamW's two moments
+
 
 def plan_text(plan: Plan) -> str:
     """All of it, the command to run last."""
@@ -23,7 +26,7 @@ def plan_text(plan: Plan) -> str:
         _section("Model", [f"{plan.model}, {human_count(plan.parameters)} parameters: {plan.model_because}."]),
         _section("Strategies", _rules(plan)),
         _section("Rows", [plan.enough.one_task, plan.enough.many_tasks, plan.enough.measure]),
-        f"What it takes\n{_costs(plan.costs)}",
+        f"What it takes\n{_costs(plan.costs)}" if plan.costs else _section("What it takes", [_untried(plan)]),
         _section("", _details(plan)),
         _section("From scratch", [_scratch(plan)]),
         _section("Assumed", plan.assumptions),
@@ -67,6 +70,14 @@ def _costs(costs: Sequence[Cost]) -> str:
     )
 
 
+def _untried(plan: Plan) -> str:
+    full, frozen = (human_bytes(size * plan.parameters) for size in (_BYTES_MOVED, _BYTES_STILL))
+    return (
+        f"{plan.untried} Weights, gradients and AdamW's moments alone take {full} in full fine-tuning ({_BYTES_MOVED} bytes a parameter), "
+        f"the weights {frozen} with LoRA; activations come on top."
+    )
+
+
 def _details(plan: Plan) -> list[str]:
     lines = []
     for cost in plan.costs:
@@ -78,10 +89,12 @@ def _details(plan: Plan) -> list[str]:
         lines += [f"{cost.method} on {cost.where}, to fit: {way}" for way in cost.ways]
     if plan.cache_bytes:
         lines.append(f"To answer 16 rows at once: the weights, and {human_bytes(plan.cache_bytes)} of keys and values.")
-    on_gpus = next((cost.basis for cost in plan.costs if cost.usd is not None), None)
-    if on_gpus is not None:
+    on_gpus = {cost.where: cost.basis for cost in plan.costs if cost.textbook_bytes is None}
+    if on_gpus:
         lines.append(
-            f"GPUs: {on_gpus}, without starting and loading; small models keep a card less busy. Prices of {plan.prices}."
+            "GPUs: dry run of the passes on a CPU, which keep more; without starting and loading, and small models keep a card less busy. "
+            + "; ".join(f"{name}: {basis}" for name, basis in on_gpus.items())
+            + f". Prices of {plan.prices}."
         )
     return lines
 

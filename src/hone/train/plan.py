@@ -3,6 +3,7 @@
 from typing import Literal
 
 from hone.core.record import Record
+from hone.model import Arithmetic
 
 __all__ = ["OptimiserName", "Schedule", "StepEvent", "StepLog", "TrainPlan", "TrainRecord"]
 
@@ -54,7 +55,7 @@ class TrainPlan(Record):
     """How far below the best a later score may lie and still replace it: what chance alone makes of a validation score."""
     checkpoint_seconds: float = 30.0
     """Least time between two checkpoints."""
-    precision: Literal["bf16", "fp32"] = "fp32"
+    precision: Arithmetic = "fp32"
     seed: int = 0
 
 

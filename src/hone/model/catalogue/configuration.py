@@ -48,12 +48,12 @@ def _groups(entry: CatalogueEntry) -> dict[str, Any]:
 
 def _encoders(entry: CatalogueEntry) -> dict[str, dict[str, Any]]:
     shape, usual = entry.shape, _usual(entry)
-    offset = {"max_position_embeddings": max(entry.context or 0, 512) + 2, "type_vocab_size": 1}
+    offset = {"max_position_embeddings": max(entry.context or 0, 512) + 2, "type_vocab_size": 1, "pad_token_id": 1}
     return {
         "bert": usual | {"max_position_embeddings": 512},
         "roberta": usual | offset,
         "longformer": usual | offset | {"attention_window": 512},
-        "mpnet": usual | {"max_position_embeddings": 514},
+        "mpnet": usual | {"max_position_embeddings": 514, "pad_token_id": 1},
         "distilbert": {
             "vocab_size": shape.vocabulary,
             "dim": shape.hidden,

@@ -1,7 +1,7 @@
 """What a training run will take, before anything is downloaded or loaded: memory by a dry run, time by counted operations, money by a price list."""
 
 from hone.train.estimate.dry_run import bare_objective, dry_run, items_of_lengths
-from hone.train.estimate.fitting import Way, ways_to_fit
+from hone.train.estimate.fitting import Tries, Way, ways_to_fit
 from hone.train.estimate.formulas import accelerate_bytes, textbook_bytes
 from hone.train.estimate.generation import cache_bytes
 from hone.train.estimate.gpus import Gpu, PriceList, find_gpu, read_prices
@@ -14,6 +14,7 @@ __all__ = [
     "MemoryEstimate",
     "PriceList",
     "RowLength",
+    "Tries",
     "Way",
     "accelerate_bytes",
     "bare_objective",

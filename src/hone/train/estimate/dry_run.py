@@ -12,6 +12,7 @@ from typing import Any, cast
 
 import torch
 from torch import nn
+from torch._subclasses.fake_tensor import DataDependentOutputException
 
 from hone.core.errors import Failed, HoneError
 from hone.model import DryHead, Network, TextReader, autocast, dry_network, token_batches, weights_of, without_numbers
@@ -50,6 +51,8 @@ def dry_run(config: Any, asked: DryRun, *, process: int = 0) -> MemoryEstimate:
             raise
         except (RuntimeError, NotImplementedError, TypeError, AttributeError) as error:
             first = str(error).strip().splitlines()[0][:200] if str(error).strip() else type(error).__name__
+            if isinstance(error, DataDependentOutputException):
+                first = f"it asks what stands in a tensor ({error.func})."
             raise Failed(
                 f"A step of {config.model_type} with '{asked.method}' cannot be tried without numbers: {first} "
                 "hone tune measures it with the real model before it starts."

@@ -5,9 +5,25 @@ from typing import Any, NamedTuple
 from hone.train.estimate.dry_run import dry_run
 from hone.train.estimate.records import DryRun, MemoryEstimate
 
-__all__ = ["Way", "ways_to_fit"]
+__all__ = ["Tries", "Way", "ways_to_fit"]
 
 _LEAST_TOKENS = 256
+
+
+class Tries:
+    """Dry runs of one model, each made once however often it is asked for."""
+
+    def __init__(self, config: Any) -> None:
+        """`config`: transformers' configuration."""
+        self._config = config
+        self._found: dict[str, MemoryEstimate] = {}
+
+    def __call__(self, asked: DryRun, *, process: int = 0) -> MemoryEstimate:
+        """As `dry_run` has it, with the same errors."""
+        said = asked.model_dump_json()
+        if said not in self._found:
+            self._found[said] = dry_run(self._config, asked)
+        return self._found[said].model_copy(update={"process": process})
 
 
 class Way(NamedTuple):
@@ -21,7 +37,7 @@ class Way(NamedTuple):
     """The run so changed; None where the change is outside of what hone can try."""
 
 
-def ways_to_fit(config: Any, asked: DryRun, *, limit: int, process: int = 0, has_gpu: bool = False) -> list[Way]:
+def ways_to_fit(tries: Tries, asked: DryRun, *, limit: int, process: int = 0, has_gpu: bool = False) -> list[Way]:
     """Changes that need less memory, mildest first: shorter passes, recomputed activations, LoRA, its base in 4 bits, offloading.
 
     Args:
@@ -37,7 +53,7 @@ def ways_to_fit(config: Any, asked: DryRun, *, limit: int, process: int = 0, has
     def tried(change: str, **changes: Any) -> None:
         nonlocal now, said
         now, said = now.model_copy(update=changes), f"{said} {change}".strip()
-        found = peak(dry_run(config, now, process=process))
+        found = peak(tries(now, process=process))
         ways.append(Way(said, found, found <= limit, now))
 
     shortest = max(_LEAST_TOKENS, longest)
@@ -50,7 +66,7 @@ def ways_to_fit(config: Any, asked: DryRun, *, limit: int, process: int = 0, has
     if now.method == "lora" and now.held == "plain" and now.has_words:
         tried("--load 4bit", held="4bit")
     if has_gpu:
-        full = dry_run(config, asked, process=process)
+        full = tries(asked, process=process)
         less = peak(full) - full.optimiser
         change = "optimiser states offloaded to main memory (fully_sharded_data_parallel under accelerate)"
         ways.append(Way(change, less, less <= limit, None))

@@ -1,13 +1,15 @@
 """What answering takes: the keys and values that a model which writes keeps of every token, for each row that is written at once."""
 
-from typing import Any, Literal
+from typing import Any
+
+from hone.model import Arithmetic
 
 __all__ = ["cache_bytes"]
 
 _BYTES = {"bf16": 2, "fp32": 4}
 
 
-def cache_bytes(config: Any, *, rows: int, read: int, written: int, precision: Literal["bf16", "fp32"]) -> int:
+def cache_bytes(config: Any, *, rows: int, read: int, written: int, precision: Arithmetic) -> int:
     """Bytes of keys and values of `rows` rows, each of `read` tokens before its answer and `written` in it.
 
     A decoder keeps those of all its tokens; an encoder-decoder those of what it writes, and once more, for its cross-attention, those of

@@ -2,12 +2,13 @@
 
 import tomllib
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
-from pydantic import Field, ValidationError
+from pydantic import Field, ValidationError, model_validator
 
 from hone.core.errors import BadData, Usage, did_you_mean
 from hone.core.record import Record
+from hone.model import Arithmetic
 
 __all__ = ["Gpu", "PriceList", "find_gpu", "read_prices"]
 
@@ -20,18 +21,35 @@ class Gpu(Record):
     name: str
     memory_gb: float = Field(gt=0)
     """As sold: 10^9 bytes."""
-    bf16_tflops: float = Field(gt=0)
-    """Dense, by the maker's datasheet."""
+    bf16_tflops: float | None = Field(default=None, gt=0)
+    """Dense, by the maker's datasheet; None for a card without bf16, on which hone computes in fp32."""
+    fp32_tflops: float | None = Field(default=None, gt=0)
+    """By the datasheet; asked for where there is no bf16."""
     watts: float = Field(gt=0)
     """Most that the card draws, by the datasheet."""
     usd_per_hour: float = Field(ge=0)
     """Assumed."""
     source: str
 
+    @model_validator(mode="after")
+    def _has_a_rate(self) -> Self:
+        if self.bf16_tflops is None and self.fp32_tflops is None:
+            raise ValueError(f"{self.name} has neither bf16_tflops nor fp32_tflops")
+        return self
+
     @property
     def memory_bytes(self) -> int:
         """What it holds."""
         return int(self.memory_gb * 1e9)
+
+    @property
+    def arithmetic(self) -> Arithmetic:
+        """In which arithmetic hone trains on it, unless told otherwise."""
+        return "fp32" if self.bf16_tflops is None else "bf16"
+
+    def tflops(self, arithmetic: Arithmetic) -> float | None:
+        """The datasheet's rate in an arithmetic; None where the list does not say."""
+        return self.bf16_tflops if arithmetic == "bf16" else self.fp32_tflops
 
 
 class PriceList(Record):
@@ -47,9 +65,10 @@ class PriceList(Record):
     """Of the machine around a card."""
     gpu: tuple[Gpu, ...] = Field(min_length=1)
 
-    def seconds(self, gpu: Gpu, flops: float) -> float:
-        """Time for so many operations."""
-        return flops / (gpu.bf16_tflops * 1e12 * self.utilisation)
+    def seconds(self, gpu: Gpu, flops: float, arithmetic: Arithmetic) -> float | None:
+        """Time for so many operations; None where the card's rate is not in the list."""
+        rate = gpu.tflops(arithmetic)
+        return None if rate is None else flops / (rate * 1e12 * self.utilisation)
 
 
 def read_prices(file: Path | None = None) -> PriceList:

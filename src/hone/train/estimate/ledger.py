@@ -96,7 +96,14 @@ class Ledger(TorchDispatchMode):  # type: ignore[no-untyped-call]
         """Run one operation and write down what it made."""
         if func is torch.ops.prim.device.default and isinstance(args[0], FakeTensor):  # most calls; nothing is made
             return args[0].fake_device
-        made = func(*args, **(kwargs or {}))
+        if func is torch.ops.aten._local_scalar_dense.default and isinstance(args[0], FakeTensor) and args[0].dtype == torch.bool:
+            return False  # no layer is skipped by chance, no token is attended to by all: what such questions are about
+        made: Any
+        if func is torch.ops.aten._grouped_mm.default:
+            made = _grouped_products(func, *args, **(kwargs or {}))
+            self.flops += 2 * args[0].numel() * args[1].shape[-1]
+        else:
+            made = func(*args, **(kwargs or {}))
         count = flop_registry.get(func._overloadpacket)
         if count is not None:
             self.flops += count(*args, **(kwargs or {}), out_val=made)
@@ -145,3 +152,13 @@ class Ledger(TorchDispatchMode):  # type: ignore[no-untyped-call]
                 self._stretch.copies.add(key)
             if self.total > sum(self._stretch.highest.values()):
                 self._stretch.highest = dict(self.now)
+
+
+def _grouped_products(
+    func: Any, left: torch.Tensor, right: torch.Tensor, offs: torch.Tensor, *more: Any, **named: Any
+) -> torch.Tensor:
+    """Each expert's product with its own rows: torch computes them in any arithmetic, but tries them without numbers in bf16 alone."""
+    if left.dtype == torch.bfloat16 or not isinstance(left, FakeTensor):
+        return func(left, right, offs, *more, **named)  # type: ignore[no-any-return]
+    experts = (len(offs),) if left.ndim == right.ndim else ()
+    return left.new_empty(*experts, len(left), right.shape[-1])

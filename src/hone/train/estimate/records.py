@@ -1,11 +1,11 @@
 """What is asked of a dry run, and what it answers."""
 
-from typing import Any, Literal, NamedTuple
+from typing import Any, NamedTuple
 
 from pydantic import Field
 
 from hone.core.record import Record
-from hone.model import DryHead, DryHeld
+from hone.model import Arithmetic, DryHead, DryHeld
 
 __all__ = ["DryRun", "MemoryEstimate", "RowLength"]
 
@@ -34,7 +34,7 @@ class DryRun(Record):
     """Classes of a new head."""
     forward_tokens: int = Field(default=2048, gt=0)
     """Positions per forward pass; a larger batch is divided."""
-    precision: Literal["bf16", "fp32"] = "bf16"
+    precision: Arithmetic = "bf16"
     gradient_checkpointing: bool = False
     words: int | None = None
     """How many words of the vocabulary the rows hold, where only these rows of an encoder's table are trained; None: all are."""

@@ -40,13 +40,14 @@ def _forward(self: Any, x: torch.Tensor, *arguments: Any, **named: Any) -> torch
     if not is_plain:
         return type(self).forward(self, x, *arguments, **named)  # type: ignore[no-any-return]
     base, name = self.get_base_layer(), active[0]
-    return _LoraLinear.apply(  # type: ignore[no-any-return, no-untyped-call]
-        x, base.weight, base.bias, self.lora_A[name].weight, self.lora_B[name].weight, self.scaling[name]
+    answer: torch.Tensor = _LoraLinear.apply(  # type: ignore[no-untyped-call]
+        x.reshape(-1, x.shape[-1]), base.weight, base.bias, self.lora_A[name].weight, self.lora_B[name].weight, self.scaling[name]
     )
+    return answer.view(*x.shape[:-1], -1)  # out here: some networks write into it, which autograd allows of no view made inside
 
 
 class _LoraLinear(torch.autograd.Function):
-    """x W^T + b + scale (x A^T) B^T."""
+    """x W^T + b + scale (x A^T) B^T, x being [N, in]."""
 
     @staticmethod
     def forward(
@@ -59,25 +60,25 @@ class _LoraLinear(torch.autograd.Function):
         scale: float,
     ) -> torch.Tensor:
         dtype = product_dtype(x)
-        flat = x.reshape(-1, x.shape[-1]).to(dtype)
+        flat = x.to(dtype)
         matrix, small_down, small_up = weight.to(dtype), down.to(dtype), up.to(dtype)
         hidden = flat @ small_down.T  # [N, r]
         answer = nn.functional.linear(flat, matrix, None if bias is None else bias.to(dtype))
         answer = answer.addmm(hidden, small_up.T, alpha=scale)
         ctx.save_for_backward(flat, matrix, small_down, small_up, hidden)
-        ctx.scale, ctx.shape, ctx.kinds = scale, x.shape, (x.dtype, weight.dtype, down.dtype, up.dtype)
+        ctx.scale, ctx.kinds = scale, (x.dtype, weight.dtype, down.dtype, up.dtype)
         ctx.has_bias = bias is not None
-        return answer.reshape(*x.shape[:-1], -1)
+        return answer
 
     @staticmethod
     def backward(ctx: Any, *above: torch.Tensor) -> Any:
         flat, matrix, down, up, hidden = ctx.saved_tensors
-        gradient = above[0].reshape(-1, above[0].shape[-1]).to(flat.dtype)
+        gradient = above[0].to(flat.dtype)
         through = (gradient @ up).mul_(ctx.scale)  # [N, r]
         needs = ctx.needs_input_grad
         by_x = None
         if needs[0]:
-            by_x = (gradient @ matrix).addmm_(through, down).reshape(ctx.shape).to(ctx.kinds[0])
+            by_x = (gradient @ matrix).addmm_(through, down).to(ctx.kinds[0])
         by_weight = (gradient.T @ flat).to(ctx.kinds[1]) if needs[1] else None
         by_bias = gradient.float().sum(dim=0) if needs[2] and ctx.has_bias else None
         by_down = (through.T @ flat).to(ctx.kinds[2]) if needs[3] else None
