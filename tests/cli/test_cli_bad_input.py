@@ -1,5 +1,7 @@
 """What a person gets wrong: one clear message, exit status 3, no traceback, nothing lost."""
 
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -31,6 +33,25 @@ def test_an_unknown_strategy_names_the_nearest(capsys, rows_csv: Path):
 
 def test_a_file_that_is_not_there_says_so(capsys, tmp_path: Path):
     assert "does not exist" in refused(capsys, "compare", tmp_path / "none.csv")
+
+
+def test_a_missing_file_is_told_before_torch_is_there(tmp_path: Path):
+    commands = [
+        ["compare"],
+        ["check"],
+        ["plan"],
+        ["tune", "--model", "starter/encoder"],
+        ["remember", "--model", "starter/encoder"],
+    ]
+    asks = f"""
+import sys
+from hone.cli.main import run
+answers = [run([verb, {str(tmp_path / "none.csv")!r}, *rest]) for verb, *rest in {commands}]
+print(answers, "torch" in sys.modules)
+"""
+    done = subprocess.run([sys.executable, "-c", asks], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[3, 3, 3, 3, 3] False"
+    assert done.stderr.count("does not exist") == len(commands)
 
 
 def test_an_empty_file_says_so(capsys, tmp_path: Path):

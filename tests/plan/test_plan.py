@@ -1,13 +1,14 @@
 """`hone plan`: rows and a model in, rules with sources, computed costs and a configuration that the next command takes."""
 
 import json
+import sys
 
 import pytest
 
 from hone.cli.main import run
 from hone.compare.settings import COMPARE
 from hone.core.configuration import read_settings
-from hone.core.errors import Usage
+from hone.core.errors import Failed, Usage
 from hone.plan import PlanSettings, Survey, described, enough_rows, make_plan, plan_text, strategy_rules, write_plan
 from hone.strategy import STRATEGIES, TEXT_STRATEGIES
 from hone.tune.settings import TUNE
@@ -56,6 +57,25 @@ def test_the_plan_names_what_it_read_and_what_it_takes(planned, rows_csv, encode
     assert text.splitlines()[-1].strip() == planned.command
     said = " ".join(text.split())
     assert "(a rule of thumb, not a measurement)" in said and "accelerate" in said and "Prices of 2026-11-26" in said
+
+
+def test_a_model_that_cannot_be_tried_leaves_the_rest_of_the_plan(rows_csv, encoder_path, monkeypatch):
+    def untried(*_):
+        raise Failed("A step cannot be tried without numbers.")
+
+    monkeypatch.setattr(sys.modules[make_plan.__module__], "price_training", untried)
+    plan = make_plan(PlanSettings(data=str(rows_csv), model=str(encoder_path()), gpu=("T4",)))
+    assert plan.costs == () and plan.untried == "A step cannot be tried without numbers."
+    said = " ".join(plan_text(plan).split())
+    assert "without numbers. Weights, gradients and AdamW's moments alone take" in said and "hone compare" in said
+
+
+def test_a_gpu_is_tried_in_its_own_arithmetic(rows_csv, encoder_path, one_thread):
+    plan = make_plan(PlanSettings(data=str(rows_csv), model=str(encoder_path()), gpu=("T4", "L4")))
+    told = {cost.where: cost.basis for cost in plan.costs if cost.method == "full"}
+    assert told["T4"].startswith("fp32, 8.1 TFLOP/s") and told["L4"].startswith("bf16, 121 TFLOP/s")
+    said = " ".join(plan_text(plan).split())
+    assert told["T4"] in said and told["L4"] in said
 
 
 def test_compare_takes_the_written_configuration_as_it_is(planned, rows_csv, encoder_path, tmp_path):

@@ -4,7 +4,7 @@ from typing import Any
 
 import click
 
-from hone.cli.options import data_options, given
+from hone.cli.options import check_rows, data_options, given
 
 __all__ = ["command"]
 
@@ -25,15 +25,17 @@ def command(data: str, as_json: bool, show_mask: bool, kind: str | None, templat
     """
     import json
 
-    from hone.compare import findings_text
-    from hone.compare.line_up import open_rows
-    from hone.compare.prepare import look_closer
-    from hone.compare.settings import COMPARE
     from hone.core.configuration import settings_from
     from hone.core.console import result
     from hone.task import names_mixture
 
     named = given(**options)
+    check_rows({"data": data, **named})
+    from hone.compare import findings_text
+    from hone.compare.line_up import open_rows
+    from hone.compare.prepare import look_closer
+    from hone.compare.settings import COMPARE
+
     if show_mask:
         _show_mask({"data": data, "model": "starter/encoder", "kind": kind, "template": template, **named})
         return

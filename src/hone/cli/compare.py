@@ -5,7 +5,7 @@ from typing import Any
 
 import click
 
-from hone.cli.options import data_options, given, retain_option
+from hone.cli.options import check_rows, data_options, given, retain_option
 
 __all__ = ["command"]
 
@@ -53,13 +53,15 @@ def command(config: Path | None, budget: str | None, as_json: bool, quiet: bool,
     Answers with one table (quality with intervals, cost) and one recommendation, and writes a run folder
     with a report and the winner, ready for `hone predict`.
     """
-    from hone.compare.settings import COMPARE
     from hone.core.configuration import parse_duration, parse_share, read_settings, settings_from
     from hone.core.console import result, set_quiet
     from hone.core.errors import Usage
 
     set_quiet(quiet)
     named = given(**options)
+    check_rows(named)
+    from hone.compare.settings import COMPARE
+
     if budget is not None:
         named["budget_seconds"] = parse_duration(budget)
     if "may_lose" in named:

@@ -1,6 +1,6 @@
 """Options that several verbs share, so that they read and mean the same everywhere."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -8,7 +8,7 @@ import click
 
 from hone.core.errors import Usage
 
-__all__ = ["KINDS", "data_options", "dial_option", "given", "retain_option", "with_dial"]
+__all__ = ["KINDS", "check_rows", "data_options", "dial_option", "given", "retain_option", "with_dial"]
 
 KINDS = ["classify", "completion", "chat", "plain", "tag", "answers", "score", "multi_label", "choice"]
 """Of rows; `hone.task.KINDS`, named here too so that help needs no other import."""
@@ -76,6 +76,16 @@ def with_dial(model: str, position: float | None) -> str:
     from hone.tune import at_dial
 
     return str(at_dial(Path(model), position))
+
+
+def check_rows(named: Mapping[str, Any]) -> None:
+    """Refuse files of rows that cannot be read before torch and transformers are there, which takes seconds."""
+    from hone.task import check_source, names_mixture
+
+    for name in ("data", "test", "validation"):
+        source = named.get(name)
+        if source is not None and not names_mixture(source):
+            check_source(source)
 
 
 def given(**options: Any) -> dict[str, Any]:

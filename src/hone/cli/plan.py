@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from hone.cli.options import KINDS
+from hone.cli.options import KINDS, check_rows, given
 
 __all__ = ["command"]
 
@@ -46,12 +46,12 @@ def command(out: Path | None, describe: str | None, as_json: bool, quiet: bool, 
     """
     from pydantic import ValidationError
 
-    from hone.cli.options import given
     from hone.core.console import note, result, set_quiet
     from hone.core.errors import Usage
 
     set_quiet(quiet)
     named = given(**options)
+    check_rows(named)
     if describe is not None:
         named["describe"] = describe
     if "gpu" in named:

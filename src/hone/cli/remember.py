@@ -5,7 +5,7 @@ from typing import Any
 
 import click
 
-from hone.cli.options import KINDS, given, retain_option
+from hone.cli.options import KINDS, check_rows, given, retain_option
 
 __all__ = ["command"]
 
@@ -75,10 +75,12 @@ def command(config: Path | None, as_json: bool, quiet: bool, **options: Any) -> 
     from hone.core.configuration import parse_share, read_settings, settings_from
     from hone.core.console import result, set_quiet
     from hone.core.errors import Usage
-    from hone.remember.settings import REMEMBER
 
     set_quiet(quiet)
     named = given(**options)
+    check_rows(named)
+    from hone.remember.settings import REMEMBER
+
     if "ways" in named:
         named["ways"] = tuple(part.strip() for part in named["ways"].split(",") if part.strip())
     if "may_lose" in named:

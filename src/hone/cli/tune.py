@@ -5,7 +5,7 @@ from typing import Any
 
 import click
 
-from hone.cli.options import KINDS, given, retain_option
+from hone.cli.options import KINDS, check_rows, given, retain_option
 
 __all__ = ["command"]
 
@@ -100,10 +100,12 @@ def command(config: Path | None, as_json: bool, quiet: bool, **options: Any) -> 
     from hone.core.configuration import parse_share, read_settings, settings_from
     from hone.core.console import result, set_quiet
     from hone.core.errors import Usage
-    from hone.tune.settings import TUNE
 
     set_quiet(quiet)
     named = given(**options)
+    check_rows(named)
+    from hone.tune.settings import TUNE
+
     for name in ("may_lose", "confidence"):
         if name in named:
             named[name] = parse_share(named[name])

@@ -152,7 +152,7 @@ def _on_gpu(pricing: Pricing, name: str, asked: DryRun, tries: Tries) -> Cost:
     peak, rate = found.tensors + context, gpu.tflops(asked.precision)
     seconds = prices.seconds(gpu, found.flops_per_token * pricing.tokens, asked.precision) if asked.held == "plain" else None
     fits = peak <= gpu.memory_bytes
-    at = "no rate known" if rate is None else f"{rate:,.0f} TFLOP/s ({gpu.source}) at an assumed {prices.utilisation:.0%}"
+    at = "no rate known" if rate is None else f"{rate:,g} TFLOP/s ({gpu.source}) at an assumed {prices.utilisation:.0%}"
     return Cost(
         where=gpu.name,
         method=asked.method if asked.held == "plain" else f"{asked.method}, 4 bits",

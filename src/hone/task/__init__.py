@@ -33,7 +33,7 @@ from hone.task.kinds import (
     Tagged,
     TaskShape,
 )
-from hone.task.load import load_table, open_rows
+from hone.task.load import check_source, load_table, open_rows
 from hone.task.material import load_material, recognise_kind
 from hone.task.mislabels import likely_mislabels
 from hone.task.mixtures import (
@@ -94,6 +94,7 @@ __all__ = [
     "as_completion",
     "as_examples",
     "bundled_templates",
+    "check_source",
     "choice_template",
     "class_balance",
     "drop_rare",

@@ -25,7 +25,7 @@ from hone.task.records import Columns, Table
 from hone.task.rejects import check_enough_kept
 from hone.task.sample import sample_rows
 
-__all__ = ["load_table", "open_rows"]
+__all__ = ["check_source", "load_table", "open_rows"]
 
 _KNOWN = ".csv, .tsv, .txt, .json, .jsonl, .ndjson (each also with .gz), .parquet"
 _DELIMITED = frozenset({".csv", ".tsv", ".tab", ".txt"})
@@ -68,8 +68,31 @@ def open_rows(source: str) -> Reader:
     return replace(reader, file=file)
 
 
+def check_source(source: str) -> None:
+    """Refuse what cannot be rows, without reading it: no such file, a folder, an unknown file type. A Hub data set is not asked for.
+
+    Raises:
+        BadData: as said.
+    """
+    _file_of(source)
+
+
 def _open(source: str) -> tuple[Reader, TextFile | None, str]:
     """The reader for a source, the text file under it where there is one, and its short name for messages."""
+    found = _file_of(source)
+    if found is None:
+        return read_hub(source), None, source
+    path, kind = found
+    if kind == ".parquet":
+        return read_parquet(path), None, path.name
+    file = open_text(path)
+    if kind in _JSON:
+        return read_json(file, is_lines=kind != ".json"), file, path.name
+    return read_delimited(file, delimiter="\t" if kind in (".tsv", ".tab") else None), file, path.name
+
+
+def _file_of(source: str) -> tuple[Path, str] | None:
+    """The file and its type, the suffix before .gz; None for a Hub data set."""
     path = Path(source).expanduser()
     suffixes = [suffix.lower() for suffix in path.suffixes]
     kind = suffixes[-2] if len(suffixes) > 1 and suffixes[-1] == ".gz" else suffixes[-1] if suffixes else ""
@@ -81,15 +104,14 @@ def _open(source: str) -> tuple[Reader, TextFile | None, str]:
         raise BadData(f"{source or path} is a folder, not a data file. {seen}. Name one file.")
     if not path.exists():
         if kind not in _DELIMITED | _JSON | {".parquet", ".gz"} and looks_like_hub_id(source):
-            return read_hub(source), None, source
+            return None
         raise _no_file(source, path)
     if not path.is_file():
         raise BadData(
             f"{source} is no ordinary file (a pipe or device). hone reads its data more than once. Save it as a file first."
         )
-    if kind == ".parquet" and suffixes[-1] == ".parquet":
-        return read_parquet(path), None, path.name
-    if kind not in _DELIMITED | _JSON:
+    is_plain_parquet = kind == ".parquet" and suffixes[-1] == ".parquet"
+    if kind not in _DELIMITED | _JSON and not is_plain_parquet:
         cure = (
             "Save the sheet as CSV (UTF-8)."
             if kind in (".xlsx", ".xls", ".ods")
@@ -98,10 +120,7 @@ def _open(source: str) -> tuple[Reader, TextFile | None, str]:
         raise BadData(
             f"{path.name}: hone does not know the file type '{kind or 'without an extension'}'. Known: {_KNOWN}. {cure}"
         )
-    file = open_text(path)
-    if kind in _JSON:
-        return read_json(file, is_lines=kind != ".json"), file, path.name
-    return read_delimited(file, delimiter="\t" if kind in (".tsv", ".tab") else None), file, path.name
+    return path, kind
 
 
 def _no_file(source: str, path: Path) -> BadData:
