@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 import torch
-from torch._subclasses.fake_tensor import FakeTensor
+from torch._subclasses.fake_tensor import FakeTensor, in_kernel_invocation_manager
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.flop_counter import flop_registry
 
@@ -21,6 +21,23 @@ KINDS: tuple[Kind, ...] = ("weights", "copies", "gradients", "optimiser", "activ
 """copies: of weights, in the arithmetic of the products. temporary: made on the way back, beside gradients of weights."""
 
 _FROM_KERNEL = 32 * 2**20  # bytes from which on glibc takes a block from the kernel (`keep_freed_memory` in hone.core.device)
+
+
+_aten = torch.ops.aten
+_PRODUCTS = frozenset({_aten.mm.default, _aten.bmm.default, _aten.addmm.default, _aten.baddbmm.default})
+_PLAIN = _PRODUCTS | {
+    *(
+        _aten.view.default,
+        _aten._unsafe_view.default,
+        _aten.t.default,
+        _aten.transpose.int,
+        _aten.permute.default,
+        _aten.expand.default,
+    ),
+    *(_aten.slice.Tensor, _aten.select.int, _aten.unsqueeze.default, _aten.alias.default, _aten.detach.default),
+    *(_aten.clone.default, _aten._to_copy.default),
+}
+"""Most operations: their shapes say all."""
 
 
 @dataclass
@@ -55,6 +72,11 @@ class Ledger(TorchDispatchMode):  # type: ignore[no-untyped-call]
         self._stretch: _Stretch | None = None
         self._alike: dict[int, int] = {}
         """What stands for so many others, which are freed with it."""
+
+    @classmethod
+    def _should_skip_dynamo(cls) -> bool:
+        """torch: whether each call must be hidden from its compiler, which takes longer than the call. Nothing is compiled here."""
+        return False
 
     @property
     def total(self) -> int:
@@ -102,6 +124,8 @@ class Ledger(TorchDispatchMode):  # type: ignore[no-untyped-call]
         if func is torch.ops.aten._grouped_mm.default:
             made = _grouped_products(func, *args, **(kwargs or {}))
             self.flops += 2 * args[0].numel() * args[1].shape[-1]
+        elif func in _PLAIN and isinstance(args[0], FakeTensor) and not (kwargs and kwargs.get("device")):
+            made = _by_shape(func, *args, **(kwargs or {}))
         else:
             made = func(*args, **(kwargs or {}))
         count = flop_registry.get(func._overloadpacket)
@@ -162,3 +186,14 @@ def _grouped_products(
         return func(left, right, offs, *more, **named)  # type: ignore[no-any-return]
     experts = (len(offs),) if left.ndim == right.ndim else ()
     return left.new_empty(*experts, len(left), right.shape[-1])
+
+
+def _by_shape(func: Any, *args: Any, **named: Any) -> torch.Tensor:
+    """What FakeTensorMode does in the end, without what it does before: it asks a cache, which takes several times as long."""
+    with in_kernel_invocation_manager(args[0].fake_mode):
+        if func in _PRODUCTS:
+            left, right = args[-2:]
+            made = torch.empty((*left.shape[:-1], right.shape[-1]), dtype=left.dtype, device="meta")
+        else:
+            made = func(*args, **named)
+    return FakeTensor(args[0].fake_mode, made, args[0].fake_device)
