@@ -3,7 +3,7 @@
     python benchmarks/estimate.py [--quick] [--json] [--data FOLDER] [--only PART]
 
 For a decoder (Llama's shape, 17 M parameters), an encoder-decoder (T5's, 20 M) and the starter encoder, fully tuned, with LoRA and, where
-bitsandbytes is installed, with LoRA on four bits (the first two), in bf16: estimate and measurement each in a fresh process
+bitsandbytes is installed, with LoRA on four bits (the first two), in bf16 where the machine has it: estimate and measurement each in a fresh process
 (`estimate_memory.py`), which is counted whole. Beside them the textbook's formula and accelerate's own estimate, to which the process is
 added. Exit status 1 when an estimate is more than 10% off.
 """

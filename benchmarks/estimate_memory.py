@@ -14,7 +14,7 @@ import tempfile
 import time
 from typing import Any, cast
 
-from hone.core.device import keep_freed_memory, peak_memory, release_memory
+from hone.core.device import best_device, keep_freed_memory, peak_memory, release_memory
 
 __all__ = ["SHAPES", "WORDS", "configuration"]
 
@@ -69,6 +69,7 @@ def main() -> int:
 
 def estimate(shape: str, method: str, rows: int, read: int, learnt: int) -> dict[str, Any]:
     """By a dry run, by the textbook and by accelerate."""
+    from hone.model import resolve_precision
     from hone.train.estimate import DryRun, RowLength, accelerate_bytes, dry_run, process_bytes, textbook_bytes
 
     process, config = process_bytes(), configuration(shape)
@@ -77,6 +78,7 @@ def estimate(shape: str, method: str, rows: int, read: int, learnt: int) -> dict
         rows=(RowLength(read, learnt),) * rows,
         method="lora" if method == "qlora" else method,
         held="4bit" if method == "qlora" else "plain",
+        precision=resolve_precision("auto", best_device()),
         words=WORDS if shape == "starter encoder" and method == "full" else None,
     )
     started = time.perf_counter(), time.process_time()
@@ -97,7 +99,7 @@ def measure(shape: str, method: str, rows: int, read: int, learnt: int) -> dict[
     """Train some steps, and read the kernel's own peak counter."""
     import torch
 
-    from hone.model import random_network
+    from hone.model import random_network, resolve_precision
     from hone.train import SingleTask, TrainPlan, fit, make_trainable
     from hone.train.estimate import RowLength, bare_objective, items_of_lengths
 
@@ -109,7 +111,9 @@ def measure(shape: str, method: str, rows: int, read: int, learnt: int) -> dict[
         net = make_trainable("lora").prepare(_in_four_bits(shape, head))
     else:
         net = make_trainable(method).prepare(random_network(configuration(shape), head))
-    net.narrow_frozen()
+    precision = resolve_precision("auto", best_device())
+    if precision == "bf16":
+        net.narrow_frozen()
     items = items_of_lengths(head, [RowLength(read, learnt)] * rows)
     for item in items:
         for ids in (getattr(item, name) for name in ("ids", "source", "target") if isinstance(getattr(item, name, None), list)):
@@ -121,7 +125,7 @@ def measure(shape: str, method: str, rows: int, read: int, learnt: int) -> dict[
         batch_rows=rows,
         forward_tokens=2048,
         evaluations=0,
-        precision="bf16",
+        precision=precision,
     )
     release_memory()
     with peak_memory(torch.device("cpu")) as peak:

@@ -20,6 +20,7 @@ from hone.evaluate.harness import EngineLM, configuration, quiet
 from hone.evaluate.local_tasks import LocalTask, find_local_tasks
 from hone.model import Generator, Sampling, Scorer, load_language_model, load_reader, locate_model, quiet_transformers
 from labelled_rows import dialogsum
+from reporting import arithmetics
 from train_parts import WORDS, make_tokenizer
 
 __all__ = ["make_models", "measure_choices", "measure_generation"]
@@ -77,11 +78,12 @@ def measure_choices(part: str, models: Path, data: Path, *, is_quick: bool) -> M
     best = min(peers, key=lambda name: _timed(lambda: _likelihoods(peers[name], requests[:: max(1, len(requests) // 16)]))[0])
     theirs = peers[best]
     turns = 1 if is_quick else 2
-    times: dict[str, list[float]] = {"theirs": [], "fp32": [], "bf16": []}
+    contenders = ("theirs", *arithmetics())
+    times: dict[str, list[float]] = {name: [] for name in contenders}
     answers: dict[str, list[tuple[float, bool]]] = {}
-    engines = {precision: _engine(path, kind, precision) for precision in ("fp32", "bf16")}
+    engines = {precision: _engine(path, kind, precision) for precision in arithmetics()}
     for turn in range(turns):
-        for name in ("theirs", "fp32", "bf16") if turn % 2 == 0 else ("bf16", "fp32", "theirs"):
+        for name in contenders if turn % 2 == 0 else contenders[::-1]:
             lm = theirs if name == "theirs" else engines[name]
             seconds, answers[name] = _timed(lambda lm=lm: _likelihoods(lm, requests))
             times[name].append(seconds)
@@ -90,8 +92,7 @@ def measure_choices(part: str, models: Path, data: Path, *, is_quick: bool) -> M
     chosen = {name: _chosen(requests, found) for name, found in answers.items()}
     apart = max(abs(one - other) for (one, _), (other, _) in zip(answers["theirs"], answers["fp32"], strict=True))
     same = sum(one == other for one, other in zip(chosen["theirs"], chosen["fp32"], strict=True))
-    near = sum(one == other for one, other in zip(chosen["fp32"], chosen["bf16"], strict=True)) / len(chosen["fp32"])
-    note(f"  {part}: {best} {median['theirs']:.1f} s, hone fp32 {median['fp32']:.2f} s, bf16 {median['bf16']:.2f} s")
+    note(f"  {part}: {best} {median['theirs']:.1f} s, " + ", ".join(f"hone {one} {median[one]:.2f} s" for one in arithmetics()))
     count = len(chosen["theirs"])
     rows = [
         {"part": part, "contender": best, "seconds": median["theirs"], "remark": f"{count} questions, {_SHOTS[part]} shots"},
@@ -102,20 +103,25 @@ def measure_choices(part: str, models: Path, data: Path, *, is_quick: bool) -> M
             "ratio": median["theirs"] / median["fp32"],
             "remark": f"{same} of {count} answers the same, log-likelihoods at most {apart:.1e} apart",
         },
-        {
-            "part": part,
-            "contender": "hone, bf16",
-            "seconds": median["bf16"],
-            "ratio": median["theirs"] / median["bf16"],
-            "remark": f"{near:.1%} of the answers those of fp32",
-        },
     ]
     ratios = {f"{part}_fp32": median["theirs"] / median["fp32"]}
-    if part in ("mmlu", "hellaswag"):
-        ratios[f"{part}_bf16"] = median["theirs"] / median["bf16"]
     checks = {"same_answers_fp32": same == count}
-    if part in ("mmlu", "hellaswag"):
-        checks["bf16_answers_within_1_percent"] = near >= 0.99
+    is_named = part in ("mmlu", "hellaswag")
+    if "bf16" in engines:
+        near = sum(one == other for one, other in zip(chosen["fp32"], chosen["bf16"], strict=True)) / count
+        rows.append(
+            {
+                "part": part,
+                "contender": "hone, bf16",
+                "seconds": median["bf16"],
+                "ratio": median["theirs"] / median["bf16"],
+                "remark": f"{near:.1%} of the answers those of fp32",
+            }
+        )
+        if is_named:
+            ratios[f"{part}_bf16"] = median["theirs"] / median["bf16"]
+            checks["bf16_answers_within_1_percent"] = near >= 0.99
+    if is_named:
         checks["same_harness_scores"] = _same_scores(task, theirs, engines["fp32"], _SHOTS[part])
     return rows, ratios, checks
 
@@ -143,9 +149,9 @@ def measure_generation(part: str, models: Path, data: Path, *, is_quick: bool) -
 
     engines = {
         precision: Generator(load_language_model(locate_model(path), "causal", pad_id=0), reader.tokenizer, precision=precision)  # type: ignore[arg-type]
-        for precision in ("fp32", "bf16")
+        for precision in arithmetics()
     }
-    times: dict[str, list[float]] = {"theirs": [], "fp32": [], "bf16": []}
+    times: dict[str, list[float]] = {name: [] for name in ("theirs", *arithmetics())}
     answers: dict[str, list[list[int]]] = {}
     for _ in range(1 if is_quick else 3):
         seconds, answers["theirs"] = _timed(theirs)
@@ -159,7 +165,7 @@ def measure_generation(part: str, models: Path, data: Path, *, is_quick: bool) -
     mean = sum(map(len, prompts)) / len(prompts)
     remark = f"{len(prompts)} prompts of {mean:,.0f} tokens, 24 new"
     rows_ = [{"part": part, "contender": "transformers, fp32", "seconds": median["theirs"], "remark": remark}]
-    for name in ("fp32", "bf16"):
+    for name in arithmetics():
         told = ("same texts" if same else "other texts") if name == "fp32" else ""
         ratio = median["theirs"] / median[name]
         rows_.append({"part": part, "contender": f"hone, {name}", "seconds": median[name], "ratio": ratio, "remark": told})

@@ -12,12 +12,12 @@ import sys
 from collections.abc import Callable, Sequence
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
-from hone.core.device import core_count, has_fast_bf16, processor_name, total_memory
+from hone.core.device import best_device, core_count, has_fast_bf16, processor_name, total_memory
 from labelled_rows import NoData, find_data
 
-__all__ = ["headline", "holds", "run"]
+__all__ = ["arithmetics", "headline", "holds", "run"]
 
 _RESULTS = Path(__file__).resolve().parent / "results"
 
@@ -63,6 +63,11 @@ def run(
         (_RESULTS / file).write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")
     print(json.dumps(result) if asked.json else tables(result))
     return 0 if all(checks.values()) else 1
+
+
+def arithmetics() -> tuple[Literal["fp32", "bf16"], ...]:
+    """What can be measured here: bf16 only where the machine multiplies in it, for elsewhere it takes tens of times as long as fp32."""
+    return ("fp32", "bf16") if has_fast_bf16(best_device()) else ("fp32",)
 
 
 def headline(result: Result) -> str:

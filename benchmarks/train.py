@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from hone.core.console import note, render_table
-from reporting import headline, holds, run
+from reporting import arithmetics, headline, holds, run
 
 __all__ = ["main"]
 
@@ -74,7 +74,7 @@ def _check(parts: list[Any], models: Path, data: Path, *, is_quick: bool) -> lis
     found = []
     for part in parts:
         prepared = prepared_rows(part, models, data)
-        for precision in ("fp32",) if is_quick else ("fp32", "bf16"):
+        for precision in ("fp32",) if is_quick else arithmetics():
             found.append(compare_losses(part, models, prepared, steps=4 if is_quick else 12, precision=precision))
         found.append(compare_gradients(part, models, prepared))
         note(f"  {part.name}: losses at most {found[-2]['most_apart']:.2%} apart, gradients {found[-1]['most_apart']:.1e}")

@@ -1,7 +1,8 @@
 """The peers of `benchmarks/train.py`: TRL's SFTTrainer, and transformers' Trainer and Seq2SeqTrainer, in several settings.
 
 All get the same token ids, AdamW with one constant rate, no dropout, and as many rows per optimiser step. A default is what the library
-does when nothing is said: TRL computes in bf16 with gradient checkpointing, transformers in fp32, both with random batches.
+does when nothing is said: TRL computes in bf16 with gradient checkpointing, transformers in fp32, both with random batches. Where a machine
+does not multiply in bf16, all compute in fp32.
 """
 
 import contextlib
@@ -19,6 +20,7 @@ import torch
 
 from hone.core.device import best_device
 from hone.model import quiet_transformers
+from reporting import arithmetics
 from train_ours import Trained
 from train_parts import LENGTH, Part, Prepared
 from trainer_baseline import Clock, Rows
@@ -44,28 +46,33 @@ def has_trl() -> bool:
 def default_setting(part: Part) -> Setting | None:
     """The peer as its documentation starts it; None where TRL is needed and missing, or where no such ratio is asked for."""
     if part.default == "trl_default":
-        return Setting("TRL defaults", is_trl=True) if has_trl() else None
+        if not has_trl():
+            return None
+        return Setting("TRL defaults", True) if "bf16" in arithmetics() else Setting("TRL defaults, fp32", True, {"bf16": False})
     return Setting("Trainer defaults", is_trl=False) if part.default else None
 
 
 def candidates(part: Part, *, is_quick: bool) -> list[Setting]:
     """Settings among which the best peer is chosen; `is_quick` leaves out those that were slow in a trial."""
     rows = part.batch_rows
-    fast = {"bf16": True, "train_sampling_strategy": "group_by_length", "gradient_checkpointing": False}
+    arithmetic = arithmetics()[-1]
+    exact = {"bf16": arithmetic == "bf16", "gradient_checkpointing": False}
+    fast = exact | {"train_sampling_strategy": "group_by_length"}
     quarter = fast | {"per_device_train_batch_size": rows // 4, "gradient_accumulation_steps": 4}
     found = [
-        Setting("Trainer bf16, by length, sdpa", False, fast, "sdpa"),
-        Setting("Trainer bf16, by length, eager", False, fast, "eager"),
+        Setting(f"Trainer {arithmetic}, by length, sdpa", False, fast, "sdpa"),
+        Setting(f"Trainer {arithmetic}, by length, eager", False, fast, "eager"),
     ]
     if part.head != "classify":
-        found.append(Setting(f"Trainer bf16, by length, {rows // 4} x 4 rows, sdpa", False, quarter, "sdpa"))
+        found.append(Setting(f"Trainer {arithmetic}, by length, {rows // 4} x 4 rows, sdpa", False, quarter, "sdpa"))
     if part.head == "causal" and has_trl():
-        found.append(Setting("TRL bf16, by length, no checkpointing", True, fast))
-        found.append(Setting(f"TRL bf16, by length, {rows // 4} x 4 rows", True, quarter))
+        found.append(Setting(f"TRL {arithmetic}, by length, no checkpointing", True, fast))
+        found.append(Setting(f"TRL {arithmetic}, by length, {rows // 4} x 4 rows", True, quarter))
         if not is_quick:
-            found.append(Setting("TRL bf16, padding-free", True, fast | {"padding_free": True, "max_length": None}))
-            found.append(Setting("TRL bf16, packed", True, {"bf16": True, "gradient_checkpointing": False, "packing": True}))
-    if not is_quick:  # workers that load data are not among them: they took the training's cores and more than halved its rate
+            found.append(Setting(f"TRL {arithmetic}, padding-free", True, fast | {"padding_free": True, "max_length": None}))
+            found.append(Setting(f"TRL {arithmetic}, packed", True, exact | {"packing": True}))
+    # workers that load data are not among them: they took the training's cores and more than halved its rate
+    if not is_quick and arithmetic == "bf16":
         found.append(Setting("Trainer fp32, by length, sdpa", False, fast | {"bf16": False}, "sdpa"))
     return found
 
