@@ -78,10 +78,10 @@ def measure_choices(part: str, models: Path, data: Path, *, is_quick: bool) -> M
     best = min(peers, key=lambda name: _timed(lambda: _likelihoods(peers[name], requests[:: max(1, len(requests) // 16)]))[0])
     theirs = peers[best]
     turns = 1 if is_quick else 2
-    contenders = ("theirs", *arithmetics())
+    engines = {precision: _engine(path, kind, precision) for precision in arithmetics()}
+    contenders = ("theirs", *engines)
     times: dict[str, list[float]] = {name: [] for name in contenders}
     answers: dict[str, list[tuple[float, bool]]] = {}
-    engines = {precision: _engine(path, kind, precision) for precision in arithmetics()}
     for turn in range(turns):
         for name in contenders if turn % 2 == 0 else contenders[::-1]:
             lm = theirs if name == "theirs" else engines[name]
@@ -92,7 +92,7 @@ def measure_choices(part: str, models: Path, data: Path, *, is_quick: bool) -> M
     chosen = {name: _chosen(requests, found) for name, found in answers.items()}
     apart = max(abs(one - other) for (one, _), (other, _) in zip(answers["theirs"], answers["fp32"], strict=True))
     same = sum(one == other for one, other in zip(chosen["theirs"], chosen["fp32"], strict=True))
-    note(f"  {part}: {best} {median['theirs']:.1f} s, " + ", ".join(f"hone {one} {median[one]:.2f} s" for one in arithmetics()))
+    note(f"  {part}: {best} {median['theirs']:.1f} s, " + ", ".join(f"hone {one} {median[one]:.2f} s" for one in engines))
     count = len(chosen["theirs"])
     rows = [
         {"part": part, "contender": best, "seconds": median["theirs"], "remark": f"{count} questions, {_SHOTS[part]} shots"},
@@ -151,7 +151,7 @@ def measure_generation(part: str, models: Path, data: Path, *, is_quick: bool) -
         precision: Generator(load_language_model(locate_model(path), "causal", pad_id=0), reader.tokenizer, precision=precision)  # type: ignore[arg-type]
         for precision in arithmetics()
     }
-    times: dict[str, list[float]] = {name: [] for name in ("theirs", *arithmetics())}
+    times: dict[str, list[float]] = {name: [] for name in ("theirs", *engines)}
     answers: dict[str, list[list[int]]] = {}
     for _ in range(1 if is_quick else 3):
         seconds, answers["theirs"] = _timed(theirs)
@@ -165,7 +165,7 @@ def measure_generation(part: str, models: Path, data: Path, *, is_quick: bool) -
     mean = sum(map(len, prompts)) / len(prompts)
     remark = f"{len(prompts)} prompts of {mean:,.0f} tokens, 24 new"
     rows_ = [{"part": part, "contender": "transformers, fp32", "seconds": median["theirs"], "remark": remark}]
-    for name in arithmetics():
+    for name in engines:
         told = ("same texts" if same else "other texts") if name == "fp32" else ""
         ratio = median["theirs"] / median[name]
         rows_.append({"part": part, "contender": f"hone, {name}", "seconds": median[name], "ratio": ratio, "remark": told})

@@ -48,7 +48,9 @@ def default_setting(part: Part) -> Setting | None:
     if part.default == "trl_default":
         if not has_trl():
             return None
-        return Setting("TRL defaults", True) if "bf16" in arithmetics() else Setting("TRL defaults, fp32", True, {"bf16": False})
+        if "bf16" in arithmetics():
+            return Setting("TRL defaults", is_trl=True)
+        return Setting("TRL defaults, fp32", is_trl=True, options={"bf16": False})
     return Setting("Trainer defaults", is_trl=False) if part.default else None
 
 

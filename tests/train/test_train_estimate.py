@@ -9,6 +9,7 @@ from transformers import BertConfig, LlamaConfig, Qwen3Config, T5Config
 
 from hone.core.errors import BadData, BadModel, Usage
 from hone.model import autocast, load_language_model, locate_model, random_network
+from hone.model.attend import forget_masks
 from hone.model.catalogue import read_catalogue
 from hone.model.catalogue.configuration import configuration_of
 from hone.train import TRAINABLES, make_trainable, trained_parameters
@@ -60,6 +61,7 @@ def kept_by_a_real_step(head, method, base=None, precision="bf16", config=None, 
     if precision == "bf16":
         net.narrow_frozen()
     net.train().train_alone(alone=True)
+    forget_masks()  # that the trial of packing left
     objective, items = bare_objective(head, 2), items_of_lengths(head, rows)
     ledger = Ledger(words=320 if head != "pooled" else None)
     for one in (*net.parameters(), *net.buffers(), *beside_the_codes(net)):
@@ -82,12 +84,11 @@ def beside_the_codes(net):
 @pytest.mark.parametrize("method", ["full", "lora"])
 @pytest.mark.parametrize("head", CONFIGS)
 def test_a_dry_run_holds_what_a_real_step_holds(head, method, precision):
-    config = type(CONFIGS[head]).from_dict(
-        CONFIGS[head].to_dict() | {"name": f"{method} {precision}"}
-    )  # a twin of its own is made and tried
+    # by a name of its own, so that a twin is made and tried
+    config = type(CONFIGS[head]).from_dict(CONFIGS[head].to_dict() | {"name": f"{method} {precision}"})
     found = dry_run(config, asked(head, method=method, precision=precision))
     real = kept_by_a_real_step(head, method, precision=precision)
-    assert found.tensors - found.optimiser == pytest.approx(real.peak, rel=0.03)
+    assert found.tensors - found.optimiser == pytest.approx(real.peak, rel=0.02)
     assert found.flops == real.flops
     assert found.trainable_parameters * 8 == found.optimiser
 
@@ -114,7 +115,7 @@ def narrow(entry):
     shape = entry.shape.model_copy(update={name: size for name, size in small.items() if getattr(entry.shape, name)})
     config = configuration_of(entry.model_copy(update={"shape": shape}))
     for name in vars(config):
-        if "dropout" in name or "drop" in name or name.endswith("pdrop"):
+        if "drop" in name:
             setattr(config, name, 0.0)
     if hasattr(config, "rotary_dim"):
         config.rotary_dim = 8
@@ -129,7 +130,7 @@ def test_every_architecture_of_the_catalogue_can_be_tried_and_holds_what_a_real_
     found = dry_run(config, asked(head, method="lora", precision="fp32", rows=rows))
     real = kept_by_a_real_step(head, "lora", precision="fp32", config=config, rows=rows)
     assert found.flops == real.flops > 0
-    assert found.tensors - found.optimiser == pytest.approx(real.peak, rel=0.03)
+    assert found.tensors - found.optimiser == pytest.approx(real.peak, rel=0.02)
 
 
 def deep(head, blocks):

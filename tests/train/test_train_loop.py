@@ -119,7 +119,7 @@ def test_a_tiny_set_is_learnt_by_heart(name, located, reader, examples):
     }[name]
     encoded, start = objective.encode(examples), StartingPoint(net)
     head_rate = rate if name == "head" else 2e-2
-    steps = {"bias": 220, "prompt": 220}.get(name, 150)  # what moves least needs longer
+    steps = 220 if name in ("bias", "prompt") else 150  # what moves least needs longer
     fit(
         net,
         encoded,

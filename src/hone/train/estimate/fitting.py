@@ -41,7 +41,8 @@ def ways_to_fit(tries: Tries, asked: DryRun, *, limit: int, process: int = 0, ha
     """Changes that need less memory, mildest first: shorter passes, recomputed activations, LoRA, its base in 4 bits, offloading.
 
     Args:
-        limit: bytes that may be taken. has_gpu: whether the run is on a GPU, which has no holes and can offload.
+        tries: of the model that is asked about. limit: bytes that may be taken. has_gpu: whether the run is on a GPU, which has no
+            holes and can offload.
     """
     longest = max(row.read + (row.learnt if asked.head == "seq2seq" else 0) for row in asked.rows)
     ways: list[Way] = []

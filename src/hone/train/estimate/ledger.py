@@ -5,7 +5,7 @@ there. It also counts the multiplications and additions of matrix products. A st
 """
 
 import weakref
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -22,22 +22,32 @@ KINDS: tuple[Kind, ...] = ("weights", "copies", "gradients", "optimiser", "activ
 
 _FROM_KERNEL = 32 * 2**20  # bytes from which on glibc takes a block from the kernel (`keep_freed_memory` in hone.core.device)
 
-
 _aten = torch.ops.aten
 _PRODUCTS = frozenset({_aten.mm.default, _aten.bmm.default, _aten.addmm.default, _aten.baddbmm.default})
 _PLAIN = _PRODUCTS | {
-    *(
-        _aten.view.default,
-        _aten._unsafe_view.default,
-        _aten.t.default,
-        _aten.transpose.int,
-        _aten.permute.default,
-        _aten.expand.default,
-    ),
-    *(_aten.slice.Tensor, _aten.select.int, _aten.unsqueeze.default, _aten.alias.default, _aten.detach.default),
-    *(_aten.clone.default, _aten._to_copy.default),
+    _aten.view.default,
+    _aten._unsafe_view.default,
+    _aten.t.default,
+    _aten.transpose.int,
+    _aten.permute.default,
+    _aten.expand.default,
+    _aten.slice.Tensor,
+    _aten.select.int,
+    _aten.unsqueeze.default,
+    _aten.alias.default,
+    _aten.detach.default,
+    _aten.clone.default,
+    _aten._to_copy.default,
 }
 """Most operations: their shapes say all."""
+
+
+def _grouped_flops(left: torch.Tensor, right: torch.Tensor, *_: Any, **__: Any) -> int:
+    """Each row is multiplied by one expert's matrix: as many operations as one product."""
+    return 2 * left.numel() * right.shape[-1]
+
+
+_FLOPS: dict[Any, Any] = {**flop_registry, _aten._grouped_mm: _grouped_flops}
 
 
 @dataclass
@@ -118,17 +128,8 @@ class Ledger(TorchDispatchMode):  # type: ignore[no-untyped-call]
         """Run one operation and write down what it made."""
         if func is torch.ops.prim.device.default and isinstance(args[0], FakeTensor):  # most calls; nothing is made
             return args[0].fake_device
-        if func is torch.ops.aten._local_scalar_dense.default and isinstance(args[0], FakeTensor) and args[0].dtype == torch.bool:
-            return False  # no layer is skipped by chance, no token is attended to by all: what such questions are about
-        made: Any
-        if func is torch.ops.aten._grouped_mm.default:
-            made = _grouped_products(func, *args, **(kwargs or {}))
-            self.flops += 2 * args[0].numel() * args[1].shape[-1]
-        elif func in _PLAIN and isinstance(args[0], FakeTensor) and not (kwargs and kwargs.get("device")):
-            made = _by_shape(func, *args, **(kwargs or {}))
-        else:
-            made = func(*args, **(kwargs or {}))
-        count = flop_registry.get(func._overloadpacket)
+        made = _made(func, args, kwargs or {})
+        count = _FLOPS.get(func._overloadpacket)
         if count is not None:
             self.flops += count(*args, **(kwargs or {}), out_val=made)
         for tensor in made if isinstance(made, tuple | list) else (made,):
@@ -178,22 +179,28 @@ class Ledger(TorchDispatchMode):  # type: ignore[no-untyped-call]
                 self._stretch.highest = dict(self.now)
 
 
-def _grouped_products(
-    func: Any, left: torch.Tensor, right: torch.Tensor, offs: torch.Tensor, *more: Any, **named: Any
-) -> torch.Tensor:
-    """Each expert's product with its own rows: torch computes them in any arithmetic, but tries them without numbers in bf16 alone."""
-    if left.dtype == torch.bfloat16 or not isinstance(left, FakeTensor):
-        return func(left, right, offs, *more, **named)  # type: ignore[no-any-return]
-    experts = (len(offs),) if left.ndim == right.ndim else ()
-    return left.new_empty(*experts, len(left), right.shape[-1])
+def _made(func: Any, args: Sequence[Any], named: Mapping[str, Any]) -> Any:
+    """What an operation answers; where tensors hold no numbers, what torch's own way is slow to say or cannot."""
+    first = args[0] if args else None
+    if not isinstance(first, FakeTensor):
+        return func(*args, **named)
+    if func in _PLAIN and not named.get("device"):
+        return _by_shape(func, first, args, named)
+    if func is _aten._local_scalar_dense.default and first.dtype == torch.bool:
+        return False  # no layer is skipped by chance, no token is attended to by all: what such questions are about
+    if func is _aten._grouped_mm.default and first.dtype != torch.bfloat16:  # torch computes it, but tries it in bf16 alone
+        right, ends = args[1:3]
+        experts = (len(ends),) if first.ndim == right.ndim else ()
+        return first.new_empty(*experts, len(first), right.shape[-1])
+    return func(*args, **named)
 
 
-def _by_shape(func: Any, *args: Any, **named: Any) -> torch.Tensor:
+def _by_shape(func: Any, first: FakeTensor, args: Sequence[Any], named: Mapping[str, Any]) -> FakeTensor:
     """What FakeTensorMode does in the end, without what it does before: it asks a cache, which takes several times as long."""
-    with in_kernel_invocation_manager(args[0].fake_mode):
+    with in_kernel_invocation_manager(first.fake_mode):
         if func in _PRODUCTS:
             left, right = args[-2:]
             made = torch.empty((*left.shape[:-1], right.shape[-1]), dtype=left.dtype, device="meta")
         else:
             made = func(*args, **named)
-    return FakeTensor(args[0].fake_mode, made, args[0].fake_device)
+    return FakeTensor(first.fake_mode, made, first.fake_device)
