@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from hone.model import attend as attention
-from hone.model import cross_entropy
+from hone.model import cross_entropy, stacking
 from hone.model.arithmetic import common_size
 from hone.model.attend import Pattern, attend
 from hone.model.cross_entropy import WordTable, linear_cross_entropy
@@ -166,14 +166,40 @@ def test_what_no_query_sees_is_not_computed(monkeypatch):
 @pytest.mark.parametrize("lengths", LENGTHS.values(), ids=LENGTHS)
 def test_padding_by_selection_is_padding_row_by_row_and_is_undone(lengths):
     tokens = random(sum(lengths), 3, 2)
-    followed = attention.stack(tokens, lengths)
+    followed = stacking.stack(tokens, lengths)
     with torch.no_grad():
-        selected = attention.stack(tokens, lengths)
+        selected = stacking.stack(tokens, lengths)
         assert torch.equal(selected, followed)
-        assert torch.equal(attention.unstack(selected, lengths), tokens)
-        assert torch.equal(attention.unstack(attention.stack(tokens, lengths, ends_in_zeros=False), lengths), tokens)
-    (gradient,) = torch.autograd.grad(attention.unstack(followed * 2, lengths).sum(), tokens)
+        assert torch.equal(stacking.unstack(selected, lengths), tokens)
+    (gradient,) = torch.autograd.grad(stacking.unstack(followed * 2, lengths).sum(), tokens)
     assert torch.equal(gradient, torch.full_like(tokens, 2))
+
+
+@pytest.mark.parametrize("lengths", LENGTHS.values(), ids=LENGTHS)
+def test_heads_are_put_first_and_back_where_they_belong(lengths):
+    tokens, lengths = random(sum(lengths), 3, 2).detach(), tuple(lengths)
+    first = stacking.heads_first(tokens, lengths, ends_in_zeros=True)
+    assert torch.equal(first, stacking.stack(tokens, lengths).transpose(1, 2))
+    into = torch.zeros(2 + len(tokens), 3, 2, dtype=tokens.dtype)
+    stacking.put_tokens(into[2:], first, lengths)
+    assert torch.equal(into[2:], tokens) and not into[:2].any()
+
+
+@pytest.mark.parametrize("keys", [3, 8, 12, 16, 20, 31, 32, 40, 63, 64, 100])
+def test_shares_and_the_way_back_are_right_for_every_length_of_a_row(keys):
+    scores = 3 * torch.randn(6, 5, keys, generator=torch.Generator().manual_seed(keys))
+    scores[0, 0, 1:] = -torch.inf
+    narrow = scores.bfloat16()
+    shares, right = attention._shares(narrow), narrow.double().softmax(dim=-1)
+    assert shares.dtype == torch.bfloat16 and shares.is_contiguous()
+    torch.testing.assert_close(shares.double(), right, rtol=2**-8, atol=1e-6)
+    assert torch.equal(attention._shares(scores), scores.softmax(dim=-1))
+    above = torch.randn(6, 5, keys, generator=torch.Generator().manual_seed(0)).bfloat16()
+    found = attention._through_shares(above, shares)
+    kept, wide = shares.double(), above.double()
+    wanted = kept * (wide - (kept * wide).sum(dim=-1, keepdim=True))
+    assert found.dtype == torch.bfloat16
+    torch.testing.assert_close(found.double(), wanted, rtol=2**-7, atol=1e-3)
 
 
 def test_masks_that_answering_made_serve_training():

@@ -204,10 +204,13 @@ def test_nothing_of_a_dry_run_stays_behind():
 
 
 def test_a_shorter_pass_and_recomputing_need_less_and_keeping_the_best_needs_more():
-    whole = dry_run(CONFIGS["causal"], asked("causal"))
-    assert dry_run(CONFIGS["causal"], asked("causal", forward_tokens=32)).activations < whole.activations
-    assert dry_run(CONFIGS["causal"], asked("causal", gradient_checkpointing=True)).activations < whole.activations
-    assert dry_run(CONFIGS["causal"], asked("causal", keeps_best=True)).peak - whole.peak == 4 * whole.parameters
+    rows = (RowLength(96, 8),) * 4  # long enough that a pass outweighs the gradients that a first one leaves
+    whole, shorter, recomputing, keeping = (
+        dry_run(CONFIGS["causal"], asked("causal", rows=rows, **changes))
+        for changes in ({}, {"forward_tokens": 128}, {"gradient_checkpointing": True}, {"keeps_best": True})
+    )
+    assert shorter.peak < whole.peak and recomputing.activations < whole.activations
+    assert keeping.peak - whole.peak == 4 * whole.parameters
 
 
 def test_only_the_words_that_occur_are_counted_as_trained():

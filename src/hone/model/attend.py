@@ -6,7 +6,7 @@ Scores stand in the products' arithmetic, as in transformers' own attention; the
 computed in blocks of queries, each with the keys up to its end: what no query sees is not computed.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, NamedTuple
@@ -14,10 +14,13 @@ from typing import Any, NamedTuple
 import torch
 from torch import nn
 
-__all__ = ["Pattern", "Stretch", "attend", "by_head", "by_token", "capped", "forget_masks", "hidden", "stack", "unstack"]
+from hone.model.stacking import forget_places, heads_first, put_tokens
+
+__all__ = ["Pattern", "Stretch", "attend", "capped", "forget_masks", "hidden"]
 
 _CALL = 8_192  # scores per head that take as long as the calls for one more sequence: measured at 10,000, eight heads
 _BLOCK = 256  # queries in a block
+_LANES = 32  # bf16 numbers that AVX-512 computes at once
 
 
 class Stretch(NamedTuple):
@@ -37,71 +40,6 @@ class Stretch(NamedTuple):
     def of_k(self) -> slice:
         """Their tokens among all key tokens."""
         return slice(self.at_k, self.at_k + sum(self.keys))
-
-
-def stack(tokens: torch.Tensor, lengths: Sequence[int], *, ends_in_zeros: bool = True) -> torch.Tensor:
-    """[t1 + t2 + ..., H, D] to [b, longest, H, D]; behind the shorter ones zeros, or whatever finite numbers are at hand."""
-    if len(set(lengths)) == 1:
-        return tokens.reshape(len(lengths), lengths[0], *tokens.shape[1:])
-    if _is_followed(tokens):
-        return nn.utils.rnn.pad_sequence(list(torch.split(tokens, list(lengths))), batch_first=True)
-    places = _places(tuple(lengths), tokens.device)
-    found = tokens.flatten(1).index_select(0, places.reads)
-    if ends_in_zeros:
-        found.index_fill_(0, places.behind, 0)
-    return found.view(len(lengths), max(lengths), *tokens.shape[1:])
-
-
-def unstack(found: torch.Tensor, lengths: Sequence[int]) -> torch.Tensor:
-    """[b, longest, H, D] to [t1 + t2 + ..., H, D]."""
-    if len(set(lengths)) == 1:
-        return found.flatten(0, 1)
-    if _is_followed(found):
-        return torch.cat([row[:length] for row, length in zip(found, lengths, strict=True)])
-    places = _places(tuple(lengths), found.device)
-    return found.flatten(0, 1).flatten(1).index_select(0, places.stands).view(-1, *found.shape[2:])
-
-
-def _is_followed(tensor: torch.Tensor) -> bool:
-    """Whether autograd will want the way back: of a selection it is slow, and on GPUs not the same each time."""
-    return torch.is_grad_enabled() and tensor.requires_grad
-
-
-class _Places(NamedTuple):
-    """Where the tokens of sequences of different lengths stand when they are padded to the longest."""
-
-    reads: torch.Tensor
-    """[b x longest]: the token that stands there; behind a shorter sequence its last one."""
-    stands: torch.Tensor
-    """[t1 + t2 + ...]: where each token stands."""
-    behind: torch.Tensor
-    """The places where none stands."""
-
-
-@lru_cache(maxsize=64)
-@torch.inference_mode(mode=False)  # what is kept may be asked for by training next
-def _places(lengths: tuple[int, ...], device: torch.device) -> _Places:
-    """One selection takes a third to a seventh of the time of as many copies as there are sequences (docs/log.md)."""
-    ends, longest = torch.tensor(lengths), max(lengths)
-    inside = torch.arange(longest).expand(len(lengths), -1)
-    reads = (ends.cumsum(0) - ends)[:, None] + torch.minimum(inside, ends[:, None] - 1)
-    rows = [(row * longest, row * longest + length) for row, length in enumerate(lengths)]
-    stands = torch.cat([torch.arange(start, end) for start, end in rows])
-    behind = torch.cat([torch.arange(end, start + longest) for start, end in rows])
-    return _Places(*(one.to(device) for one in (reads.flatten(), stands, behind)))
-
-
-def by_head(tokens: torch.Tensor, share: int) -> torch.Tensor:
-    """[b, t, K x share, D] to [b x K, share x t, D]."""
-    b, t, heads, width = tokens.shape
-    return tokens.view(b, t, heads // share, share, width).permute(0, 2, 3, 1, 4).reshape(b * heads // share, share * t, width)
-
-
-def by_token(found: torch.Tensor, b: int, share: int) -> torch.Tensor:
-    """[b x K, share x t, D] to [b, t, K x share, D]."""
-    rows, length, width = found.shape
-    split = found.view(b, rows // b, share, length // share, width).permute(0, 3, 1, 2, 4)
-    return split.reshape(b, length // share, rows // b * share, width)
 
 
 def capped(scores: torch.Tensor, softcap: float) -> torch.Tensor:
@@ -154,8 +92,9 @@ def hidden(part: Stretch, pattern: Pattern, like: torch.Tensor) -> torch.Tensor 
 
 def forget_masks() -> None:
     """Drop what is kept between calls: before and after passes over tensors without numbers, whose masks and places hold none either."""
-    for kept in (_band, _beyond, _places):
+    for kept in (_band, _beyond):
         kept.cache_clear()
+    forget_places()
 
 
 @lru_cache(maxsize=16)
@@ -238,7 +177,7 @@ class _Work(NamedTuple):
         keys, scale = k[:, : block.keys].transpose(1, 2), self.pattern.scale
         if added is not None and block.of_q.start == 0 and block.keys == k.shape[1]:
             return torch.baddbmm(added, q, keys, alpha=scale)
-        found = torch.baddbmm(q.new_zeros(1, 1, 1), q, keys, beta=0, alpha=scale)
+        found = _product(q, keys, scale)
         if added is None:
             return found
         own = slice(block.of_q.start, block.keys)  # of the keys, those that not every query of the block sees
@@ -249,12 +188,21 @@ class _Work(NamedTuple):
         self, query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, ahead: torch.Tensor | None, part: Stretch
     ) -> Any:
         """Query [b x K, share x t, D], key and value [b x K, s, D] of a stretch."""
-        q = by_head(stack(query[part.of_q], part.queries, ends_in_zeros=False), self.share)
-        k, v = (stack(one[part.of_k], part.keys, ends_in_zeros=False) for one in (key, value))  # [b, s, K, D]
+        k, v = (heads_first(one[part.of_k], part.keys) for one in (key, value))  # [b, K, s, D]
         if ahead is not None:
-            before = ahead.to(k.dtype).transpose(1, 2)[:, None].expand(-1, len(part.keys), -1, -1, -1)  # [2, b, P, K, D]
-            k, v = torch.cat([before[0], k], dim=1), torch.cat([before[1], v], dim=1)
-        return q, by_head(k, 1), by_head(v, 1)
+            before = ahead.to(k.dtype)[:, None].expand(-1, len(part.keys), -1, -1, -1)  # [2, b, K, P, D]
+            k, v = torch.cat([before[0], k], dim=2), torch.cat([before[1], v], dim=2)
+        return self.queries(query, part), k.flatten(0, 1), v.flatten(0, 1)
+
+    def queries(self, tokens: torch.Tensor, part: Stretch, *, ends_in_zeros: bool = False) -> torch.Tensor:
+        """[T, H, D] to [b x K, share x t, D] of a stretch."""
+        found = heads_first(tokens[part.of_q], part.queries, ends_in_zeros=ends_in_zeros)
+        return found.view(-1, self.share * found.shape[2], found.shape[3])
+
+    def put_queries(self, into: torch.Tensor, found: torch.Tensor, part: Stretch) -> None:
+        """The reverse of `queries`: write them where they belong."""
+        b, t = len(part.queries), max(part.queries)
+        put_tokens(into[part.of_q], found.view(b, -1, t, found.shape[2]), part.queries)
 
     def added(
         self, part: Stretch, bias: torch.Tensor | None, ahead: torch.Tensor | None, like: torch.Tensor
@@ -295,14 +243,14 @@ class _Attend(torch.autograd.Function):
             added = work.added(part, bias, ahead, k)
             found = torch.empty_like(q)
             for block in work.blocks(part, bias, ahead):
-                shares = work.scores(work.rows(q, block), k, added, block).softmax(dim=-1)
+                shares = _shares(work.scores(work.rows(q, block), k, added, block))
                 saved.append(shares)
                 if work.pattern.dropout:
                     kept = torch.empty_like(shares).bernoulli_(1 - work.pattern.dropout).div_(1 - work.pattern.dropout)
                     saved.append(kept)
                     shares = shares * kept
                 work.put(found, torch.bmm(shares, v[:, : block.keys]), block)
-            answer[part.of_q] = unstack(by_token(found, len(part.queries), work.share), part.queries)
+            work.put_queries(answer, found, part)
         ctx.save_for_backward(query, key, value, bias, ahead, *saved)
         ctx.work = work
         return answer
@@ -320,8 +268,8 @@ class _Attend(torch.autograd.Function):
         waiting = iter(saved)
         for part in work.parts:
             q, k, v = work.stacked(query, key, value, ahead, part)
-            g = by_head(stack(gradient[part.of_q], part.queries), work.share)
-            b, for_query, for_key, for_value = len(part.queries), torch.empty_like(q), torch.empty_like(k), torch.empty_like(v)
+            g = work.queries(gradient, part, ends_in_zeros=True)
+            for_query, for_key, for_value = (torch.empty_like(one) for one in (q, k, v))
             for block in work.blocks(part, bias, ahead):
                 shares = next(waiting)
                 kept = next(waiting) if work.pattern.dropout else None
@@ -330,17 +278,16 @@ class _Attend(torch.autograd.Function):
                 by_shares = torch.bmm(above_block, v[:, : block.keys].transpose(1, 2))
                 if kept is not None:
                     by_shares.mul_(kept)
-                by_scores = torch._softmax_backward_data(by_shares, shares, -1, shares.dtype)
-                work.put(for_query, torch.bmm(by_scores, k[:, : block.keys]), block)
-                _add(for_key, by_scores.transpose(1, 2), work.rows(q, block))
-            by_query[part.of_q] = unstack(by_token(for_query.mul_(work.pattern.scale), b, work.share), part.queries)
-            for_key.mul_(work.pattern.scale)
-            virtual = 0 if ahead is None else ahead.shape[2]
+                by_scores = _through_shares(by_shares, shares)
+                work.put(for_query, _product(by_scores, k[:, : block.keys], work.pattern.scale), block)
+                _add(for_key, by_scores.transpose(1, 2), work.rows(q, block), work.pattern.scale)
+            work.put_queries(by_query, for_query, part)
+            b, virtual = len(part.keys), 0 if ahead is None else ahead.shape[2]
             for index, (found, target) in enumerate(((for_key, by_key), (for_value, by_value))):
-                tokens = by_token(found, b, 1)  # [b, P + s, K, D]
-                target[part.of_k] = unstack(tokens[:, virtual:], part.keys)
+                all_keys = found.view(b, -1, *found.shape[1:])  # [b, K, P + s, D]
+                put_tokens(target[part.of_k], all_keys[:, :, virtual:], part.keys)
                 if by_ahead is not None:
-                    by_ahead[index] += tokens[:, :virtual].sum(dim=0, dtype=torch.float32).transpose(0, 1)
+                    by_ahead[index] += all_keys[:, :, :virtual].sum(dim=0, dtype=torch.float32)
             if by_bias is not None:
                 t, s = max(part.queries), max(part.keys)
                 per_head = by_scores.view(b, by_bias.shape[1], t, -1)[..., virtual:]
@@ -362,9 +309,36 @@ def _ending_in_zeros(like: torch.Tensor, start: int) -> torch.Tensor:
     return found
 
 
-def _add(total: torch.Tensor, first: torch.Tensor, second: torch.Tensor) -> None:
-    """total += first second over the keys that a block reads; the first block reads all of them and begins the sum."""
-    if first.shape[1] == total.shape[1]:
-        torch.bmm(first, second, out=total)
-    else:
-        total[:, : first.shape[1]].baddbmm_(first, second)
+def _add(total: torch.Tensor, first: torch.Tensor, second: torch.Tensor, scale: float = 1.0) -> None:
+    """total += scale first second over the keys that a block reads; the first block reads all of them and begins the sum."""
+    total[:, : first.shape[1]].baddbmm_(first, second, beta=int(first.shape[1] < total.shape[1]), alpha=scale)
+
+
+def _product(first: torch.Tensor, second: torch.Tensor, scale: float) -> torch.Tensor:
+    """scale first second, in one call."""
+    return torch.baddbmm(first.new_zeros(1, 1, 1), first, second, beta=0, alpha=scale)
+
+
+def _shares(scores: torch.Tensor) -> torch.Tensor:
+    """The softmax over the last dimension, in the arithmetic of the scores.
+
+    torch computes what is left behind the last whole vector of a row one by one, 32 numbers in bf16 and 16 in fp32: up to 15 of them take
+    longer than a row of 16, and where they are an eighth of the row or more, it is quicker in fp32 there and back (docs/log.md).
+    """
+    keys = scores.shape[-1]
+    if scores.dtype != torch.bfloat16 or keys % _LANES * 8 <= keys:
+        return scores.softmax(dim=-1)
+    if keys >= _LANES // 2:
+        return scores.softmax(dim=-1, dtype=torch.float32).to(scores.dtype)
+    wide = scores.new_full((*scores.shape[:-1], _LANES // 2), -torch.inf, dtype=torch.float32)
+    wide[..., :keys] = scores
+    return wide.softmax(dim=-1)[..., :keys].to(scores.dtype)
+
+
+def _through_shares(above: torch.Tensor, shares: torch.Tensor) -> torch.Tensor:
+    """The gradient by the scores from that by their softmax; rows shorter than a vector of bf16 written out, as `_shares` has it."""
+    if shares.dtype != torch.bfloat16 or shares.shape[-1] >= _LANES:
+        return torch._softmax_backward_data(above, shares, -1, shares.dtype)
+    wide = shares.float()
+    weighed = above.float().mul_(wide)
+    return weighed.sub_(wide.mul_(weighed.sum(dim=-1, keepdim=True))).to(shares.dtype)

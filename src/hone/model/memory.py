@@ -14,7 +14,8 @@ from typing import Any, Literal
 import torch
 from torch import nn
 
-from hone.model.attend import Pattern, by_head, by_token, capped, stack
+from hone.model.attend import Pattern, capped
+from hone.model.stacking import by_head, by_token, stack
 
 __all__ = ["Memory", "Tree"]
 

@@ -13,8 +13,9 @@ import torch
 from torch import nn
 
 from hone.model.arithmetic import product_dtype
-from hone.model.attend import Pattern, Stretch, attend, capped, hidden, stack, unstack
+from hone.model.attend import Pattern, Stretch, attend, capped, hidden
 from hone.model.memory import Memory
+from hone.model.stacking import stack, unstack
 
 __all__ = [
     "ATTENTION",
@@ -122,7 +123,7 @@ def _attention(
     causal = role != "cross" and bool(getattr(module, "is_causal", True) if is_causal is None else is_causal)
     groups = key.shape[1]
     dtype = product_dtype(value)  # rotations leave fp32 behind in the others
-    q, k, v = (one[0].transpose(0, 1).to(dtype) for one in (query, key, value))  # [T, H, D], [S, K, D]
+    q, k, v = (one.squeeze(0).transpose(0, 1).to(dtype) for one in (query, key, value))  # [T, H, D], [S, K, D]
     scale = query.shape[-1] ** -0.5 if scaling is None else scaling
     module.reads = (groups, key.shape[3])  # type: ignore[assignment]  # for prefix tuning, which puts keys of this shape before them
     prefix = None if _hides_prefixes else getattr(module, "prefix", None)  # [2, K, P, D]
