@@ -53,7 +53,7 @@ _WORDS = ["<pad>", "<s>", "</s>", _GAP, "=", *_OLD, *_NEW, *_LETTERS]
 _EQUALS, _END = _WORDS.index("="), _WORDS.index("</s>")
 _HELD = 200  # items of each old skill that no training sees
 _LESSON = 300  # items of a new skill; the rest are its exam
-_SAMPLES = 512  # of its own
+_SAMPLES = 1000  # of its own: as many as `hone tune` draws for the benchmark's 200 steps of 5
 _FIRST_STEPS = {"decoder": 700, "encoder-decoder": 1500}
 
 

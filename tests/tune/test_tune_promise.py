@@ -124,7 +124,7 @@ def test_too_few_items_for_a_promise_are_told_before_the_training(models, rows, 
     ("kind", "more", "said"),
     [
         ("llama", {"method": "prompt"}, "no position between"),
-        ("llama", {"retain": ()}, "--retain names"),
+        ("llama", {"retain": ()}, "No retained tasks were asked for"),
         ("llama", {"remember": "self", "hold": "l2sp"}, "Choose one"),
     ],
 )
@@ -184,8 +184,50 @@ def test_self_replay_keeps_an_encoder_where_it_was(kind, models, request, tmp_pa
 def test_what_an_encoder_cannot_retain_is_told(models, labelled, tmp_path):
     with pytest.raises(Usage, match="is an encoder"):
         tune_rows(settings(labelled, models["bert"], tmp_path / "run", retain=("grammar",)))
-    with pytest.raises(Usage, match="For an encoder"):
-        tune_rows(settings(labelled, models["bert"], tmp_path / "other", may_lose=0.1))
+    with pytest.raises(Usage, match="pairs of sentences alone"):
+        tune_rows(settings(labelled, models["bert"], tmp_path / "pairs", retain=("similar",), may_lose=0.1))
+    with pytest.raises(Usage, match=r"takes 230 items held back, and half of the retained items are 61"):
+        tune_rows(settings(labelled, models["bert"], tmp_path / "few", retain=("find",), may_lose=0.01))
+
+
+@pytest.fixture(scope="module")
+def findable(tmp_path_factory):
+    """120 questions that are the beginnings of their passages, so that any encoder finds most until its vectors are all alike."""
+    path = tmp_path_factory.mktemp("findable") / "find.jsonl"
+    words = sorted({word for text in SENTENCES for word in text.split()})
+    texts = [f"{words[n % 11]} {words[11 + n // 11]}" for n in range(120)]
+    rows = [{"query": text, "passage": f"{text} {words[n % 7]}"} for n, text in enumerate(texts)]
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    return str(path)
+
+
+def test_an_encoder_that_changes_nothing_keeps_its_promise_with_all_of_it_on(models, labelled, findable, tmp_path):
+    asked = {"retain": (findable,), "may_lose": 0.05, "learning_rate": 1e-7}
+    done = tune_rows(settings(labelled, models["bert"], tmp_path / "run", **asked))
+    assert (done.certificate.dial, done.certificate.items, done.certificate.mean_loss) == (1.0, 60, 0.0)
+    assert [(task.items, task.lost) for task in done.vectors.tasks] == [(60, 0)]
+    assert not done.breaks_promise and done.loss == done.loss_at_full
+
+
+def test_an_encoder_that_loses_too_much_is_turned_down_and_its_head_trained_for_that(
+    models, labelled, findable, tmp_path, capsys
+):
+    asked = {"learning_rate": 3e-2, "steps": 30, "remember": "none", "replay": None}
+    base = {name.removeprefix("bert."): value for name, value in load_file(f"{models['bert']}/model.safetensors").items()}
+    whole = tune_rows(settings(labelled, models["bert"], tmp_path / "whole", retain=(findable,), **asked))
+    assert whole.vectors.tasks[0].before > 0.5 and whole.vectors.tasks[0].lost > 12
+    more = {"hold": "l2sp", "hold_strength": 1e-9, "retain": (findable,), "may_lose": 0.05}
+    down = tune_rows(settings(labelled, models["bert"], tmp_path / "down", **asked, **more))
+    dial = down.certificate.dial
+    assert dial < 1
+    assert "The head trained anew" in capsys.readouterr().err
+    full, kept = (load_file(tmp_path / name / "model.safetensors") for name in ("whole", "down"))
+    names = kept.keys() & base.keys()
+    assert len(names) > 20
+    for name in names:
+        assert ((kept[name] - base[name]) - dial * (full[name] - base[name])).abs().max() < 2e-3
+    heads = [load_file(next((tmp_path / name).glob("**/head.safetensors"))) for name in ("whole", "down")]
+    assert any((heads[0][name] != heads[1][name]).any() for name in heads[0])
 
 
 def test_an_encoder_that_fills_masks_is_not_watched_and_says_so(models, tmp_path):

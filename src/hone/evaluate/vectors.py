@@ -53,6 +53,8 @@ class VectorTask:
     right: tuple[str, ...]
     scores: tuple[float, ...]
     """Of sentences; empty for questions."""
+    others: tuple[str, ...] = ()
+    """Passages among which a question has to find its own, beside those of the task's questions."""
 
     def __len__(self) -> int:
         return len(self.left)
@@ -64,6 +66,11 @@ class VectorAnswers:
 
     values: npt.NDArray[np.float64]
     """Cosine of each pair, or the rank of each question's own passage, counted from 1; [n]."""
+
+    @property
+    def found(self) -> npt.NDArray[np.bool_]:
+        """Of questions: whether the own passage comes first, [n]."""
+        return self.values <= 1
 
 
 class VectorChange(Record):
@@ -81,6 +88,8 @@ class VectorChange(Record):
     mrr_before: float | None
     """Mean reciprocal rank of the own passage; None for pairs of sentences."""
     mrr_after: float | None
+    lost: int | None = None
+    """Questions that found their passage before and do not after; None for pairs of sentences."""
 
 
 class VectorForgetting(Record):
@@ -165,7 +174,7 @@ def answer_vectors(tasks: Sequence[VectorTask], embed: Embed) -> dict[str, Vecto
             one, other = _units(embed(task.left)), _units(embed(task.right))
             answers[task.name] = VectorAnswers((one * other).sum(axis=1))
             continue
-        passages = list(dict.fromkeys(task.right))
+        passages = list(dict.fromkeys((*task.right, *task.others)))
         place = {text: at for at, text in enumerate(passages)}
         cosines = _units(embed(task.left)) @ _units(embed(passages)).T  # [n, passages]
         own = cosines[np.arange(len(task)), [place[text] for text in task.right]]
@@ -191,7 +200,7 @@ def measure_vector_forgetting(
     changes: list[VectorChange] = []
     drawn: list[npt.NDArray[np.float64]] = []
     for task in tasks:
-        change, draws = _change(task, before[task.name].values, after[task.name].values, derive_seed(seed, "vectors", task.name))
+        change, draws = _change(task, before[task.name], after[task.name], derive_seed(seed, "vectors", task.name))
         changes.append(change)
         drawn.append(draws)
     mids = np.array([change.drop.mid for change in changes])
@@ -205,9 +214,10 @@ def measure_vector_forgetting(
 
 
 def _change(
-    task: VectorTask, before: npt.NDArray[np.float64], after: npt.NDArray[np.float64], seed: int
+    task: VectorTask, first: VectorAnswers, last: VectorAnswers, seed: int
 ) -> tuple[VectorChange, npt.NDArray[np.float64]]:
     """One task, and its drop in each resample, [draws]."""
+    before, after = first.values, last.values
     if task.metric == "spearman":
         scores = np.array(task.scores)
         old, new = spearman(scores, before), spearman(scores, after)
@@ -226,7 +236,7 @@ def _change(
             mrr_after=None,
         )
         return found, draws
-    was, now = before <= 1, after <= 1
+    was, now = first.found, last.found
     lost = measure_drop(TaskAnswers(task.name, was, now), seed=seed)
     found = VectorChange(
         task=task.name,
@@ -238,6 +248,7 @@ def _change(
         p_value=lost.p_value,
         mrr_before=float((1 / before).mean()),
         mrr_after=float((1 / after).mean()),
+        lost=int((was & ~now).sum()),
     )
     return found, drop_draws(was, now, draws=_DRAWS, rng=np.random.default_rng(seed))
 

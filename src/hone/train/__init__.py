@@ -29,7 +29,7 @@ from hone.train.objective import (
     Tag,
     WriteTarget,
 )
-from hone.train.optimiser import trained_parameters
+from hone.train.optimiser import is_head, trained_parameters
 from hone.train.own_samples import OwnSample, draw_own_samples
 from hone.train.plan import OptimiserName, Schedule, StepEvent, StepLog, TrainPlan, TrainRecord
 from hone.train.processes import Alone, Processes, join_processes
@@ -93,6 +93,7 @@ __all__ = [
     "draw_own_samples",
     "find_frozen",
     "fit",
+    "is_head",
     "join_processes",
     "make_regulariser",
     "make_trainable",

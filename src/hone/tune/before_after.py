@@ -11,7 +11,7 @@ from hone.tune.answers import Asked, asked_rows, score_answers, write_answers
 from hone.tune.ready import Ready
 from hone.tune.records import TuneRecord
 from hone.tune.task_scores import Sheet, answer_sheets, answers_told, make_sheets, score_sheets
-from hone.tune.watch import Watch, begin_watch, can_be_watched, keep_promise
+from hone.tune.watch import Watch, begin_watch, can_be_watched
 from hone.tune.watch_vectors import VectorWatch, begin_vector_watch
 
 __all__ = ["BeforeAfter", "take_down"]
@@ -35,9 +35,12 @@ class BeforeAfter:
 
     def keep_promise(self) -> Certificate | None:
         """Turn the dial down to where the budget is kept; None where none was named."""
-        if self.watch is None or not self.watch.held_back:
-            return None
-        return keep_promise(self.watch, self.ready.net, self.ready.reader, self.ready.settings)
+        ready = self.ready
+        if self.watch:
+            return self.watch.keep_promise(ready.net, ready.reader, ready.settings)
+        if self.vectors and isinstance(ready.net, HeadedNetwork):
+            return self.vectors.keep_promise(ready.net, ready.reader, ready.settings)
+        return None
 
     def finish(self, done: TuneRecord) -> TuneRecord:
         """The record with what changed; the answers themselves go to `answers.jsonl`."""
@@ -97,11 +100,8 @@ def _not_watched(ready: Ready) -> str | None:
 
 def _require_promise(ready: Ready) -> None:
     settings = ready.settings
-    if not can_be_watched(ready.net) or not settings.retain:
-        raise Usage(
-            "--may-lose is a promise about retained tasks that a decoder or encoder-decoder answers and --retain names. For an encoder, "
-            "--remember self holds what its sentence vectors say, and what they lost is measured."
-        )
+    if (because := _not_watched(ready)) is not None:
+        raise Usage(f"--may-lose is a promise about retained tasks. {because}")
     if settings.method in _NO_DIAL:
         raise Usage(
             f"'{settings.method}' has no position between base and result, so nothing can be turned down. Choose lora or full."

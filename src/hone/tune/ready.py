@@ -14,6 +14,7 @@ from hone.train import (
     REHEARSED,
     Frozen,
     LogitObjective,
+    Measured,
     Mixture,
     Processes,
     SingleTask,
@@ -56,6 +57,10 @@ class Ready:
     out: Path
     tasks: PutTasks | None
     """Where the data is a mixture of tasks."""
+
+    def measure(self) -> Measured | None:
+        """On the validation rows, where any score was asked for."""
+        return measure_loss(self.net, self.objective, self.rows.validation, self.reader) if self.plan.evaluations else None
 
 
 def make_ready(settings: TuneSettings) -> Ready:

@@ -108,8 +108,9 @@ class TuneRecord(Record):
         """Whether a budget was named and nothing could be certified, or what is reported is surely above it."""
         if self.certificate is None:
             return False
-        lost = self.forgetting.drops.tasks if self.forgetting and self.forgetting.drops else ()
-        items = sum(task.items for task in lost)
-        gone = sum(task.right_to_wrong for task in lost)
+        answered = self.forgetting.drops.tasks if self.forgetting and self.forgetting.drops else ()
+        reported = [(task.items, task.right_to_wrong) for task in answered]
+        reported += [(task.items, task.lost) for task in self.vectors.tasks if task.lost is not None] if self.vectors else []
+        items, gone = sum(count for count, _ in reported), sum(lost for _, lost in reported)
         is_above = items > 0 and wilson_interval(gone, items).low > self.certificate.budget
         return self.certificate.dial == 0 or is_above

@@ -24,6 +24,7 @@ from hone.train import (
 )
 from hone.tune.before_after import take_down
 from hone.tune.card import write_card
+from hone.tune.promise import fit_head_anew
 from hone.tune.ready import Ready, expect, frozen_blocks, make_ready, require_divisible
 from hone.tune.records import Expected, TuneRecord
 from hone.tune.settings import TUNE, TuneSettings
@@ -59,7 +60,7 @@ def tune_rows(settings: TuneSettings) -> TuneRecord:
     expected = expect(ready, processes, frozen)
     parts = processes.world if processes.part else 1
     note(told_plan(ready.settings, ready.plan, ready.net, expected, ready.out, parts=parts, frozen=frozen))
-    base = _measure(ready)
+    base = ready.measure()
     first = take_down(ready, is_first=processes.is_first)
     regulariser = _regulariser(ready)
     release_memory()  # what came before leaves nothing to the peak
@@ -81,9 +82,11 @@ def tune_rows(settings: TuneSettings) -> TuneRecord:
             listener=tell if processes.is_first else None,
             processes=processes,
         )
-    full = _measure(ready)
+    full = ready.measure()
     certificate = first.keep_promise()
-    done = _record(ready, record, expected, base, _measure(ready) if certificate else full, peak.bytes)
+    if certificate and certificate.dial < 1 and isinstance(ready.net, HeadedNetwork):
+        fit_head_anew(ready)
+    done = _record(ready, record, expected, base, ready.measure() if certificate else full, peak.bytes)
     held: dict[str, object] = {"held_bytes": regulariser.bytes if regulariser else 0, "certificate": certificate}
     if certificate and full:
         held["loss_at_full"] = full.loss
@@ -113,11 +116,6 @@ def _regulariser(ready: Ready) -> Regulariser | None:
             "--remember self has the model write samples of its own, and this one fills masks. Use --hold l2sp, or --remember replay:FILE."
         )
     return make_self_replay(ready.net, ready.reader, ready.objective, settings, steps=ready.plan.steps)
-
-
-def _measure(ready: Ready) -> Measured | None:
-    """On the validation rows, where any score was asked for."""
-    return measure_loss(ready.net, ready.objective, ready.rows.validation, ready.reader) if ready.plan.evaluations else None
 
 
 def _record(

@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
-from hone.core.console import note
 from hone.core.errors import Usage
 from hone.core.seeds import derive_seed
 from hone.evaluate import (
@@ -23,10 +23,9 @@ from hone.evaluate import (
     measure_forgetting,
     thin,
 )
-from hone.measure import Certificate, certify, items_needed
+from hone.measure import Certificate
 from hone.model import LanguageModel, LocalBackend, Network, Seq2SeqModel, TextReader
 from hone.train import (
-    Dial,
     Gauge,
     LogitObjective,
     OwnSample,
@@ -35,13 +34,13 @@ from hone.train import (
     StartingPoint,
     draw_own_samples,
 )
+from hone.tune.promise import halves, keep_promise, require_items
 from hone.tune.settings import TuneSettings
 
-__all__ = ["Watch", "begin_watch", "can_be_watched", "divide", "keep_promise", "make_self_replay"]
+__all__ = ["Watch", "begin_watch", "can_be_watched", "divide", "make_self_replay"]
 
 _GAUGED = 64  # own samples, and rows of the task, at which divergences are measured
 _LEAST_SAMPLES, _MOST_SAMPLES = 64, 1000  # of self-replay: more than the steps will show are drawn in vain
-_POSITIONS = tuple(step / 10 for step in range(11))
 _NATS_PER_LOSS = 1.0  # of divergence for which a pilot lost everything, in proportion: .1 lost 11%, .03 lost 0.5%
 
 
@@ -86,6 +85,17 @@ class Watch:
         differs = sum(int((off[name].losses != one.losses).sum()) for name, one in self.before.items())
         return found.model_copy(update={"is_base_when_off": differs == 0, "off_differs": differs})
 
+    def keep_promise(self, net: Network, reader: TextReader, settings: TuneSettings) -> Certificate | None:
+        """Turn the dial down to where the budget is kept, on the items held back; None where no budget was named."""
+        if not self.held_back or self.start is None:
+            return None
+
+        def lost(title: str) -> npt.NDArray[np.bool_]:
+            after = _answer(net, reader, self.held_back, title=title)
+            return np.concatenate([self.held_before[task.name].is_right & ~after[task.name].is_right for task in self.held_back])
+
+        return keep_promise(net, self.start, settings, lost)
+
 
 def can_be_watched(net: Network) -> bool:
     """Whether it writes texts: encoders are watched elsewhere."""
@@ -105,7 +115,7 @@ def begin_watch(
     held_back: list[RetainedTask] = []
     if settings.may_lose is not None:
         tasks, held_back = divide(tasks, seed=settings.seed)
-        _require_items(held_back, settings)
+        require_items(sum(map(len, held_back)), settings)
     tasks = thin(tasks, most=settings.retain_items, seed=settings.seed)
     before = _answer(net, reader, tasks, title="Retained tasks before training", writes=True)
     again = _answer(net, reader, [_turned(task) for task in tasks], title="The same again")
@@ -132,10 +142,9 @@ def divide(tasks: Sequence[RetainedTask], *, seed: int) -> tuple[list[RetainedTa
         if task.chance is None:
             reported.append(task)
             continue
-        order = np.random.default_rng(derive_seed(seed, "promise", task.name)).permutation(len(task))
-        half = len(task) // 2
-        reported.append(_part(task, sorted(order[:half].tolist())))
-        held_back.append(_part(task, sorted(order[half:].tolist())))
+        told, held = halves(len(task), task=task.name, seed=seed)
+        reported.append(_part(task, told))
+        held_back.append(_part(task, held))
     return reported, held_back
 
 
@@ -155,16 +164,6 @@ def _turned(task: RetainedTask) -> RetainedTask:
 
 def _turned_back(answers: RetainedAnswers) -> RetainedAnswers:
     return RetainedAnswers(answers.is_right[::-1], answers.losses[::-1], answers.tokens[::-1])
-
-
-def _require_items(held_back: Sequence[RetainedTask], settings: TuneSettings) -> None:
-    assert settings.may_lose is not None
-    have, need = sum(map(len, held_back)), items_needed(settings.may_lose, settings.confidence)
-    if have < need:
-        raise Usage(
-            f"To promise that at most {settings.may_lose:.2%} is lost, with {settings.confidence:.0%} confidence, takes {need} items held back, and "
-            f"half of the retained items are {have}. Name more with --retain, or allow a larger --may-lose."
-        )
 
 
 def _answer(
@@ -191,29 +190,3 @@ def make_self_replay(
         raise Usage("The base writes nothing of itself, so it cannot hold itself to it. Use --remember replay:FILE.")
     target = None if settings.may_lose is None else settings.may_lose * _NATS_PER_LOSS
     return SelfReplay(objective, samples, reader, rows=rows, strength=settings.remember_strength, target=target)
-
-
-def keep_promise(watch: Watch, net: Network, reader: TextReader, settings: TuneSettings) -> Certificate:
-    """Turn the dial to the highest position whose loss on the items held back is proven to keep the budget, and leave it there.
-
-    Raises:
-        Usage: what was learnt has no dial.
-    """
-    assert watch.start is not None and settings.may_lose is not None
-    dial = Dial(net, watch.start)
-    losses: dict[float, np.ndarray] = {}
-    for position in _POSITIONS:
-        dial.turn(position)
-        after = _answer(net, reader, watch.held_back, title=f"Dial at {position:.1f}")
-        losses[position] = np.concatenate(
-            [watch.held_before[task.name].is_right & ~after[task.name].is_right for task in watch.held_back]
-        ).astype(float)
-        if position and certify(losses, budget=settings.may_lose, confidence=settings.confidence).stopped_at is not None:
-            break
-    found = certify(losses, budget=settings.may_lose, confidence=settings.confidence)
-    dial.turn(found.dial)
-    note(
-        f"Promise: at most {found.budget:.2%} lost, with {found.confidence:.0%} confidence, on {found.items} items held back: "
-        f"the dial stands at {found.dial:.1f}."
-    )
-    return found

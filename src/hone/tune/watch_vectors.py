@@ -1,7 +1,14 @@
-"""An encoder watched over one run: its sentence vectors on retained tasks, before the first step and after the last."""
+"""An encoder watched over one run: its sentence vectors on retained tasks, before the first step and after the last.
+
+With a budget for what may be lost the questions are divided: on one half the dial is chosen, on the other the loss is reported. Both halves
+search all passages. Pairs of sentences, which are not right or wrong one by one, are only reported.
+"""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+import numpy.typing as npt
 
 from hone.core.errors import Usage
 from hone.evaluate import (
@@ -13,7 +20,10 @@ from hone.evaluate import (
     find_vector_tasks,
     measure_vector_forgetting,
 )
+from hone.measure import Certificate
 from hone.model import HeadedNetwork, TextReader, Vectors
+from hone.train import StartingPoint
+from hone.tune.promise import halves, keep_promise, require_items
 from hone.tune.settings import TuneSettings
 
 __all__ = ["VectorWatch", "begin_vector_watch"]
@@ -24,19 +34,37 @@ class VectorWatch:
     """What the base's vectors said."""
 
     tasks: Sequence[VectorTask]
+    """Reported."""
     before: Mapping[str, VectorAnswers]
     seed: int
+    held_back: Sequence[VectorTask] = ()
+    """On which the dial is chosen; empty without a budget."""
+    held_before: Mapping[str, VectorAnswers] = field(default_factory=dict)
+    start: StartingPoint | None = None
+    """Of what moves: for the dial."""
 
     def end(self, net: HeadedNetwork, reader: TextReader) -> VectorForgetting:
         """The same again, after the last step."""
         return measure_vector_forgetting(self.tasks, self.before, _answer(self.tasks, net, reader), seed=self.seed)
+
+    def keep_promise(self, net: HeadedNetwork, reader: TextReader, settings: TuneSettings) -> Certificate | None:
+        """Turn the dial down to where the budget is kept, on the questions held back; None where no budget was named."""
+        if self.start is None:
+            return None
+
+        def lost(_title: str) -> npt.NDArray[np.bool_]:
+            after = _answer(self.held_back, net, reader)
+            return np.concatenate([self.held_before[task.name].found & ~after[task.name].found for task in self.held_back])
+
+        return keep_promise(net, self.start, settings, lost)
 
 
 def begin_vector_watch(net: HeadedNetwork, reader: TextReader, settings: TuneSettings) -> VectorWatch:
     """Take the answers down while the encoder is the base.
 
     Raises:
-        HoneError: a retained task is not known, or none of them is about sentence vectors.
+        HoneError: a retained task is not known, none of them is about sentence vectors, or the budget cannot be certified with the questions
+            there are.
     """
     tasks, others = find_vector_tasks(settings.retain)
     find_tasks(others)  # a name that nobody knows is told
@@ -45,7 +73,36 @@ def begin_vector_watch(net: HeadedNetwork, reader: TextReader, settings: TuneSet
             f"--retain {','.join(settings.retain)} names tasks of models that write texts, and {settings.model} is an encoder. Name 'bundled', "
             "'similar', 'find', or a file with sentence1, sentence2 and score or with query and passage."
         )
-    return VectorWatch(tasks, _answer(tasks, net, reader), settings.seed)
+    if settings.may_lose is None:
+        return VectorWatch(tasks, _answer(tasks, net, reader), settings.seed)
+    tasks, held_back = _divide(tasks, seed=settings.seed)
+    if not held_back:
+        raise Usage(
+            f"--may-lose counts the questions that no longer find their passage, and --retain {','.join(settings.retain)} names pairs of sentences "
+            "alone. Name 'find', or a file with query and passage."
+        )
+    require_items(sum(map(len, held_back)), settings)
+    return VectorWatch(
+        tasks,
+        _answer(tasks, net, reader),
+        settings.seed,
+        held_back=held_back,
+        held_before=_answer(held_back, net, reader),
+        start=StartingPoint(net),
+    )
+
+
+def _divide(tasks: Sequence[VectorTask], *, seed: int) -> tuple[list[VectorTask], list[VectorTask]]:
+    reported: list[VectorTask] = []
+    held_back: list[VectorTask] = []
+    for task in tasks:
+        if task.metric == "spearman":
+            reported.append(task)
+            continue
+        for part, items in zip((reported, held_back), halves(len(task), task=task.name, seed=seed), strict=True):
+            left, right = (tuple(texts[at] for at in items) for texts in (task.left, task.right))
+            part.append(replace(task, left=left, right=right, others=(*task.right, *task.others)))
+    return reported, held_back
 
 
 def _answer(tasks: Sequence[VectorTask], net: HeadedNetwork, reader: TextReader) -> dict[str, VectorAnswers]:
