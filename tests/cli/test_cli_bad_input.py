@@ -54,6 +54,18 @@ print(answers, "torch" in sys.modules)
     assert done.stderr.count("does not exist") == len(commands)
 
 
+@pytest.mark.parametrize("verb", ["compare", "check"])
+def test_rows_that_only_train_are_named_with_the_command_that_trains_them(verb, capsys, tmp_path: Path):
+    tagged = tmp_path / "tagged.jsonl"
+    tagged.write_text("".join(f'{{"tokens": ["in", "Oslo", "{n}"], "ner_tags": ["O", "B-LOC", "O"]}}\n' for n in range(60)))
+    scored = tmp_path / "scored.csv"
+    scored.write_text("text,score\n" + "".join(f"{text},{n / 7}\n" for n, (text, _) in enumerate(sentences(30))))
+    for path, rows in ((tagged, "tokens with a tag each"), (scored, "texts with a number each")):
+        said = refused(capsys, verb, path)
+        assert rows in said and f"'hone tune {path}' trains" in said and "Read as classes:" in said
+    assert "hone tune" not in refused(capsys, verb, tagged, "--label", "ner_tags")
+
+
 def test_an_empty_file_says_so(capsys, tmp_path: Path):
     (tmp_path / "empty.csv").write_text("")
     assert "empty" in refused(capsys, "compare", tmp_path / "empty.csv")

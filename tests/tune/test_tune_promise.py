@@ -6,7 +6,7 @@ import pytest
 from safetensors.torch import load_file
 
 from hone.cli.main import run
-from hone.core.errors import Usage
+from hone.core.errors import BadData, Usage
 from hone.tune import TuneRecord, TuneSettings, tune_rows
 from tiny import SENTENCES
 from tiny_language import save_language_model
@@ -228,6 +228,37 @@ def test_an_encoder_that_loses_too_much_is_turned_down_and_its_head_trained_for_
         assert ((kept[name] - base[name]) - dial * (full[name] - base[name])).abs().max() < 2e-3
     heads = [load_file(next((tmp_path / name).glob("**/head.safetensors"))) for name in ("whole", "down")]
     assert any((heads[0][name] != heads[1][name]).any() for name in heads[0])
+
+
+@pytest.fixture(scope="module")
+def lengths(tmp_path_factory):
+    """Other classes than those of `labelled`: how many words a text has."""
+    path = tmp_path_factory.mktemp("lengths") / "lengths.jsonl"
+    rows = [{"text": text, "label": "long" if len(text.split()) > 5 else "short"} for text in SENTENCES * 3]
+    rows += [{"text": " ".join(text.split()[:3]), "label": "short"} for text in SENTENCES]
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    return str(path)
+
+
+def test_the_head_of_an_earlier_run_is_asked_again(models, lengths, labelled, tmp_path):
+    first = tune_rows(settings(lengths, models["bert"], tmp_path / "first", retain=(), learning_rate=3e-3, steps=60))
+    answers = [json.loads(line) for line in (tmp_path / "first" / "answers.jsonl").read_text().splitlines()]
+    right = sum(row["right"] == row["tuned"] for row in answers) / len(answers)
+    assert right == first.accuracy > 0.5 and {row["right"] for row in answers} <= {"long", "short"}
+    run = str(tmp_path / "first")
+    still = tune_rows(settings(labelled, run, tmp_path / "still", method="head", retain=(run, "find")))
+    assert [(task.task, task.metric) for task in still.vectors.tasks] == [("first", "accuracy"), ("find", "recall@1")]
+    told = still.vectors.tasks[0]
+    assert told.before == told.after == pytest.approx(right) and (told.items, told.lost) == (len(answers), 0)
+    moved = tune_rows(settings(labelled, run, tmp_path / "moved", retain=(run,), learning_rate=1e-2, steps=60))
+    assert moved.vectors.tasks[0].before == pytest.approx(right)
+    assert moved.vectors.tasks[0].mrr_after != moved.vectors.tasks[0].mrr_before
+
+
+def test_a_head_of_another_encoder_is_told(models, lengths, labelled, tmp_path):
+    tune_rows(settings(lengths, models["bert"], tmp_path / "first", retain=()))
+    with pytest.raises(BadData, match=r"first reads vectors of \d+ numbers, and this encoder's have 384"):
+        tune_rows(settings(labelled, "starter/encoder", tmp_path / "other", retain=(str(tmp_path / "first"),), steps=1))
 
 
 def test_an_encoder_that_fills_masks_is_not_watched_and_says_so(models, tmp_path):

@@ -3,7 +3,7 @@
 `hone check` is this file and nothing more.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -21,6 +21,7 @@ from hone.task import (
     Columns,
     Example,
     Finding,
+    Kind,
     Material,
     Rejected,
     Table,
@@ -45,6 +46,13 @@ from hone.task import (
 
 __all__ = ["Prepared", "look_closer", "prepare"]
 
+_NOT_COMPARED: Mapping[Kind, str] = {
+    "tag": "tokens with a tag each",
+    "answers": "questions with the places of their answers",
+    "score": "texts with a number each",
+    "multi_label": "texts with several labels each",
+    "plain": "plain texts",
+}
 MISLABEL_ROWS = 20_000  # cross-validated regression on more rows takes minutes and finds no other kind of error
 
 
@@ -68,7 +76,27 @@ def prepare(settings: CompareSettings, *, writes: bool | None = False) -> Prepar
     """
     with progress("Reading and checking rows", 1):
         material = _material(settings, writes=writes)
-        return _prepare_labelled(settings) if material is None else _prepare_written(settings, material)
+        if material is not None:
+            return _prepare_written(settings, material)
+        try:
+            return _prepare_labelled(settings)
+        except BadData as error:
+            if (rows := _other_rows(settings)) is None:
+                raise
+            raise BadData(
+                f"{settings.data} looks like {rows}, which 'hone tune {settings.data}' trains; compared and checked are classes, choices and written "
+                f"answers. Read as classes: {error}"
+            ) from error
+
+
+def _other_rows(settings: CompareSettings) -> str | None:
+    """What the rows hold, where that is known, nothing else was named and it cannot be compared."""
+    if settings.kind or settings.text or settings.label or settings.prompt or settings.completion:
+        return None
+    try:
+        return _NOT_COMPARED.get(recognise_kind(settings.data))
+    except BadData:
+        return None
 
 
 def _material(settings: CompareSettings, *, writes: bool | None) -> Material | None:

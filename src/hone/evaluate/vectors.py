@@ -1,9 +1,11 @@
 """What an encoder is for beside the task: its sentence vectors, before and after the training.
 
-Two questions: do cosines order pairs as people would (Spearman's correlation), and does a question find its own passage first
-(recall at 1)? Whoever computes the vectors is a callable: nothing here loads a network.
+Three questions: do cosines order pairs as people would (Spearman's correlation), does a question find its own passage first (recall at 1),
+and does the head of an earlier run still tell its classes apart (accuracy)? Whoever computes the vectors is a callable: nothing here loads a
+network.
 """
 
+import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -22,6 +24,7 @@ from hone.measure import Interval, TaskAnswers, drop_draws, holm, mean_and_worst
 from hone.measure.intervals import shifted_interval
 
 __all__ = [
+    "EarlierHead",
     "Embed",
     "VectorAnswers",
     "VectorChange",
@@ -31,6 +34,7 @@ __all__ = [
     "bundled_vector_tasks",
     "find_vector_tasks",
     "measure_vector_forgetting",
+    "read_head_task",
     "read_vector_task",
     "tell_vector_forgetting",
 ]
@@ -41,20 +45,37 @@ Embed = Callable[[Sequence[str]], npt.NDArray[np.float32]]
 _FOLDER = Path(__file__).parent / "suite"
 _COLUMNS = {"spearman": ("sentence1", "sentence2", "score"), "recall@1": ("query", "passage")}
 _DRAWS = 2000
+_RUN, _HEAD, _ANSWERS = "hone.json", "head.safetensors", "answers.jsonl"
+Metric = Literal["spearman", "recall@1", "accuracy"]
+
+
+@dataclass(frozen=True)
+class EarlierHead:
+    """The linear layer that a run of `hone tune` put on an encoder's sentence vectors."""
+
+    weight: npt.NDArray[np.float64]
+    """[C, D], for vectors of length 1."""
+    bias: npt.NDArray[np.float64]
+    """[C]."""
 
 
 @dataclass(frozen=True)
 class VectorTask:
-    """Pairs of texts: sentences with a score of how alike they are, or questions with their passages."""
+    """Pairs of texts: sentences with a score of how alike they are, or questions with their passages. Or texts with a class each."""
 
     name: str
-    metric: Literal["spearman", "recall@1"]
+    metric: Metric
     left: tuple[str, ...]
     right: tuple[str, ...]
+    """Second sentences, or passages; empty for texts with classes."""
     scores: tuple[float, ...]
     """Of sentences; empty for questions."""
     others: tuple[str, ...] = ()
     """Passages among which a question has to find its own, beside those of the task's questions."""
+    classes: tuple[int, ...] = ()
+    """The right class of each text."""
+    head: EarlierHead | None = None
+    """What tells the classes of texts apart."""
 
     def __len__(self) -> int:
         return len(self.left)
@@ -65,11 +86,11 @@ class VectorAnswers:
     """What the vectors of one encoder say to one task."""
 
     values: npt.NDArray[np.float64]
-    """Cosine of each pair, or the rank of each question's own passage, counted from 1; [n]."""
+    """Cosine of each pair, or the rank of each question's own passage or text's right class, counted from 1; [n]."""
 
     @property
     def found(self) -> npt.NDArray[np.bool_]:
-        """Of questions: whether the own passage comes first, [n]."""
+        """Of questions and texts: whether the own passage or right class comes first, [n]."""
         return self.values <= 1
 
 
@@ -77,19 +98,19 @@ class VectorChange(Record):
     """One task before and after."""
 
     task: str
-    metric: Literal["spearman", "recall@1"]
+    metric: Metric
     items: int
     before: float
     after: float
     drop: Interval
     """Before minus after, paired by item; positive is forgotten."""
     p_value: float | None
-    """Of recall: McNemar's exact test, two-sided, adjusted for the tasks measured together."""
+    """Of recall and accuracy: McNemar's exact test, two-sided, adjusted for the tasks measured together."""
     mrr_before: float | None
-    """Mean reciprocal rank of the own passage; None for pairs of sentences."""
+    """Mean reciprocal rank of the own passage or right class; None for pairs of sentences."""
     mrr_after: float | None
     lost: int | None = None
-    """Questions that found their passage before and do not after; None for pairs of sentences."""
+    """Questions that found their passage before and do not after, texts whose class was right; None for pairs of sentences."""
 
 
 class VectorForgetting(Record):
@@ -115,6 +136,8 @@ def find_vector_tasks(names: Sequence[str]) -> tuple[list[VectorTask], list[str]
     for name in names:
         if name in own:
             found.append(own[name])
+        elif all((Path(name) / file).is_file() for file in (_RUN, _HEAD, _ANSWERS)):
+            found.append(read_head_task(Path(name)))
         elif Path(name).suffix in (".jsonl", ".ndjson") and Path(name).is_file() and _metric_of(_first_row(Path(name))):
             found.append(read_vector_task(Path(name)))
         else:
@@ -163,6 +186,32 @@ def read_vector_task(path: Path) -> VectorTask:
     return VectorTask(path.stem, metric, left, right, scores)
 
 
+def read_head_task(run: Path) -> VectorTask:
+    """The classes that a run of `hone tune` on an encoder learnt: its head, and the validation rows that it answered at its end.
+
+    Raises:
+        BadData: an answer is none of its classes.
+    """
+    from safetensors.numpy import load_file
+
+    from hone.model import head_scale  # brings torch, which reports do without
+
+    labels = [str(label) for label in json.loads((run / _RUN).read_text(encoding="utf-8"))["labels"]]
+    rows = [dict(row) for row in read_lines(run / _ANSWERS)]
+    if unknown := [row["right"] for row in rows if row["right"] not in labels]:
+        raise BadData(f"{run / _ANSWERS} holds the class '{unknown[0]}', which {run / _RUN} does not name. Train the run anew.")
+    head = {name: value.astype(np.float64) for name, value in load_file(run / _HEAD).items()}
+    return VectorTask(
+        run.name,
+        "accuracy",
+        tuple(str(row["read"]) for row in rows),
+        (),
+        (),
+        classes=tuple(labels.index(str(row["right"])) for row in rows),
+        head=EarlierHead(head_scale(head["weight"].shape[1]) * head["weight"], head["bias"]),
+    )
+
+
 def answer_vectors(tasks: Sequence[VectorTask], embed: Embed) -> dict[str, VectorAnswers]:
     """What the vectors say to each task.
 
@@ -173,6 +222,17 @@ def answer_vectors(tasks: Sequence[VectorTask], embed: Embed) -> dict[str, Vecto
         if task.metric == "spearman":
             one, other = _units(embed(task.left)), _units(embed(task.right))
             answers[task.name] = VectorAnswers((one * other).sum(axis=1))
+            continue
+        if task.head is not None:
+            vectors = _units(embed(task.left))
+            if vectors.shape[1] != task.head.weight.shape[1]:
+                raise BadData(
+                    f"The head of {task.name} reads vectors of {task.head.weight.shape[1]} numbers, and this encoder's have {vectors.shape[1]}. "
+                    "Retain runs of the same encoder."
+                )
+            scores = vectors @ task.head.weight.T + task.head.bias  # [n, C]
+            own = scores[np.arange(len(task)), list(task.classes)]
+            answers[task.name] = VectorAnswers((scores >= own[:, None]).sum(axis=1).astype(np.float64))
             continue
         passages = list(dict.fromkeys((*task.right, *task.others)))
         place = {text: at for at, text in enumerate(passages)}
@@ -240,7 +300,7 @@ def _change(
     lost = measure_drop(TaskAnswers(task.name, was, now), seed=seed)
     found = VectorChange(
         task=task.name,
-        metric="recall@1",
+        metric=task.metric,
         items=len(task),
         before=float(was.mean()),
         after=float(now.mean()),

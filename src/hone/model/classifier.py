@@ -20,7 +20,7 @@ from hone.model.locate import ModelFolder
 from hone.model.network import Network, Rows
 from hone.model.reader import TextReader
 
-__all__ = ["HeadedNetwork", "PooledClassifier", "TokenClassifier", "load_classifier", "load_head", "save_head"]
+__all__ = ["HeadedNetwork", "PooledClassifier", "TokenClassifier", "head_scale", "load_classifier", "load_head", "save_head"]
 
 HEAD_FILE = "head.safetensors"
 
@@ -81,8 +81,7 @@ class PooledClassifier(HeadedNetwork):
         twin: Network | None = None,
     ) -> None:
         super().__init__(backbone, outputs=len(labels), pooling=pooling, dropout=dropout, twin=twin)
-        # A unit vector has entries of 1 / sqrt(width): too small for a linear layer to move on.
-        self.scale = math.sqrt(self.classifier.in_features) / 2
+        self.scale = head_scale(self.classifier.in_features)
 
     def forward(self, rows: Rows) -> torch.Tensor:
         """Logits in the arithmetic of the caller's autocast, [B, C]."""
@@ -110,6 +109,11 @@ class TokenClassifier(HeadedNetwork):
         chosen = states[torch.tensor(places, device=states.device)]
         logits: torch.Tensor = self.classifier(self.dropout(chosen))
         return logits
+
+
+def head_scale(width: int) -> float:
+    """By which vectors of length 1 are multiplied before the head: their entries of 1 / sqrt(width) are too small for a linear layer to move on."""
+    return math.sqrt(width) / 2
 
 
 def load_classifier(folder: ModelFolder, labels: Sequence[str], *, per_token: bool = False) -> HeadedNetwork:

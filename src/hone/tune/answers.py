@@ -1,18 +1,32 @@
-"""What a model writes for validation rows, before training and after, held against the right answers and against the plainest baseline."""
+"""What a model writes for validation rows, before training and after, held against the right answers and against the plainest baseline; and
+which classes an encoder tells.
+"""
 
 import statistics
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
+import torch
 
 from hone.core.console import progress
 from hone.core.seeds import derive_seed
 from hone.measure import first_sentences, paired_text_interval, score_texts, text_interval
-from hone.model import Generator, LanguageModel, Network, Sampling, Seq2SeqModel, TextReader
+from hone.model import (
+    EVALUATION_TOKENS,
+    Generator,
+    HeadedNetwork,
+    LanguageModel,
+    Network,
+    Sampling,
+    Seq2SeqModel,
+    TextReader,
+    token_batches,
+)
+from hone.train import Labelled
 from hone.tune.records import AnswerScore
 
-__all__ = ["Asked", "asked_rows", "score_answers", "write_answers"]
+__all__ = ["Asked", "asked_rows", "classes_told", "score_answers", "write_answers"]
 
 _LONGEST = 256  # tokens of an answer
 _SHORT = 3  # words up to which answers are right or wrong rather than like or unlike
@@ -91,3 +105,23 @@ def score_answers(asked: Sequence[Asked], before: Sequence[str], after: Sequence
 
 def _text(reader: TextReader, ids: Sequence[int]) -> str:
     return str(reader.tokenizer.decode(ids, skip_special_tokens=True))
+
+
+@torch.no_grad()
+def classes_told(
+    net: HeadedNetwork, items: Sequence[Labelled], reader: TextReader, labels: Sequence[str]
+) -> list[dict[str, object]]:
+    """Texts with their right class and the one that an encoder's head tells, in the order of the items."""
+    was_training = net.training
+    net.eval()
+    told: dict[int, str] = {}
+    for part in token_batches([item.length for item in items], max_tokens=EVALUATION_TOKENS, is_packed=net.packs):
+        with reader.autocast():
+            likeliest = net([items[at].ids for at in part]).argmax(dim=1).tolist()
+        told.update((at, labels[index]) for at, index in zip(part, likeliest, strict=True))
+    net.train(was_training)
+    texts = [str(reader.tokenizer.decode(item.ids, skip_special_tokens=True)) for item in items]
+    return [
+        {"read": text, "right": labels[int(item.target)], "tuned": told[at]}  # type: ignore[arg-type]
+        for at, (text, item) in enumerate(zip(texts, items, strict=True))
+    ]

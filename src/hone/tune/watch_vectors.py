@@ -1,7 +1,7 @@
 """An encoder watched over one run: its sentence vectors on retained tasks, before the first step and after the last.
 
-With a budget for what may be lost the questions are divided: on one half the dial is chosen, on the other the loss is reported. Both halves
-search all passages. Pairs of sentences, which are not right or wrong one by one, are only reported.
+With a budget for what may be lost questions and texts with classes are divided: on one half the dial is chosen, on the other the loss is
+reported. Both halves search all passages. Pairs of sentences, which are not right or wrong one by one, are only reported.
 """
 
 from collections.abc import Mapping, Sequence
@@ -71,15 +71,16 @@ def begin_vector_watch(net: HeadedNetwork, reader: TextReader, settings: TuneSet
     if not tasks:
         raise Usage(
             f"--retain {','.join(settings.retain)} names tasks of models that write texts, and {settings.model} is an encoder. Name 'bundled', "
-            "'similar', 'find', or a file with sentence1, sentence2 and score or with query and passage."
+            "'similar', 'find', a file with sentence1, sentence2 and score or with query and passage, or an earlier run that learnt classes."
         )
     if settings.may_lose is None:
         return VectorWatch(tasks, _answer(tasks, net, reader), settings.seed)
     tasks, held_back = _divide(tasks, seed=settings.seed)
     if not held_back:
         raise Usage(
-            f"--may-lose counts the questions that no longer find their passage, and --retain {','.join(settings.retain)} names pairs of sentences "
-            "alone. Name 'find', or a file with query and passage."
+            "--may-lose counts questions that no longer find their passage and texts that lose their class, and "
+            f"--retain {','.join(settings.retain)} names pairs of sentences alone. Name 'find', a file with query and passage, or an earlier "
+            "run that learnt classes."
         )
     require_items(sum(map(len, held_back)), settings)
     return VectorWatch(
@@ -100,7 +101,11 @@ def _divide(tasks: Sequence[VectorTask], *, seed: int) -> tuple[list[VectorTask]
             reported.append(task)
             continue
         for part, items in zip((reported, held_back), halves(len(task), task=task.name, seed=seed), strict=True):
-            left, right = (tuple(texts[at] for at in items) for texts in (task.left, task.right))
+            left = tuple(task.left[at] for at in items)
+            if task.head is not None:
+                part.append(replace(task, left=left, classes=tuple(task.classes[at] for at in items)))
+                continue
+            right = tuple(task.right[at] for at in items)
             part.append(replace(task, left=left, right=right, others=(*task.right, *task.others)))
     return reported, held_back
 
