@@ -55,7 +55,8 @@ class RetainedChange(Record):
 
     task: str
     metric: str
-    """accuracy; of encoders also spearman (cosines against scores of likeness) and recall@1 (a question finds its passage first)."""
+    """accuracy, of an encoder by the head of an earlier run; and its spearman (cosines against scores of likeness) and recall@1 (a question
+    finds its passage first)."""
     items: int
     before: float
     after: float
