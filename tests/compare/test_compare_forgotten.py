@@ -2,6 +2,7 @@
 
 import json
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +13,7 @@ from stubs import LABELS, Stub, entrants, make_bench
 from test_compare_verdict import advice, judged, one
 
 from hone.cli.main import run
-from hone.compare import comparison_table, render_report
+from hone.compare import comparison_table, forgotten, render_report
 from hone.compare.card import write_card
 from hone.compare.forgotten import UNCHANGED, Retained, find_retained
 from hone.compare.line_up import Models
@@ -46,7 +47,6 @@ NOTHING = Forgetting(mean=0.0, low=0.0, high=0.0, worst=0.0, unchanged=UNCHANGED
 
 
 def held(share: Forgetting, name: str, accuracy: float, **more):
-    from dataclasses import replace
 
     return replace(one(name, accuracy, **more), forgetting=share)
 
@@ -133,6 +133,23 @@ def test_a_text_model_before_its_first_step_forgot_nothing_and_with_other_weight
     other = answer_retained(tasks, plain_backend(backend_of(net, base.reader)), title="")
     worse = measure_forgetting(tasks, before, other, seed=0)
     assert worse.rises is not None and abs(worse.rises.mean) > 0.01
+
+
+def test_failures_of_format_are_told_apart_from_wrong_answers(tmp_path):
+    base = TextBase(str(save_word_model(tmp_path / "llama", "llama")), precision="fp32")
+    assert isinstance(base.backend, LocalBackend)
+    rows = [{"prompt": "a late parcel", "completion": ("lost", "refund")[n % 2]} for n in range(12)]
+    (tmp_path / "topics.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    (task,) = find_tasks((str(tmp_path / "topics.jsonl"),))
+    answers = answer_retained([task], plain_backend(base.backend), title="", writes=True)
+    written = answers["topics"].written
+    assert written is not None
+    lost = replace(answers["topics"], written=np.full(len(task), -1))
+    kept = replace(answers["topics"], written=np.array(task.right))
+    note = forgotten._from_texts(measure_forgetting([task], {"topics": kept}, {"topics": lost}, seed=0)).details[0].note
+    assert note.endswith(
+        "written: 12 right, 0 wrong, 0 none of the answers before, 0 right, 0 wrong, 12 none of the answers after"
+    )
 
 
 @pytest.mark.parametrize(("seconds", "items"), [(1e-9, 8), (1e9, 40)])

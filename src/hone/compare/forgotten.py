@@ -86,11 +86,11 @@ class Retained:
             assert isinstance(backend, LocalBackend)
             base = plain_backend(backend)
             self._asked[model] = thin(self.texts, most=self._most(model, base), seed=self.seed)
-            self._before[model] = answer_retained(self._asked[model], base, title="Retained tasks, untouched model")
+            self._before[model] = answer_retained(self._asked[model], base, title="Retained tasks, untouched model", writes=True)
             bench.base.release()  # two networks need not stand in memory
         tasks, tuned = self._asked[model], predictor.asker.backend
         assert isinstance(tuned, LocalBackend)
-        after = answer_retained(tasks, plain_backend(tuned), title="Retained tasks")
+        after = answer_retained(tasks, plain_backend(tuned), title="Retained tasks", writes=True)
         return _from_texts(measure_forgetting(tasks, self._before[model], after, seed=self.seed))
 
     def _most(self, model: str, base: LocalBackend) -> int:
@@ -153,6 +153,7 @@ def _from_texts(found: Measured) -> Forgetting:
     if found.drops is None:
         return Forgetting(loss_rises=rises, not_measured=_LOSSES_ONLY)
     drops: Drops = found.drops
+    written = {one.task: f"written: {one.told}" for one in found.written}
     details = tuple(
         RetainedChange(
             task=task.task,
@@ -164,7 +165,9 @@ def _from_texts(found: Measured) -> Forgetting:
             low=-task.drop.high,
             high=-task.drop.low,
             p_holm=task.p_holm,
-            note="not above chance before" if task.is_floor else "",
+            note="; ".join(
+                said for said in ("not above chance before" if task.is_floor else "", written.get(task.task, "")) if said
+            ),
         )
         for task in drops.tasks
     )

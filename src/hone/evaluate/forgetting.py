@@ -34,6 +34,11 @@ class WrittenAnswers(Record):
     other: int
     """None of the choices: a failure of format, whatever the model knows."""
 
+    @property
+    def told(self) -> str:
+        """In words."""
+        return f"{self.right} right, {self.wrong} wrong, {self.other} none of the answers"
+
 
 class WrittenChange(Record):
     """Of one task, before and after."""
@@ -41,6 +46,11 @@ class WrittenChange(Record):
     task: str
     before: WrittenAnswers
     after: WrittenAnswers
+
+    @property
+    def told(self) -> str:
+        """Both in words."""
+        return f"{self.before.told} before, {self.after.told} after"
 
 
 class Forgetting(Record):
@@ -140,7 +150,7 @@ def tell_forgetting(found: Forgetting) -> str:
             f"Loss on {task.task}: {task.before:.3f} before, {task.after:.3f} after, perplexity {task.perplexity_rise:+.1%}."
             for task in found.rises.tasks
         ]
-    lines += [f"Written to {one.task}: {_counts(one.before)} before, {_counts(one.after)} after." for one in found.written]
+    lines += [f"Written to {one.task}: {one.told}." for one in found.written]
     if found.noise:
         lines.append(f"The base asked twice differs in {found.noise.flips} of {found.noise.items} items.")
     if found.divergence is not None:
@@ -153,10 +163,6 @@ def tell_forgetting(found: Forgetting) -> str:
         )
         lines.append(f"Without what was learnt the network {state}.")
     return "\n".join(lines)
-
-
-def _counts(found: WrittenAnswers) -> str:
-    return f"{found.right} right, {found.wrong} wrong, {found.other} none of the answers"
 
 
 def _marks(is_floor: bool, is_ceiling: bool, p_holm: float) -> str:
