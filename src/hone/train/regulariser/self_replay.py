@@ -23,10 +23,8 @@ _TOP = 64
 _TOKENS = 2048  # of samples in one pass
 _LEAST = 1e-6  # share of the tokens that are not among the likeliest: below it they do not count
 _GAIN, _MEMORY = 0.1, 0.9  # of the controller, per step; of its running mean
-_WEAKEST, _STRONGEST = (
-    0.01,
-    10.0,
-)  # more lets AdamW see nothing but the penalty: LoRA learnt 8 to 18% of a task at 1% (docs/log.md)
+# With 100 for the strongest AdamW saw little but the penalty: LoRA learnt 8 to 18% of a task at a budget of 1% (docs/log.md).
+_WEAKEST, _STRONGEST = 0.01, 10.0
 
 
 class OwnDistribution(NamedTuple):
