@@ -172,4 +172,6 @@ def test_what_was_lost_is_told_by_task_with_the_noise_and_the_worst():
     assert "10 / 0" in said
     assert "most on grammar: 50.0%" in said
     assert "0 of 40 items" in said
+    seen = sorted(task.detectable_drop for task in found.drops.tasks)
+    assert f"A drop below {seen[0]:.1%} to {seen[1]:.1%}, by task, is missed at least one time in five." in said
     assert type(found).model_validate_json(found.to_json()) == found

@@ -145,6 +145,10 @@ def tell_forgetting(found: Forgetting) -> str:
             f"Lost on average {drops.mean.mid:.1%} ({drops.mean.low:+.1%} to {drops.mean.high:+.1%}), most on {drops.worst_task}: "
             f"{drops.worst.mid:.1%} ({drops.worst.low:+.1%} to {drops.worst.high:+.1%})."
         )
+        if seen := [task.detectable_drop for task in drops.tasks if task.detectable_drop is not None]:
+            least, most = f"{min(seen):.1%}", f"{max(seen):.1%}"
+            span = least if least == most else f"{least} to {most}, by task,"
+            lines.append(f"A drop below {span} is missed at least one time in five.")
     if found.rises:
         lines += [
             f"Loss on {task.task}: {task.before:.3f} before, {task.after:.3f} after, perplexity {task.perplexity_rise:+.1%}."
