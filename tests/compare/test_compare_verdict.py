@@ -264,10 +264,12 @@ def test_the_smallest_visible_difference_stands_in_the_sentence_and_shrinks_with
     assert f"with {N}, a difference below {100 * few_rows.minimal_detectable_difference:.1f} points" in few_rows.would_change[0]
 
 
-def test_the_smallest_visible_difference_is_that_of_mcnemars_test():
-    """On discordant rows 6 + 12 of 300 the interval's half width gives their share back, nearly."""
-    tested = (one("a", 0.9), one("b", 0.88, shift=6))
+@pytest.mark.parametrize(("right", "shift", "share"), [(0.9, 6, 0.02), (0.9, 20, 0.12), (0.8, 60, 0.38)])
+def test_the_smallest_visible_difference_is_that_of_mcnemars_test(right, shift, share):
+    """The interval between the two gives the share of discordant rows back, nearly."""
+    tested = (one("a", right), one("b", right - 0.02, shift=shift))
     discordant = float(np.mean(tested[0].marks.correct != tested[1].marks.correct))
+    assert discordant == pytest.approx(share, abs=0.03)
     expected = minimal_detectable_difference(n=N, discordant_rate=discordant)
     assert advice(*tested).minimal_detectable_difference == pytest.approx(expected, rel=0.1)
 

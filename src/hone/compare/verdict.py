@@ -298,12 +298,13 @@ def _smallest_visible(best: Row, racing: Sequence[Row], metric: str) -> float:
     """Minimal detectable difference between the best and its nearest rival, from the width of their interval."""
     n = best.metrics[metric].n
     gaps = [row.difference for row in racing if row.difference is not None]
-    width = max((gap.high - gap.low) / 2 for gap in gaps[:1]) if gaps else 1.0
+    width, gap = ((gaps[0].high - gaps[0].low) / 2, gaps[0].value) if gaps else (1.0, 0.0)
     sd = width / 1.96 * n**0.5
     try:
         if metric not in ("accuracy", "exact_match"):
             return min(1.0, minimal_detectable_mean(n=n, sd=sd))
-        return minimal_detectable_difference(n=n, discordant_rate=min(1.0, max(sd**2 / n, 1 / n)))
+        # Of differences that are -1, 0 or 1 the mean square is the share of rows that only one of the two answers rightly.
+        return minimal_detectable_difference(n=n, discordant_rate=min(1.0, max(sd**2 + gap**2, 1 / n)))
     except NotEnough:
         return 1.0
 
