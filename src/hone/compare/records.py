@@ -55,8 +55,7 @@ class RetainedChange(Record):
 
     task: str
     metric: str
-    """accuracy, of an encoder by the head of an earlier run; and its spearman (cosines against scores of likeness) and recall@1 (a question
-    finds its passage first)."""
+    """accuracy (of an encoder by an earlier run's head); also spearman (cosines against likeness) and recall@1 (own passage first)."""
     items: int
     before: float
     after: float

@@ -12,18 +12,21 @@ from hone.evaluate.retained import RetainedTask, chosen_among, followed, joined
 from hone.task import Choice, Completion, Dialogue, Example, Material, MaterialRow, Plain, load_material
 
 __all__ = [
+    "ANSWERS",
     "BUNDLED",
     "HARNESS",
     "as_retained",
     "bundled_tasks",
     "earlier_prompts",
     "find_tasks",
+    "is_run",
     "read_retained",
 ]
 
 HARNESS = "harness:"
 """Before the name of a task of lm-evaluation-harness."""
-_ANSWERS = "answers.jsonl"
+ANSWERS = "answers.jsonl"
+"""What a run of `hone tune` answered at its end, row by row."""
 _FOLDER = Path(__file__).parent / "suite"
 _CHOSEN = ("everyday", "words", "knowledge", "numbers", "feelings", "reading")
 BUNDLED = ("grammar", *_CHOSEN, "texts")
@@ -80,7 +83,7 @@ def _earlier(run: Path, *, others: bool) -> RetainedTask:
     Raises:
         Usage: it learnt several tasks.
     """
-    rows = list(read_lines(run / _ANSWERS))
+    rows = list(read_lines(run / ANSWERS))
     if "task" in rows[0]:
         raise Usage(f"{run} learnt several tasks. Name the files of those that are to be asked again.")
     return followed(run.name, [(str(row["read"]), str(row["right"])) for row in (rows[::2] if others else rows)])
@@ -88,11 +91,12 @@ def _earlier(run: Path, *, others: bool) -> RetainedTask:
 
 def earlier_prompts(run: Path) -> list[str]:
     """Every second prompt that a run of `hone tune` answered at its end, for self-replay to write behind; none where there is no such run."""
-    return [str(row["read"]) for row in read_lines(run / _ANSWERS)][1::2] if _is_run(run) else []
+    return [str(row["read"]) for row in read_lines(run / ANSWERS)][1::2] if is_run(run) else []
 
 
-def _is_run(place: Path) -> bool:
-    return all((place / file).is_file() for file in ("hone.json", _ANSWERS))
+def is_run(place: Path) -> bool:
+    """Whether it is the folder of a run of `hone tune` that answered rows at its end."""
+    return all((place / file).is_file() for file in ("hone.json", ANSWERS))
 
 
 def _classes(name: str, rows: Sequence[Example]) -> RetainedTask:
@@ -160,7 +164,7 @@ def find_tasks(names: Sequence[str], *, replayed: Path | None = None) -> list[Re
             found += known.values()
         elif name in known:
             found.append(known[name])
-        elif _is_run(place):
+        elif is_run(place):
             found.append(_earlier(place, others=replayed is not None and place.resolve() == replayed.resolve()))
         elif name.startswith(HARNESS):
             need("lm_eval", extra="harness")

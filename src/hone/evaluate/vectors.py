@@ -20,6 +20,7 @@ from hone.core.errors import BadData
 from hone.core.record import Record
 from hone.core.seeds import derive_seed
 from hone.core.store import read_lines
+from hone.evaluate.retained_find import ANSWERS, is_run
 from hone.measure import Interval, TaskAnswers, drop_draws, holm, mean_and_worst, measure_drop, spearman, spearman_draws
 from hone.measure.intervals import shifted_interval
 
@@ -45,7 +46,7 @@ Embed = Callable[[Sequence[str]], npt.NDArray[np.float32]]
 _FOLDER = Path(__file__).parent / "suite"
 _COLUMNS = {"spearman": ("sentence1", "sentence2", "score"), "recall@1": ("query", "passage")}
 _DRAWS = 2000
-_RUN, _HEAD, _ANSWERS = "hone.json", "head.safetensors", "answers.jsonl"
+_HEAD = "head.safetensors"
 Metric = Literal["spearman", "recall@1", "accuracy"]
 
 
@@ -136,7 +137,7 @@ def find_vector_tasks(names: Sequence[str]) -> tuple[list[VectorTask], list[str]
     for name in names:
         if name in own:
             found.append(own[name])
-        elif all((Path(name) / file).is_file() for file in (_RUN, _HEAD, _ANSWERS)):
+        elif is_run(Path(name)) and (Path(name) / _HEAD).is_file():
             found.append(read_head_task(Path(name)))
         elif Path(name).suffix in (".jsonl", ".ndjson") and Path(name).is_file() and _metric_of(_first_row(Path(name))):
             found.append(read_vector_task(Path(name)))
@@ -196,10 +197,12 @@ def read_head_task(run: Path) -> VectorTask:
 
     from hone.model import head_scale  # brings torch, which reports do without
 
-    labels = [str(label) for label in json.loads((run / _RUN).read_text(encoding="utf-8"))["labels"]]
-    rows = [dict(row) for row in read_lines(run / _ANSWERS)]
+    labels = [str(label) for label in json.loads((run / "hone.json").read_text(encoding="utf-8"))["labels"]]
+    rows = [dict(row) for row in read_lines(run / ANSWERS)]
     if unknown := [row["right"] for row in rows if row["right"] not in labels]:
-        raise BadData(f"{run / _ANSWERS} holds the class '{unknown[0]}', which {run / _RUN} does not name. Train the run anew.")
+        raise BadData(
+            f"{run / ANSWERS} holds the class '{unknown[0]}', which hone.json beside it does not name. Train the run anew."
+        )
     head = {name: value.astype(np.float64) for name, value in load_file(run / _HEAD).items()}
     return VectorTask(
         run.name,

@@ -85,7 +85,11 @@ class PooledClassifier(HeadedNetwork):
 
     def forward(self, rows: Rows) -> torch.Tensor:
         """Logits in the arithmetic of the caller's autocast, [B, C]."""
-        logits: torch.Tensor = self.classifier(self.dropout(self.vectors(rows) * self.scale))
+        return self.told(self.vectors(rows))
+
+    def told(self, vectors: torch.Tensor) -> torch.Tensor:
+        """The same from sentence vectors, [B, D]."""
+        logits: torch.Tensor = self.classifier(self.dropout(vectors * self.scale))
         return logits
 
 

@@ -15,7 +15,7 @@ import torch
 from torch import nn
 
 from hone.model.attend import Pattern, capped
-from hone.model.stacking import by_head, by_token, stack
+from hone.model.stacking import stack
 
 __all__ = ["Memory", "Tree"]
 
@@ -124,9 +124,10 @@ class Memory:
         if module in self._shared:
             keys, values = (torch.cat([old, new], dim=1) for old, new in zip(self._shared[module], (keys, values), strict=True))
         hidden = self._hidden(pattern.window, query).repeat(share, 1)[None]
-        scores = _scores(by_head(query[None], share), keys, hidden, scale=pattern.scale, softcap=softcap)
+        by_head = query.transpose(0, 1)  # [H, T, D]
+        scores = _scores(by_head.reshape(len(keys), -1, by_head.shape[2]), keys, hidden, scale=pattern.scale, softcap=softcap)
         found = torch.bmm(scores.softmax(dim=-1).to(values.dtype), values)
-        return by_token(found, 1, share)[0]
+        return found.view(by_head.shape).transpose(0, 1).contiguous()
 
     def _hidden(self, window: int | None, like: torch.Tensor) -> torch.Tensor:
         """0 where a token of the tree sees, else -inf: [T, p + T]."""

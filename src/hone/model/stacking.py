@@ -11,7 +11,7 @@ from typing import NamedTuple
 import torch
 from torch import nn
 
-__all__ = ["by_head", "by_token", "forget_places", "heads_first", "put_tokens", "stack", "unstack"]
+__all__ = ["forget_places", "heads_first", "put_tokens", "stack", "unstack"]
 
 
 def stack(tokens: torch.Tensor, lengths: Sequence[int]) -> torch.Tensor:
@@ -87,19 +87,6 @@ def _places(lengths: tuple[int, ...], heads: int, device: torch.device) -> _Plac
         for parts in ([slice(0, length) for length in lengths], [slice(length, longest) for length in lengths])
     )
     return _Places(reads.flatten().int().to(device), stands.int().to(device), behind.to(device))
-
-
-def by_head(tokens: torch.Tensor, share: int) -> torch.Tensor:
-    """[b, t, K x share, D] to [b x K, share x t, D]."""
-    b, t, heads, width = tokens.shape
-    return tokens.view(b, t, heads // share, share, width).permute(0, 2, 3, 1, 4).reshape(b * heads // share, share * t, width)
-
-
-def by_token(found: torch.Tensor, b: int, share: int) -> torch.Tensor:
-    """[b x K, share x t, D] to [b, t, K x share, D]."""
-    rows, length, width = found.shape
-    split = found.view(b, rows // b, share, length // share, width).permute(0, 3, 1, 2, 4)
-    return split.reshape(b, length // share, rows // b * share, width)
 
 
 def forget_places() -> None:

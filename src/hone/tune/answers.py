@@ -13,15 +13,13 @@ from hone.core.console import progress
 from hone.core.seeds import derive_seed
 from hone.measure import first_sentences, paired_text_interval, score_texts, text_interval
 from hone.model import (
-    EVALUATION_TOKENS,
     Generator,
-    HeadedNetwork,
     LanguageModel,
     Network,
+    PooledClassifier,
     Sampling,
     Seq2SeqModel,
     TextReader,
-    token_batches,
 )
 from hone.train import Labelled
 from hone.tune.records import AnswerScore
@@ -109,19 +107,20 @@ def _text(reader: TextReader, ids: Sequence[int]) -> str:
 
 @torch.no_grad()
 def classes_told(
-    net: HeadedNetwork, items: Sequence[Labelled], reader: TextReader, labels: Sequence[str]
+    net: PooledClassifier, items: Sequence[Labelled], reader: TextReader, labels: Sequence[str]
 ) -> list[dict[str, object]]:
     """Texts with their right class and the one that an encoder's head tells, in the order of the items."""
     was_training = net.training
     net.eval()
-    told: dict[int, str] = {}
-    for part in token_batches([item.length for item in items], max_tokens=EVALUATION_TOKENS, is_packed=net.packs):
-        with reader.autocast():
-            likeliest = net([items[at].ids for at in part]).argmax(dim=1).tolist()
-        told.update((at, labels[index]) for at, index in zip(part, likeliest, strict=True))
+    vectors = torch.from_numpy(net.embed([item.ids for item in items], reader)).to(net.device)
+    with reader.autocast():
+        likeliest = net.told(vectors).argmax(dim=1).tolist()
     net.train(was_training)
-    texts = [str(reader.tokenizer.decode(item.ids, skip_special_tokens=True)) for item in items]
     return [
-        {"read": text, "right": labels[int(item.target)], "tuned": told[at]}  # type: ignore[arg-type]
-        for at, (text, item) in enumerate(zip(texts, items, strict=True))
+        {
+            "read": reader.tokenizer.decode(item.ids, skip_special_tokens=True),
+            "right": labels[int(item.target)],  # type: ignore[arg-type]
+            "tuned": labels[index],
+        }
+        for item, index in zip(items, likeliest, strict=True)
     ]

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from hone.core.errors import Usage
 from hone.core.store import write_lines
 from hone.measure import Certificate, Marks
-from hone.model import HeadedNetwork
+from hone.model import HeadedNetwork, PooledClassifier
 from hone.tune.answers import Asked, asked_rows, classes_told, score_answers, write_answers
 from hone.tune.ready import Ready
 from hone.tune.records import TuneRecord
@@ -60,7 +60,7 @@ class BeforeAfter:
             found["forgetting"] = self.watch.end(ready.net, ready.reader, comes_off=ready.settings.method in _TAKEN_OFF)
         if self.vectors and isinstance(ready.net, HeadedNetwork):
             found["vectors"] = self.vectors.end(ready.net, ready.reader)
-        if ready.objective.name == "classify" and isinstance(ready.net, HeadedNetwork):
+        if ready.objective.name == "classify" and isinstance(ready.net, PooledClassifier):
             write_lines(path, classes_told(ready.net, ready.rows.validation, ready.reader, ready.chosen.labels))
         return done.model_copy(update=found)
 

@@ -14,7 +14,7 @@ from hone.core.errors import Usage
 from hone.core.seeds import derive_seed
 from hone.measure import Certificate, certify, items_needed
 from hone.model import HeadedNetwork, Network
-from hone.train import Dial, StartingPoint, fit, is_head, trained_parameters
+from hone.train import Dial, Measured, StartingPoint, fit, is_head, trained_parameters
 from hone.tune.ready import Ready
 from hone.tune.settings import TuneSettings
 
@@ -72,11 +72,15 @@ def keep_promise(
     return found
 
 
-def fit_head_anew(ready: Ready) -> None:
-    """Train the head alone, from where it stands, on what the network makes of the rows now; kept where the validation loss is lower for it."""
+def fit_head_anew(ready: Ready) -> Measured | None:
+    """Train the head alone, from where it stands, on what the network makes of the rows now; kept where the validation loss is lower for it.
+
+    Returns:
+        What is measured on the validation rows with the head that stays, where any score was asked for.
+    """
     net, plan = ready.net, ready.plan
     assert isinstance(net, HeadedNetwork)
-    head = {name: value.detach().clone() for name, value in net.classifier.named_parameters()}
+    head = {name: value.clone() for name, value in net.classifier.state_dict().items()}
     others = [one for name, one in trained_parameters(net).items() if not is_head(name)]
     before = ready.measure()
     steps = min(plan.steps, math.ceil(_HEAD_PASSES * len(ready.rows.train) / plan.batch_rows))
@@ -94,10 +98,12 @@ def fit_head_anew(ready: Ready) -> None:
         for one in others:
             one.requires_grad_(True)
     after = ready.measure()
-    is_kept = before is None or after is None or after.loss < before.loss
-    if not is_kept:
-        for name, one in net.classifier.named_parameters():
-            one.data.copy_(head[name])
-    if before and after:
-        end = "kept" if is_kept else "left as it was"
-        note(f"The head trained anew for that: validation loss {before.loss:.4f} before, {after.loss:.4f} after; {end}.")
+    if before is None or after is None:
+        return after
+    is_kept = after.loss < before.loss
+    end = "kept" if is_kept else "left as it was"
+    note(f"The head trained anew for that: validation loss {before.loss:.4f} before, {after.loss:.4f} after; {end}.")
+    if is_kept:
+        return after
+    net.classifier.load_state_dict(head)
+    return before

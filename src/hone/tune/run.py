@@ -83,10 +83,10 @@ def tune_rows(settings: TuneSettings) -> TuneRecord:
             processes=processes,
         )
     full = ready.measure()
-    certificate = first.keep_promise()
-    if certificate and certificate.dial < 1 and isinstance(ready.net, HeadedNetwork):
-        fit_head_anew(ready)
-    done = _record(ready, record, expected, base, ready.measure() if certificate else full, peak.bytes)
+    certificate, kept = first.keep_promise(), full
+    if certificate and certificate.dial < 1:
+        kept = fit_head_anew(ready) if isinstance(ready.net, HeadedNetwork) else ready.measure()
+    done = _record(ready, record, expected, base, kept, peak.bytes)
     held: dict[str, object] = {"held_bytes": regulariser.bytes if regulariser else 0, "certificate": certificate}
     if certificate and full:
         held["loss_at_full"] = full.loss

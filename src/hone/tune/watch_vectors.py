@@ -73,23 +73,23 @@ def begin_vector_watch(net: HeadedNetwork, reader: TextReader, settings: TuneSet
             f"--retain {','.join(settings.retain)} names tasks of models that write texts, and {settings.model} is an encoder. Name 'bundled', "
             "'similar', 'find', a file with sentence1, sentence2 and score or with query and passage, or an earlier run that learnt classes."
         )
-    if settings.may_lose is None:
-        return VectorWatch(tasks, _answer(tasks, net, reader), settings.seed)
-    tasks, held_back = _divide(tasks, seed=settings.seed)
-    if not held_back:
-        raise Usage(
-            "--may-lose counts questions that no longer find their passage and texts that lose their class, and "
-            f"--retain {','.join(settings.retain)} names pairs of sentences alone. Name 'find', a file with query and passage, or an earlier "
-            "run that learnt classes."
-        )
-    require_items(sum(map(len, held_back)), settings)
+    held_back: list[VectorTask] = []
+    if settings.may_lose is not None:
+        tasks, held_back = _divide(tasks, seed=settings.seed)
+        if not held_back:
+            raise Usage(
+                "--may-lose counts questions that no longer find their passage and texts that lose their class, and "
+                f"--retain {','.join(settings.retain)} names pairs of sentences alone. Name 'find', a file with query and passage, or an earlier "
+                "run that learnt classes."
+            )
+        require_items(sum(map(len, held_back)), settings)
     return VectorWatch(
         tasks,
         _answer(tasks, net, reader),
         settings.seed,
         held_back=held_back,
         held_before=_answer(held_back, net, reader),
-        start=StartingPoint(net),
+        start=StartingPoint(net) if held_back else None,
     )
 
 
@@ -100,14 +100,21 @@ def _divide(tasks: Sequence[VectorTask], *, seed: int) -> tuple[list[VectorTask]
         if task.metric == "spearman":
             reported.append(task)
             continue
-        for part, items in zip((reported, held_back), halves(len(task), task=task.name, seed=seed), strict=True):
-            left = tuple(task.left[at] for at in items)
-            if task.head is not None:
-                part.append(replace(task, left=left, classes=tuple(task.classes[at] for at in items)))
-                continue
-            right = tuple(task.right[at] for at in items)
-            part.append(replace(task, left=left, right=right, others=(*task.right, *task.others)))
+        told, held = halves(len(task), task=task.name, seed=seed)
+        reported.append(_part(task, told))
+        held_back.append(_part(task, held))
     return reported, held_back
+
+
+def _part(task: VectorTask, items: Sequence[int]) -> VectorTask:
+    """Some of its questions or texts; all passages stay among those to find."""
+    return replace(
+        task,
+        left=tuple(task.left[at] for at in items),
+        right=tuple(task.right[at] for at in items) if task.right else (),
+        classes=tuple(task.classes[at] for at in items) if task.classes else (),
+        others=(*task.right, *task.others),
+    )
 
 
 def _answer(tasks: Sequence[VectorTask], net: HeadedNetwork, reader: TextReader) -> dict[str, VectorAnswers]:
