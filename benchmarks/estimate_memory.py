@@ -14,6 +14,7 @@ import tempfile
 import time
 from typing import Any, cast
 
+from hone.core.allocator import preload_allocator
 from hone.core.device import best_device, keep_freed_memory, peak_memory, release_memory
 
 __all__ = ["SHAPES", "WORDS", "configuration"]
@@ -57,6 +58,7 @@ def configuration(shape: str) -> Any:
 
 def main() -> int:
     """Estimate or measure, and print."""
+    preload_allocator()  # as the hone command does
     what, shape, method = sys.argv[1:4]
     if what == "write":
         write(shape, method)

@@ -14,6 +14,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any, Literal
 
+from hone.core.allocator import preload_allocator
 from hone.core.device import best_device, core_count, has_fast_bf16, processor_name, total_memory
 from labelled_rows import NoData, find_data
 
@@ -43,6 +44,7 @@ def run(
         name: of the file, without .py. measure: called with the data's folder, is_quick and only. quick: what --quick does.
         needs: files that must be in the data's folder. packages: whose versions are recorded, where they are installed.
     """
+    preload_allocator()  # as the hone command does
     parser = argparse.ArgumentParser(description=about)
     parser.add_argument("--quick", action="store_true", help=quick)
     parser.add_argument("--json", action="store_true", help="print one JSON object instead of tables")

@@ -266,6 +266,13 @@ def test_moments_fill_the_holes_that_passes_leave():
     assert 0 < full.holes < lora.holes
 
 
+def test_the_allocator_leaves_no_holes(monkeypatch):
+    plain = dry_run(CONFIGS["causal"], asked("causal", method="lora"))
+    monkeypatch.setattr(sys.modules[dry_run.__module__], "has_allocator", lambda: True)
+    with_it = dry_run(CONFIGS["causal"], asked("causal", method="lora"))
+    assert with_it == plain.model_copy(update={"holes": 0})
+
+
 def test_a_price_list_says_which_card_it_lacks_and_what_is_wrong_with_it(tmp_path):
     prices = read_prices()
     assert find_gpu("h100", prices).memory_bytes == 80 * 10**9

@@ -5,9 +5,11 @@
 
 import importlib
 import sys
+from pathlib import Path
 
 import click
 
+from hone.core.allocator import preload_allocator
 from hone.core.errors import HoneError
 
 __all__ = ["main"]
@@ -77,7 +79,15 @@ def cli() -> None:
 
 def main(arguments: list[str] | None = None) -> None:
     """Entry point of the `hone` command."""
+    if _is_command() and set(sys.argv) & VERBS.keys():
+        preload_allocator()
     sys.exit(run(arguments))
+
+
+def _is_command() -> bool:
+    """Whether this process is `hone` or `python -m hone`, and no program that calls it."""
+    spec = getattr(sys.modules["__main__"], "__spec__", None)
+    return spec.name == "hone.__main__" if spec else Path(sys.argv[0]).name == "hone"
 
 
 def run(arguments: list[str] | None = None) -> int:

@@ -5,6 +5,7 @@ from typing import Any, NamedTuple
 
 from torch import nn
 
+from hone.core.allocator import has_allocator
 from hone.core.device import peak_memory, release_memory, resident_memory
 from hone.train.contracts import Objective
 from hone.train.loop import fit
@@ -17,8 +18,9 @@ __all__ = ["REHEARSED", "Rehearsal", "rehearse"]
 REHEARSED = 6
 """Steps that are timed."""
 
-_HOLES = 0.5
-"""Of what the steps take, on a CPU: glibc's heap grows by it over a run, in pieces that later tensors do not fit (docs/log.md)."""
+_HOLES, _FEW_HOLES = 0.5, 0.1
+"""Of what the steps take, on a CPU: glibc's heap grows by it over a run, in pieces that later tensors do not fit. The second: with hone's
+allocator (docs/log.md)."""
 
 
 class Rehearsal(NamedTuple):
@@ -65,5 +67,5 @@ def rehearse(
     seconds = first.seconds + (passes - 1) * (last.seconds - first.seconds)
     tokens = first.tokens + (passes - 1) * (last.tokens - first.tokens)
     highest = peak.bytes or 0
-    holes = round(_HOLES * max(0, highest - before)) if device.type == "cpu" else 0
-    return Rehearsal(seconds / max(tokens, 1), highest + holes)
+    holes = (_FEW_HOLES if has_allocator() else _HOLES) if device.type == "cpu" else 0.0
+    return Rehearsal(seconds / max(tokens, 1), highest + round(holes * max(0, highest - before)))

@@ -14,6 +14,7 @@ import torch
 from torch import nn
 from torch._subclasses.fake_tensor import DataDependentOutputException
 
+from hone.core.allocator import has_allocator
 from hone.core.errors import Failed, HoneError
 from hone.model import DryHead, Network, TextReader, autocast, dry_network, token_batches, weights_of, without_numbers
 from hone.train.contracts import Objective
@@ -31,7 +32,7 @@ from hone.train.trainable import make_trainable
 __all__ = ["bare_objective", "dry_run", "items_of_lengths"]
 
 _MOMENTS = 2 * 4  # bytes for each parameter that moves
-# Fitted: with them eight runs of three shapes come within 7% of the whole process (docs/log.md, glibc 2.36).
+# Fitted, for processes without hone's allocator: with them eight runs of three shapes come within 7% of the whole process (docs/log.md, glibc 2.36).
 _HOLES, _FILLED, _LEAST_HOLES = 0.5, 0.6, 0.1
 
 
@@ -95,7 +96,7 @@ def _try_step(config: Any, asked: DryRun, process: int) -> MemoryEstimate:
     highest = {kind: size for kind, size in ledger.highest.items() if kind != "optimiser"}
     return MemoryEstimate(
         **highest,
-        holes=_holes(ledger.heap_peak, _MOMENTS * moved),
+        holes=0 if has_allocator() else _holes(ledger.heap_peak, _MOMENTS * moved),
         optimiser=_MOMENTS * moved,
         best=4 * moved if asked.keeps_best else 0,
         process=process,
@@ -130,7 +131,7 @@ def _enter_standing(ledger: Ledger, net: Network, accumulated: Sequence[nn.Param
 
 
 def _holes(passing: int, moments: int) -> int:
-    """Memory of glibc's heap between tensors: measured, not derived.
+    """Memory of glibc's heap between tensors, where nothing better is loaded: measured, not derived.
 
     After a pass a fifth to a third of the heap is free in hundreds of pieces that the next tensors do not fit (docs/log.md). AdamW's moments,
     made after the first step, fill some of them.

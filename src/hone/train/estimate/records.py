@@ -62,7 +62,7 @@ class MemoryEstimate(Record):
     temporary: int
     """On the way back, beside gradients of weights."""
     holes: int
-    """Memory between tensors that none of them fits: glibc's, on a CPU."""
+    """Memory between tensors that none of them fits: glibc's, on a CPU, in a process without hone's allocator."""
     best: int
     """A copy of the best parameters."""
     process: int
