@@ -28,7 +28,8 @@ def configuration(shape: str) -> Any:
     """transformers' configuration of a shape: Llama's, T5 1.1's, and that of the starter."""
     from transformers import LlamaConfig, T5Config
 
-    from hone.model import locate_model, read_config
+    from hone.catalogue import locate_model
+    from hone.model import read_config
 
     if shape == "decoder":
         return LlamaConfig(
@@ -137,7 +138,8 @@ def measure(shape: str, method: str, rows: int, read: int, learnt: int) -> dict[
 
 def _in_four_bits(shape: str, head: Any) -> Any:
     """The same random network as a folder's weights, which another process wrote, are loaded."""
-    from hone.model import load_language_model, locate_model
+    from hone.catalogue import locate_model
+    from hone.model import load_language_model
 
     with tempfile.TemporaryDirectory() as folder:
         subprocess.run(

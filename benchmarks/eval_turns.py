@@ -15,10 +15,11 @@ from typing import Any
 
 import torch
 
+from hone.catalogue import locate_model
 from hone.core.console import note, set_quiet
 from hone.evaluate.harness import EngineLM, configuration, quiet
 from hone.evaluate.local_tasks import LocalTask, find_local_tasks
-from hone.model import Generator, Sampling, Scorer, load_language_model, load_reader, locate_model, quiet_transformers
+from hone.model import Generator, Sampling, Scorer, load_language_model, load_reader, quiet_transformers
 from labelled_rows import dialogsum
 from reporting import arithmetics
 from train_parts import WORDS, make_tokenizer

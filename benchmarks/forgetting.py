@@ -32,9 +32,10 @@ import numpy as np
 
 from forgetting_encoder import Way, learn_tickets
 from forgetting_school import Family, School
+from hone.catalogue import locate_model
 from hone.core.console import note, render_table
 from hone.measure import certify, naive_choice, score_sequence
-from hone.model import Network, Renderer, load_language_model, load_reader, locate_model
+from hone.model import Network, Renderer, load_language_model, load_reader
 from hone.task import load_material
 from hone.train import Complete, Dial, SelfReplay, SingleTask, StartingPoint, TrainPlan, draw_own_samples, fit, make_trainable
 from reporting import headline, holds, run

@@ -12,9 +12,10 @@ from typing import Any, Literal
 import torch
 
 import hone.evaluate
+from hone.catalogue import locate_model
 from hone.core.store import read_lines
 from hone.evaluate import VectorAnswers, answer_vectors, bundled_vector_tasks, measure_vector_forgetting
-from hone.model import HeadedNetwork, load_classifier, load_reader, locate_model
+from hone.model import HeadedNetwork, load_classifier, load_reader
 from hone.task import Example, load_material
 from hone.train import Classify, OwnVectors, SingleTask, TrainPlan, fit, make_trainable, measure_loss
 

@@ -14,7 +14,8 @@ from typing import Any, Literal
 import numpy as np
 import torch
 
-from hone.model import Network, load_language_model, load_reader, locate_model
+from hone.catalogue import locate_model
+from hone.model import Network, load_language_model, load_reader
 from hone.task import Plain
 from hone.train import (
     Causal,

@@ -16,7 +16,8 @@ from unittest.mock import patch
 
 import torch
 
-from hone.model import load_classifier, load_reader, locate_model
+from hone.catalogue import locate_model
+from hone.model import load_classifier, load_reader
 from hone.task import Example
 from hone.train import Classify, Frozen, SingleTask, TrainPlan, fit, make_trainable
 from labelled_rows import ag_news

@@ -17,9 +17,10 @@ from typing import Any
 
 import numpy as np
 
+from hone.catalogue import locate_model
 from hone.core.console import note, render_table
 from hone.measure import quantile
-from hone.model import load_encoder, locate_model
+from hone.model import load_encoder
 from hone.retrieve import MODES, Document, Documents, Index, IndexSettings, Question, Questions, evaluate_index
 from hone.retrieve.index import fused
 from hone.retrieve.store import PassageRow, Store

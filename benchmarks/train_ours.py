@@ -11,8 +11,9 @@ from typing import Any, Literal
 import torch
 from torch import nn
 
+from hone.catalogue import locate_model
 from hone.core.device import best_device
-from hone.model import load_classifier, load_language_model, locate_model, resolve_precision
+from hone.model import load_classifier, load_language_model, resolve_precision
 from hone.train import SingleTask, StepEvent, TrainPlan, fit, make_trainable
 from train_parts import Part, Prepared
 

@@ -15,7 +15,8 @@ from typing import Any
 
 import torch
 
-from hone.model import Renderer, TextReader, load_reader, locate_model, quiet_transformers
+from hone.catalogue import locate_model
+from hone.model import Renderer, TextReader, load_reader, quiet_transformers
 from hone.train import Classify, Complete, WriteTarget
 from labelled_rows import ag_news, banking77, dialogsum
 

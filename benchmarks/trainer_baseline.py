@@ -22,7 +22,8 @@ from transformers import (
     TrainingArguments,
 )
 
-from hone.model import ModelFolder, TextReader, quiet_transformers
+from hone.catalogue import ModelFolder
+from hone.model import TextReader, quiet_transformers
 
 __all__ = ["RATES", "Clock", "Rows", "TrainerBaseline", "TrainerRecord"]
 

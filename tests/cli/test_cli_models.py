@@ -4,9 +4,9 @@ import json
 
 import pytest
 
+from hone.catalogue import choose, read_catalogue, read_wanted
+from hone.catalogue.table import choice_text
 from hone.cli.main import run
-from hone.model.catalogue import choose, read_catalogue, read_wanted
-from hone.model.catalogue.table import choice_text
 
 
 def shown(capsys, *arguments: str) -> str:

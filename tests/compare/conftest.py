@@ -4,7 +4,8 @@ import gc
 
 import pytest
 
-from hone.model import Encoder, load_encoder, locate_model
+from hone.catalogue import locate_model
+from hone.model import Encoder, load_encoder
 
 
 @pytest.fixture(scope="session")

@@ -1,6 +1,7 @@
 """What transformers builds from a shape in the catalogue: the network on the meta device, without memory."""
 
-from hone.model.catalogue import CatalogueEntry, configuration_of
+from hone.catalogue import CatalogueEntry
+from hone.model import configuration_of
 
 
 def network_of(entry: CatalogueEntry):

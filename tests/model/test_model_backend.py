@@ -5,18 +5,9 @@ from types import SimpleNamespace
 import pytest
 import torch
 
+from hone.catalogue import locate_model
 from hone.core.errors import BadModel, MissingPackage, Usage
-from hone.model import (
-    Generator,
-    LocalBackend,
-    RemoteBackend,
-    Sampling,
-    Scorer,
-    load_backend,
-    load_language_model,
-    load_reader,
-    locate_model,
-)
+from hone.model import Generator, LocalBackend, RemoteBackend, Sampling, Scorer, load_backend, load_language_model, load_reader
 from hone.model.vllm_engine import generated_from, likelihood_from, sampling_arguments
 from tiny import SENTENCES
 from tiny_language import tiny_tokenizer

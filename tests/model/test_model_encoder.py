@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import torch
 
+from hone.catalogue import locate_model
 from hone.core.errors import BadModel
 from hone.model import (
     EVALUATION_TOKENS,
@@ -18,7 +19,6 @@ from hone.model import (
     load_encoder,
     load_head,
     load_reader,
-    locate_model,
     resolve_precision,
     save_head,
 )

@@ -6,7 +6,8 @@ import pytest
 import torch
 import transformers
 
-from hone.model import generate, load_language_model, locate_model, write
+from hone.catalogue import locate_model
+from hone.model import generate, load_language_model, write
 from hone.model.generate import Generator, Sampling
 from tiny_language import ENCODER_DECODERS, tiny_tokenizer
 

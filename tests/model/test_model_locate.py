@@ -8,8 +8,9 @@ import time
 
 import pytest
 
+from hone.catalogue import locate_model
 from hone.core.errors import BadModel
-from hone.model import load_backbone, load_classifier, load_encoder, load_reader, load_tokenizer, locate_model
+from hone.model import load_backbone, load_classifier, load_encoder, load_reader, load_tokenizer
 from tiny import LABELS, save_tokenizer
 
 STARTER_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"  # as the Hub shows it for the file

@@ -6,7 +6,8 @@ import pytest
 import torch
 import transformers
 
-from hone.model import load_language_model, locate_model, score, tree
+from hone.catalogue import locate_model
+from hone.model import load_language_model, score, tree
 from hone.model.score import Scorer
 from tiny_language import ENCODER_DECODERS, tiny_tokenizer
 

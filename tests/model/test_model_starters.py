@@ -8,8 +8,9 @@ import torch
 import transformers
 
 import hone.evaluate
+from hone.catalogue import count_parameters, locate_model
 from hone.core.store import read_lines
-from hone.model import Sampling, count_parameters, load_backend, locate_model
+from hone.model import Sampling, load_backend
 
 GRAMMAR = Path(hone.evaluate.__file__).parent / "suite" / "grammar.jsonl"
 CLASSES = {"starter/decoder": transformers.AutoModelForCausalLM, "starter/encoder-decoder": transformers.AutoModelForSeq2SeqLM}

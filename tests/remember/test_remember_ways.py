@@ -233,7 +233,8 @@ def test_the_command_prints_the_table_and_writes_the_page(models, rows, tmp_path
 
 @pytest.mark.parametrize("kind", ["llama", "t5"])
 def test_parameters_are_counted_without_loading_them(kind, models):
-    from hone.model import count_parameters, load_language_model, locate_model
+    from hone.catalogue import count_parameters, locate_model
+    from hone.model import load_language_model
 
     folder = locate_model(models[kind])
     net = load_language_model(folder, "seq2seq" if kind == "t5" else "causal", pad_id=0)

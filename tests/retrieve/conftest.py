@@ -9,7 +9,8 @@ def encoder(encoder_path):
     """The tiny BERT as an encoder, fp32 on the CPU; it reads 64 tokens."""
     import torch
 
-    from hone.model import load_encoder, locate_model
+    from hone.catalogue import locate_model
+    from hone.model import load_encoder
 
     return load_encoder(locate_model(str(encoder_path("bert"))), precision="fp32", device=torch.device("cpu"))
 

@@ -2,8 +2,9 @@
 
 import pytest
 
+from hone.catalogue import locate_model
 from hone.core.errors import Usage
-from hone.model import Generator, Renderer, Sampling, load_language_model, load_reader, locate_model
+from hone.model import Generator, Renderer, Sampling, load_language_model, load_reader
 from hone.retrieve import Passage, answer_from, answer_text, cited, shared_words, with_passages
 from tiny_language import save_language_model
 

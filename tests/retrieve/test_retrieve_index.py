@@ -165,7 +165,8 @@ import os, signal, sys
 sys.path.insert(0, {tests!r})
 from pathlib import Path
 import torch
-from hone.model import load_encoder, locate_model
+from hone.catalogue import locate_model
+from hone.model import load_encoder
 from hone.retrieve import ChunkSettings, Document, Documents, Index, IndexSettings
 import hone.retrieve.index as module
 from tiny import SENTENCES
@@ -231,7 +232,8 @@ def test_other_weights_are_refused_by_their_digests(tmp_path, built):
 def test_other_weights_build_everything_anew(tmp_path, built, small):
     import torch
 
-    from hone.model import load_encoder, locate_model
+    from hone.catalogue import locate_model
+    from hone.model import load_encoder
 
     other = load_encoder(
         locate_model(str(save_encoder(tmp_path / "other", "bert", seed=1))), precision="fp32", device=torch.device("cpu")

@@ -5,9 +5,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from hone.catalogue import locate_model
 from hone.compare.bundle import Bundle, Provenance
 from hone.compare.records import Cost, ModelInfo
-from hone.model import load_encoder, locate_model
+from hone.model import load_encoder
 from hone.strategy.predictors import VectorPredictor
 from hone.strategy.scorers import Neighbours
 from hone.task import Columns

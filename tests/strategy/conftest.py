@@ -10,7 +10,8 @@ import torch
 from tokenizers import Tokenizer, models, pre_tokenizers, processors
 from transformers import BertConfig, BertModel, PreTrainedTokenizerFast
 
-from hone.model import Encoder, load_encoder, locate_model, quiet_transformers
+from hone.catalogue import locate_model
+from hone.model import Encoder, load_encoder, quiet_transformers
 from hone.strategy import Effort, EncoderBench
 from hone.task import Example
 

@@ -10,8 +10,9 @@ import numpy as np
 import pytest
 import torch
 
+from hone.catalogue import locate_model
 from hone.core.errors import BadModel, Usage
-from hone.model import load_encoder, locate_model
+from hone.model import load_encoder
 from hone.strategy import (
     STRATEGIES,
     Effort,

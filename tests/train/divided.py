@@ -6,7 +6,8 @@ from pathlib import Path
 
 import torch
 
-from hone.model import Renderer, load_language_model, load_reader, locate_model
+from hone.catalogue import locate_model
+from hone.model import Renderer, load_language_model, load_reader
 from hone.task import Completion
 from hone.train import Complete, SingleTask, TrainPlan, WriteTarget, fit, join_processes, make_trainable, trained_parameters
 from hone.train.sharded import Sharded

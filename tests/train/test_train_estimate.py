@@ -7,11 +7,11 @@ import pytest
 import torch
 from transformers import BertConfig, LlamaConfig, Qwen3Config, T5Config
 
+from hone.catalogue import locate_model, read_catalogue
 from hone.core.errors import BadData, BadModel, Usage
-from hone.model import autocast, load_language_model, locate_model, random_network
+from hone.model import autocast, load_language_model, random_network
 from hone.model.attend import forget_masks
-from hone.model.catalogue import read_catalogue
-from hone.model.catalogue.configuration import configuration_of
+from hone.model.configuration import configuration_of
 from hone.train import TRAINABLES, make_trainable, trained_parameters
 from hone.train.estimate import (
     DryRun,

@@ -7,8 +7,9 @@ import pytest
 import torch
 from torch import nn
 
+from hone.catalogue import locate_model
 from hone.core.errors import MissingPackage, Usage
-from hone.model import LanguageModel, load_language_model, locate_model
+from hone.model import LanguageModel, load_language_model
 from hone.model.loading import quantisation
 from hone.train import make_trainable, trained_parameters
 from tiny_language import save_language_model

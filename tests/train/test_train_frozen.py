@@ -3,8 +3,9 @@
 import pytest
 import torch
 
+from hone.catalogue import locate_model
 from hone.core.errors import Usage
-from hone.model import Renderer, load_classifier, load_language_model, load_reader, locate_model
+from hone.model import Renderer, load_classifier, load_language_model, load_reader
 from hone.task import Completion, Example
 from hone.train import (
     Classify,

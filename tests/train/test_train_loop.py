@@ -12,8 +12,9 @@ from dataclasses import dataclass
 import pytest
 import torch
 
+from hone.catalogue import locate_model
 from hone.core.errors import Failed
-from hone.model import load_backbone, load_classifier, load_language_model, locate_model
+from hone.model import load_backbone, load_classifier, load_language_model
 from hone.train import (
     TRAINABLES,
     Classify,

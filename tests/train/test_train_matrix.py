@@ -6,6 +6,7 @@ import random
 import pytest
 import torch
 
+from hone.catalogue import locate_model
 from hone.core.errors import Usage
 from hone.model import (
     Renderer,
@@ -15,7 +16,6 @@ from hone.model import (
     load_classifier,
     load_language_model,
     load_reader,
-    locate_model,
     packing,
     read_config,
 )

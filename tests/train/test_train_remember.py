@@ -10,8 +10,9 @@ import random
 import pytest
 import torch
 
+from hone.catalogue import locate_model
 from hone.core.errors import Usage
-from hone.model import Generator, Renderer, Sampling, load_language_model, load_reader, locate_model
+from hone.model import Generator, Renderer, Sampling, load_language_model, load_reader
 from hone.task import Completion, Plain
 from hone.train import (
     Causal,

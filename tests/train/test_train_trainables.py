@@ -3,8 +3,9 @@
 import pytest
 import torch
 
+from hone.catalogue import locate_model
 from hone.core.errors import BadModel, Usage
-from hone.model import load_classifier, load_reader, locate_model
+from hone.model import load_classifier, load_reader
 from hone.train import TRAINABLES, Classify, SingleTask, TrainPlan, fit, make_trainable, trained_parameters
 from tiny import FAMILIES, LABELS, SENTENCES
 

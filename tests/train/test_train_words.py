@@ -3,7 +3,8 @@
 import pytest
 import torch
 
-from hone.model import load_classifier, load_language_model, load_reader, locate_model
+from hone.catalogue import locate_model
+from hone.model import load_classifier, load_language_model, load_reader
 from hone.task import Completion, Example
 from hone.train import Classify, Masked, OwnVectors, SingleTask, TrainPlan, WriteTarget, fit, make_trainable, words
 from tiny import LABELS, SENTENCES, save_encoder

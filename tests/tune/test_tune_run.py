@@ -139,7 +139,8 @@ def test_an_adapter_loads_in_peft_and_answers_the_same(method, kind, rows, model
     from peft import PeftModel
     from transformers import AutoModelForCausalLM, AutoModelForSeq2SeqLM
 
-    from hone.model import load_reader, locate_model
+    from hone.catalogue import locate_model
+    from hone.model import load_reader
     from hone.tune.choose import choose
     from hone.tune.prepare import encode_rows, read_rows
 

@@ -6,11 +6,12 @@ from collections import Counter
 
 import pytest
 
+from hone.catalogue import locate_model
 from hone.cli.main import run
 from hone.core.console import set_quiet
 from hone.core.errors import BadData, Usage
 from hone.evaluate import find_tasks
-from hone.model import family, load_reader, locate_model, read_config
+from hone.model import family, load_reader, read_config
 from hone.tune import TuneRecord, TuneSettings, mask_preview, tune_rows
 from hone.tune.task_scores import answer_sheets, make_sheets
 from hone.tune.tasks import open_tasks, put_tasks, putter_for

@@ -64,7 +64,8 @@ def command(docs: str, out: Path, as_json: bool, quiet: bool, **options: Any) ->
     documents = read_documents(docs, text=text, id_column=options["id_column"], leave_out=out)
     _tell(documents, out)
     note(f"{docs}: {len(documents.documents):,} documents to index into {out}.")
-    from hone.model import load_encoder, locate_model
+    from hone.catalogue import locate_model
+    from hone.model import load_encoder
 
     index = Index.build(documents, out, encoder=load_encoder(locate_model(options["encoder"])), settings=settings)
     evaluation = None

@@ -46,11 +46,11 @@ def command(
     Without NAME a table of what passes the filters. With one NAME (a Hub id, its last part, a starter, or a line such as
     Qwen3) its card, with several a comparison. What nobody has published is shown as unknown.
     """
+    from hone import catalogue
+    from hone.catalogue.card import named_text
+    from hone.catalogue.table import choice_text, hub_table
     from hone.core.console import note, result, terminal_width
     from hone.core.errors import Usage
-    from hone.model import catalogue
-    from hone.model.catalogue.card import named_text
-    from hone.model.catalogue.table import choice_text, hub_table
 
     if search is not None and names:
         raise Usage("Give names or --search, not both: a name shows what is known of it, --search looks for others on the Hub.")

@@ -4,19 +4,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from hone.catalogue import locate_model
 from hone.compare.prepare import Prepared, prepare
 from hone.compare.settings import CompareSettings
 from hone.core.errors import BadModel, Usage
 from hone.measure import TEXT_METRICS
-from hone.model import (
-    Encoder,
-    Price,
-    RemoteSettings,
-    family,
-    load_encoder,
-    locate_model,
-    read_config,
-)
+from hone.model import Encoder, Price, RemoteSettings, family, load_encoder, read_config
 from hone.retrieve import Index, open_index, read_documents
 from hone.strategy import (
     STRATEGIES,

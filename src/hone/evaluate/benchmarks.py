@@ -11,25 +11,14 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+from hone.catalogue import ModelFolder, locate_model
 from hone.core.console import note
 from hone.core.errors import BadModel, Usage, need
 from hone.core.store import claim_folder, digest_text, write_atomic, write_lines
 from hone.evaluate.benchmark_records import EvalSettings, Evaluation
 from hone.evaluate.benchmark_scores import group_scores, task_scores
 from hone.evaluate.local_tasks import LocalTask, find_local_tasks
-from hone.model import (
-    Generator,
-    ModelFolder,
-    Precision,
-    Scorer,
-    TextModel,
-    TextReader,
-    family,
-    load_reader,
-    load_text_model,
-    locate_model,
-    read_config,
-)
+from hone.model import Generator, Precision, Scorer, TextModel, TextReader, family, load_reader, load_text_model, read_config
 
 __all__ = ["load_answering", "read_evaluations", "run_benchmarks"]
 

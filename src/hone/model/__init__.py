@@ -1,4 +1,4 @@
-"""Stage 2 of 6: CHOOSE, a base model. Takes a name. Gives a checked folder, an encoder of texts, a classifier to tune.
+"""Stage 2 of 6: CHOOSE, a base model. Takes a checked folder. Gives an encoder of texts, a classifier to tune, an engine that scores and writes.
 
 The only folder that talks to transformers (with `hone.train` where training needs it). Next: `hone.train`.
 """
@@ -17,6 +17,7 @@ from hone.model.classifier import (
     load_head,
     save_head,
 )
+from hone.model.configuration import configuration_of
 from hone.model.dry import DryHead, DryHeld, cut_depth, dry_network, outline, random_network, without_numbers
 from hone.model.encoder import EVALUATION_TOKENS, Encoder, Pooling, Vectors, load_encoder, pool, write_pooling
 from hone.model.four_bits import weights_of
@@ -24,7 +25,6 @@ from hone.model.generate import Generated, Generator, Sampling
 from hone.model.hub_upload import send_folder
 from hone.model.language import Head, LanguageModel, Seq2SeqModel, TextModel, load_language_model, load_text_model
 from hone.model.loading import Family, family, load_backbone, load_tokenizer, quiet_transformers, read_config
-from hone.model.locate import STARTERS, ModelFolder, count_parameters, is_on_this_machine, locate_model
 from hone.model.network import Network, Rows
 from hone.model.reader import TextReader, load_reader
 from hone.model.remote import RemoteBackend
@@ -38,7 +38,6 @@ from hone.model.vocabulary import train_tokenizer
 __all__ = [
     "EVALUATION_TOKENS",
     "PLAIN_TEMPLATE",
-    "STARTERS",
     "Arithmetic",
     "Backend",
     "CardFacts",
@@ -54,7 +53,6 @@ __all__ = [
     "LanguageModel",
     "Likelihood",
     "LocalBackend",
-    "ModelFolder",
     "Network",
     "PooledClassifier",
     "Pooling",
@@ -79,13 +77,12 @@ __all__ = [
     "autocast",
     "card_metadata",
     "choose_shape",
-    "count_parameters",
+    "configuration_of",
     "cut_depth",
     "dry_network",
     "energy_line",
     "family",
     "head_scale",
-    "is_on_this_machine",
     "load_backbone",
     "load_backend",
     "load_classifier",
@@ -95,7 +92,6 @@ __all__ = [
     "load_reader",
     "load_text_model",
     "load_tokenizer",
-    "locate_model",
     "metadata_of",
     "outline",
     "pad",

@@ -10,13 +10,13 @@ from typing import Protocol
 
 import torch
 
+from hone.catalogue.locate import locate_model
 from hone.core.console import Bar
 from hone.core.errors import BadModel, Usage
 from hone.model.arithmetic import Precision
 from hone.model.generate import Generated, Generator, Sampling
 from hone.model.language import Seq2SeqModel, TextModel, load_text_model
 from hone.model.loading import family, read_config
-from hone.model.locate import locate_model
 from hone.model.reader import TextReader, load_reader
 from hone.model.remote import RemoteBackend
 from hone.model.remote_settings import RemoteSettings

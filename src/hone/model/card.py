@@ -5,9 +5,9 @@ An interval stands in the arguments of its metric, for the format has no field o
 
 from pathlib import Path
 
+from hone.catalogue import Licence, read_licences
 from hone.core.errors import BadData, Usage
 from hone.core.record import Record
-from hone.model.catalogue import Licence, read_licences
 
 __all__ = ["CardFacts", "CardScore", "agreed_licence", "card_metadata", "energy_line", "metadata_of"]
 

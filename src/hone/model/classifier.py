@@ -13,10 +13,10 @@ import numpy as np
 import torch
 from torch import nn
 
+from hone.catalogue.locate import ModelFolder
 from hone.model.batches import token_batches
 from hone.model.encoder import EVALUATION_TOKENS, Pooling, Vectors, read_pooling
 from hone.model.loading import load_backbone
-from hone.model.locate import ModelFolder
 from hone.model.network import Network, Rows
 from hone.model.reader import TextReader
 

@@ -16,11 +16,11 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
+from hone.catalogue.locate import ModelFolder
 from hone.core.store import write_atomic
 from hone.model.arithmetic import Precision
 from hone.model.batches import token_batches
 from hone.model.loading import load_backbone
-from hone.model.locate import ModelFolder
 from hone.model.reader import TextReader, load_reader
 
 __all__ = ["EVALUATION_TOKENS", "Encoder", "Pooling", "Vectors", "load_encoder", "pool", "read_pooling", "write_pooling"]

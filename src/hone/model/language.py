@@ -11,12 +11,12 @@ from typing import Any, Literal
 import torch
 from torch import nn
 
+from hone.catalogue.locate import ModelFolder
 from hone.core.errors import BadModel
 from hone.model.arithmetic import product_dtype
 from hone.model.batches import pad
 from hone.model.cross_entropy import WordTable, linear_cross_entropy, logits_cross_entropy
 from hone.model.loading import Held, family, load_pretrained, read_config
-from hone.model.locate import ModelFolder
 from hone.model.memory import Memory
 from hone.model.network import Network, Rows
 from hone.model.packed_attention import Layout, set_layout

@@ -10,8 +10,8 @@ from typing import Any, Literal
 
 from torch import nn
 
+from hone.catalogue.locate import ModelFolder
 from hone.core.errors import BadModel, Usage, need
-from hone.model.locate import ModelFolder
 
 __all__ = [
     "Family",

@@ -7,12 +7,12 @@ from typing import Any
 
 import torch
 
+from hone.catalogue.locate import ModelFolder
 from hone.core.device import best_device, keep_freed_memory
 from hone.core.store import write_atomic
 from hone.model.arithmetic import Arithmetic, Precision, autocast, resolve_precision
 from hone.model.batches import pad
 from hone.model.loading import context_length, load_tokenizer
-from hone.model.locate import ModelFolder
 
 __all__ = ["TextReader", "load_reader"]
 

@@ -12,6 +12,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from hone.catalogue.locate import ModelFolder
 from hone.core.console import Bar, note, warn
 from hone.core.errors import BadModel, Failed, HoneError, Usage
 from hone.core.store import digest_text
@@ -19,7 +20,6 @@ from hone.model.answer_cache import AnswerCache
 from hone.model.endpoint import MALFORMED, Endpoint, Refusal, Stopped
 from hone.model.generate import Generated, Sampling
 from hone.model.loading import load_tokenizer
-from hone.model.locate import ModelFolder
 from hone.model.openai_protocol import generated, generation_body, likelihood, read_answers, read_echo, scoring_body
 from hone.model.remote_settings import RemoteSettings
 from hone.model.render import PLAIN_TEMPLATE, Renderer

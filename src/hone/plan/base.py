@@ -2,20 +2,21 @@
 
 from typing import Any, NamedTuple
 
-from hone.core.device import available_memory, total_memory
-from hone.core.errors import BadModel, Usage
-from hone.measure import human_bytes
-from hone.model import Family, family, is_on_this_machine, locate_model, read_config
-from hone.model.catalogue import (
+from hone.catalogue import (
     CatalogueEntry,
     bytes_needed,
-    configuration_of,
     find_entries,
     free_disk,
+    is_on_this_machine,
     list_models,
+    locate_model,
     name_models,
     read_wanted,
 )
+from hone.core.device import available_memory, total_memory
+from hone.core.errors import BadModel, Usage
+from hone.measure import human_bytes
+from hone.model import Family, configuration_of, family, read_config
 from hone.plan.records import PlanSettings, Survey
 from hone.plan.rules import FITTING
 

@@ -6,9 +6,10 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
+from hone.catalogue import is_on_this_machine, locate_model
 from hone.core.errors import BadModel, NotEnough, Usage
 from hone.measure import quantile
-from hone.model import TextReader, is_on_this_machine, load_reader, locate_model
+from hone.model import TextReader, load_reader
 from hone.plan.records import PlanSettings, Survey
 from hone.task import Choice, Completion, Dialogue, Example, Passage, Tagged, load_material
 

@@ -12,6 +12,7 @@ from typing import Any
 
 import torch
 
+from hone.catalogue import ModelFolder, locate_model
 from hone.core.console import note, progress
 from hone.core.errors import Usage
 from hone.core.store import replace_folder, write_atomic
@@ -19,7 +20,6 @@ from hone.measure import human_count
 from hone.model import (
     Family,
     Head,
-    ModelFolder,
     Network,
     Shape,
     TextReader,
@@ -27,7 +27,6 @@ from hone.model import (
     family,
     load_language_model,
     load_reader,
-    locate_model,
     read_config,
     train_tokenizer,
     usual_words,

@@ -2,8 +2,9 @@
 
 from datetime import UTC, datetime
 
+from hone.catalogue import ModelFolder
 from hone.measure import human_bytes, human_count, human_seconds
-from hone.model import CardFacts, CardScore, ModelFolder, card_metadata, energy_line
+from hone.model import CardFacts, CardScore, card_metadata, energy_line
 from hone.pretrain.records import PretrainRecord, Sample
 
 __all__ = ["write_card"]

@@ -5,13 +5,13 @@ from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 
+from hone.catalogue import locate_model
 from hone.core.configuration import write_settings
 from hone.core.console import note, progress, set_quiet
 from hone.core.device import peak_memory, processor_name, release_memory
 from hone.core.errors import HoneError, Usage
 from hone.core.store import claim_folder, digest_file, digest_text, read_lines, release_folder, write_atomic, write_lines
 from hone.measure import bits_per_byte, human_bytes, human_count, human_seconds
-from hone.model import locate_model
 from hone.pretrain.advise import Pace, tell_cost
 from hone.pretrain.begin import Begun, Counted, begin, count_texts, rehearse_pieces
 from hone.pretrain.card import write_card

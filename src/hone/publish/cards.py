@@ -5,11 +5,12 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
+from hone.catalogue import ModelFolder, locate_model
 from hone.compare import Comparison
 from hone.compare.card import write_card as write_compare_card
 from hone.core.errors import BadData, BadModel, Usage
 from hone.core.store import write_atomic
-from hone.model import ModelFolder, agreed_licence, locate_model, metadata_of
+from hone.model import agreed_licence, metadata_of
 from hone.pretrain.card import write_card as write_pretrain_card
 from hone.pretrain.records import PretrainRecord
 from hone.tune.card import write_card as write_tune_card

@@ -8,13 +8,14 @@ import math
 from collections.abc import Sequence
 from pathlib import Path
 
+from hone.catalogue import ModelFolder, count_parameters, locate_model
 from hone.core.configuration import write_settings
 from hone.core.console import note
 from hone.core.errors import Failed, Usage
 from hone.core.store import claim_folder, digest_file, digest_text, write_atomic
 from hone.evaluate import RetainedTask, VectorTask, find_tasks, find_vector_tasks
 from hone.measure import Interval, human_seconds
-from hone.model import ModelFolder, count_parameters, family, locate_model, read_config
+from hone.model import family, read_config
 from hone.remember.conclude import advise, judge
 from hone.remember.page import render_page
 from hone.remember.records import UNITS, RememberRecord, Unit, WayResult

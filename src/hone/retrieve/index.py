@@ -13,10 +13,11 @@ from pathlib import Path
 
 import numpy as np
 
+from hone.catalogue import ModelFolder, locate_model
 from hone.core.console import note, progress
 from hone.core.errors import BadData, BadModel, Usage
 from hone.core.store import digest_text, write_atomic
-from hone.model import Encoder, ModelFolder, Vectors, load_encoder, locate_model
+from hone.model import Encoder, Vectors, load_encoder
 from hone.model.encoder import read_pooling
 from hone.retrieve.chunk import Chunk, Chunker
 from hone.retrieve.documents import Document, Documents

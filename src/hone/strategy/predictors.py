@@ -15,13 +15,13 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
+from hone.catalogue import ModelFolder, locate_model
 from hone.core.errors import BadModel
 from hone.core.record import Record
 from hone.core.store import write_atomic
 from hone.model import (
     EVALUATION_TOKENS,
     Encoder,
-    ModelFolder,
     Network,
     PooledClassifier,
     Precision,
@@ -29,7 +29,6 @@ from hone.model import (
     load_classifier,
     load_encoder,
     load_reader,
-    locate_model,
     token_batches,
 )
 from hone.strategy.contracts import Predictor, Probabilities

@@ -2,9 +2,10 @@
 
 import json
 
+from hone.catalogue import ModelFolder
 from hone.evaluate import tell_forgetting, tell_vector_forgetting
 from hone.measure import human_bytes, human_count, human_seconds
-from hone.model import CardFacts, CardScore, ModelFolder, card_metadata, energy_line
+from hone.model import CardFacts, CardScore, card_metadata, energy_line
 from hone.tune.records import AnswerScore, TuneRecord
 from hone.tune.task_records import MixtureRecord
 

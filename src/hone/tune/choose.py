@@ -6,11 +6,11 @@ from typing import Any
 
 import torch
 
+from hone.catalogue import ModelFolder
 from hone.core.errors import Usage
 from hone.model import (
     PLAIN_TEMPLATE,
     Family,
-    ModelFolder,
     Network,
     Renderer,
     TextReader,

@@ -3,7 +3,8 @@
 from collections.abc import Sequence
 from typing import Any
 
-from hone.model import TextReader, family, load_reader, locate_model, read_config
+from hone.catalogue import locate_model
+from hone.model import TextReader, family, load_reader, read_config
 from hone.task import names_mixture
 from hone.tune.choose import choose
 from hone.tune.prepare import read_rows

@@ -4,11 +4,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from hone.catalogue import ModelFolder, locate_model
 from hone.core.console import note
 from hone.core.device import peak_memory
 from hone.core.errors import Usage
 from hone.core.store import claim_folder, digest_text
-from hone.model import ModelFolder, Network, TextReader, family, load_reader, locate_model, read_config
+from hone.model import Network, TextReader, family, load_reader, read_config
 from hone.task import names_mixture
 from hone.train import (
     REHEARSED,

@@ -8,9 +8,9 @@ import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from hone.catalogue import ModelFolder, locate_model
 from hone.core.errors import BadModel, Usage
 from hone.core.store import replace_folder, write_atomic
-from hone.model import ModelFolder, locate_model
 from hone.tune.records import TuneRecord
 
 if TYPE_CHECKING:

@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 import torch
 
+from hone.catalogue import locate_model
 from hone.core.errors import BadModel
 from hone.measure import score_texts
-from hone.model import locate_model
 from hone.strategy import TEXT_STRATEGIES, Effort, Fitted, TextBase, TextBench, load_predictor
 from hone.task import Example
 from tiny_language import save_language_model

@@ -5,11 +5,11 @@ from functools import cached_property
 
 import torch
 
+from hone.catalogue import ModelFolder, locate_model
 from hone.core.device import best_device, release_memory
 from hone.model import (
     Backend,
     LocalBackend,
-    ModelFolder,
     Precision,
     RemoteSettings,
     TextModel,
@@ -18,7 +18,6 @@ from hone.model import (
     load_backend,
     load_reader,
     load_text_model,
-    locate_model,
     read_config,
 )
 

@@ -10,11 +10,12 @@ from typing import Any, Literal, Protocol
 
 import numpy as np
 
+from hone.catalogue import locate_model
 from hone.core.errors import BadModel
 from hone.core.record import Record
 from hone.core.store import write_atomic, write_lines
 from hone.measure import Answers
-from hone.model import Backend, LanguageModel, Likelihood, RemoteSettings, Sampling, Seq2SeqModel, load_encoder, locate_model
+from hone.model import Backend, LanguageModel, Likelihood, RemoteSettings, Sampling, Seq2SeqModel, load_encoder
 from hone.retrieve import Passage
 from hone.strategy.text.answering import Asked, OptionScores, Rule, probabilities, score_options, write_texts
 from hone.strategy.text.base import TextBase, backend_of

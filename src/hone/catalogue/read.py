@@ -8,8 +8,8 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from hone.catalogue.records import CatalogueEntry, Licence
 from hone.core.errors import Usage
-from hone.model.catalogue.records import CatalogueEntry, Licence
 
 __all__ = ["find_entries", "language_code", "read_catalogue", "read_entries", "read_licences"]
 

@@ -4,13 +4,13 @@ import re
 from collections.abc import Callable, Sequence
 from typing import TypeVar, get_args
 
+from hone.catalogue.memory_needs import USES, Use
+from hone.catalogue.read import language_code, read_licences
+from hone.catalogue.records import Family
+from hone.catalogue.suited import TASKS, find_task
 from hone.core.configuration import parse_count
 from hone.core.errors import Usage, did_you_mean
 from hone.core.record import Record
-from hone.model.catalogue.memory_needs import USES, Use
-from hone.model.catalogue.read import language_code, read_licences
-from hone.model.catalogue.records import Family
-from hone.model.catalogue.suited import TASKS, find_task
 
 __all__ = ["LICENCE_NEEDS", "Wanted", "breach", "parse_bytes", "read_wanted"]
 

@@ -7,10 +7,10 @@ from urllib.parse import parse_qs, urlparse
 
 import pytest
 
+from hone.catalogue import look_up, name_models, read_wanted, search_hub
+from hone.catalogue.answer import list_models
+from hone.catalogue.card import named_text
 from hone.core.errors import Usage
-from hone.model.catalogue import look_up, name_models, read_wanted, search_hub
-from hone.model.catalogue.answer import list_models
-from hone.model.catalogue.card import named_text
 
 GPT2 = {
     "_id": "1",

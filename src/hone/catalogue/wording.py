@@ -1,6 +1,6 @@
 """How single facts of the catalogue are written, in its tables and on its cards."""
 
-from hone.model.catalogue.records import CatalogueEntry
+from hone.catalogue.records import CatalogueEntry
 
 __all__ = ["UNKNOWN", "commercial_use", "in_full", "languages_in_short", "token_count"]
 

@@ -5,7 +5,7 @@ For every architecture of the catalogue a test holds the parameters of what is m
 
 from typing import Any
 
-from hone.model.catalogue.records import CatalogueEntry
+from hone.catalogue.records import CatalogueEntry
 
 __all__ = ["configuration_of"]
 

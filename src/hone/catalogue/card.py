@@ -3,14 +3,14 @@
 import textwrap
 from collections.abc import Mapping, Sequence
 
+from hone.catalogue.answer import Named
+from hone.catalogue.hub import HubModel
+from hone.catalogue.memory_needs import USES, bytes_needed, default_tokens
+from hone.catalogue.records import CatalogueEntry, Licence
+from hone.catalogue.wanted import Wanted
+from hone.catalogue.wording import UNKNOWN, commercial_use, in_full, languages_in_short, token_count
 from hone.core.console import render_table
 from hone.measure.cost import human_bytes, human_count
-from hone.model.catalogue.answer import Named
-from hone.model.catalogue.hub import HubModel
-from hone.model.catalogue.memory_needs import USES, bytes_needed, default_tokens
-from hone.model.catalogue.records import CatalogueEntry, Licence
-from hone.model.catalogue.wanted import Wanted
-from hone.model.catalogue.wording import UNKNOWN, commercial_use, in_full, languages_in_short, token_count
 
 __all__ = ["card", "hub_card", "named_text", "side_by_side"]
 

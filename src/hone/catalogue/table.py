@@ -6,13 +6,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+from hone.catalogue.choose import SORTS, Choice
+from hone.catalogue.hub import HubModel
+from hone.catalogue.memory_needs import USES, bytes_needed, default_tokens
+from hone.catalogue.suited import TASKS
+from hone.catalogue.wording import UNKNOWN, commercial_use, in_full, languages_in_short
 from hone.core.console import render_table
 from hone.measure.cost import human_bytes, human_count
-from hone.model.catalogue.choose import SORTS, Choice
-from hone.model.catalogue.hub import HubModel
-from hone.model.catalogue.memory_needs import USES, bytes_needed, default_tokens
-from hone.model.catalogue.suited import TASKS
-from hone.model.catalogue.wording import UNKNOWN, commercial_use, in_full, languages_in_short
 
 __all__ = ["choice_text", "hub_table", "models_table", "summary", "why_table"]
 

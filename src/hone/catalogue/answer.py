@@ -8,15 +8,15 @@ from pathlib import Path
 
 from pydantic import Field
 
+from hone.catalogue.choose import Choice, choose, reasons_against
+from hone.catalogue.hub import HubAnswer, HubModel, look_up
+from hone.catalogue.locate import STARTERS, locate_model
+from hone.catalogue.memory_needs import USES, Use, bytes_needed, default_tokens
+from hone.catalogue.read import find_entries, read_catalogue
+from hone.catalogue.records import CatalogueEntry
+from hone.catalogue.wanted import Wanted
 from hone.core.errors import Usage
 from hone.core.record import Record
-from hone.model.catalogue.choose import Choice, choose, reasons_against
-from hone.model.catalogue.hub import HubAnswer, HubModel, look_up
-from hone.model.catalogue.memory_needs import USES, Use, bytes_needed, default_tokens
-from hone.model.catalogue.read import find_entries, read_catalogue
-from hone.model.catalogue.records import CatalogueEntry
-from hone.model.catalogue.wanted import Wanted
-from hone.model.locate import STARTERS, locate_model
 
 __all__ = ["ListedModel", "Listing", "Named", "free_disk", "list_models", "listing", "name_models"]
 

@@ -5,13 +5,13 @@ from pathlib import Path
 import pytest
 from published_shapes import parameters_of
 
+from hone.catalogue import bytes_needed, choose, find_entries, read_catalogue, read_licences, read_wanted
+from hone.catalogue.answer import name_models
+from hone.catalogue.choose import reasons_against
+from hone.catalogue.locate import STARTERS
+from hone.catalogue.read import read_entries
+from hone.catalogue.wanted import parse_bytes
 from hone.core.errors import Usage
-from hone.model.catalogue import bytes_needed, choose, find_entries, read_catalogue, read_licences, read_wanted
-from hone.model.catalogue.answer import name_models
-from hone.model.catalogue.choose import reasons_against
-from hone.model.catalogue.read import read_entries
-from hone.model.catalogue.wanted import parse_bytes
-from hone.model.locate import STARTERS
 
 CATALOGUE = read_catalogue()
 ONE_OF_EACH_SHAPE = {(entry.architecture, entry.shape, entry.tied, entry.context): entry for entry in CATALOGUE}

@@ -2,8 +2,8 @@
 
 from dataclasses import dataclass
 
+from hone.catalogue.records import CatalogueEntry, Family
 from hone.core.errors import Usage, did_you_mean
-from hone.model.catalogue.records import CatalogueEntry, Family
 
 __all__ = ["TASKS", "Suited", "find_task", "misfit"]
 

@@ -4,13 +4,13 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from hone.catalogue.memory_needs import bytes_needed, default_tokens
+from hone.catalogue.read import read_catalogue
+from hone.catalogue.records import CatalogueEntry
+from hone.catalogue.suited import TASKS, misfit
+from hone.catalogue.wanted import LICENCE_NEEDS, Wanted, breach
 from hone.core.errors import Usage, did_you_mean
 from hone.measure.cost import human_bytes, human_count
-from hone.model.catalogue.memory_needs import bytes_needed, default_tokens
-from hone.model.catalogue.read import read_catalogue
-from hone.model.catalogue.records import CatalogueEntry
-from hone.model.catalogue.suited import TASKS, misfit
-from hone.model.catalogue.wanted import LICENCE_NEEDS, Wanted, breach
 
 __all__ = ["SORTS", "Choice", "LeftOut", "choose", "reasons_against", "sort_entries"]
 

@@ -14,7 +14,7 @@ scores (Korthikanti et al. 2022, section 4.1, https://arxiv.org/abs/2205.05198).
 
 from typing import Literal, TypeAlias
 
-from hone.model.catalogue.records import CatalogueEntry
+from hone.catalogue.records import CatalogueEntry
 
 __all__ = ["USES", "Use", "bytes_needed", "default_tokens"]
 

@@ -42,13 +42,13 @@ STARTERS = {
         extra="starter",
     ),
     "starter/decoder": Starter(
-        package="hone.model",
+        package="hone.catalogue",
         folder="starters/decoder",
         sha256="2a78ed81ef24520a0e220b865d094ea084f76cb2132131b23272569533a032a8",
         licence="cc-by-sa-4.0",
     ),
     "starter/encoder-decoder": Starter(
-        package="hone.model",
+        package="hone.catalogue",
         folder="starters/encoder-decoder",
         sha256="4ce5a42715340542bac157d7be215490f01f1d1b3e1b3e62b97cfe6810d76114",
         licence="cc-by-sa-4.0",
