@@ -5,7 +5,16 @@ from pathlib import Path
 
 import pytest
 import torch
-from transformers import BertConfig, LlamaConfig, Qwen3Config, T5Config
+from transformers import (
+    BertConfig,
+    Gemma2Config,
+    Gemma3TextConfig,
+    GptOssConfig,
+    LlamaConfig,
+    ModernBertConfig,
+    Qwen3Config,
+    T5Config,
+)
 
 from hone.catalogue import locate_model, read_catalogue
 from hone.core.errors import BadData, BadModel, Usage
@@ -27,7 +36,7 @@ from hone.train.estimate import (
     textbook_bytes,
     ways_to_fit,
 )
-from hone.train.estimate.few_blocks import few_blocks
+from hone.train.estimate.few_blocks import Shortened, few_blocks
 from hone.train.estimate.ledger import Ledger
 
 SMALL = {"vocab_size": 320, "hidden_size": 64, "intermediate_size": 96, "num_hidden_layers": 2, "num_attention_heads": 4}
@@ -146,9 +155,13 @@ def deep(head, blocks):
 @pytest.mark.parametrize("head", CONFIGS)
 def test_one_block_stands_for_those_left_out(head, method, changes, monkeypatch):
     run, config = asked(head, method=method, **changes), deep(head, 7)
-    assert sum(few_blocks(config, run)[1].values()) == (4 + 3 if head == "seq2seq" else 4)
+    assert sum(few_blocks(config, run).left_out.values()) == (4 + 3 if head == "seq2seq" else 4)
+    holds_what_the_whole_holds(config, run, monkeypatch)
+
+
+def holds_what_the_whole_holds(config, run, monkeypatch):
     short = dry_run(config, run)
-    monkeypatch.setattr(sys.modules[dry_run.__module__], "few_blocks", lambda config, _: (config, {}))
+    monkeypatch.setattr(sys.modules[dry_run.__module__], "few_blocks", lambda config, _: Shortened(config, 1, {}))
     whole = dry_run(config, run)
     assert short.tensors == pytest.approx(whole.tensors, rel=0.01)
     assert (short.flops, short.parameters, short.optimiser, short.weights) == (
@@ -159,13 +172,33 @@ def test_one_block_stands_for_those_left_out(head, method, changes, monkeypatch)
     )
 
 
+WIDTHS = {"vocab_size": 320, "hidden_size": 64, "intermediate_size": 96, "num_attention_heads": 4, "pad_token_id": 0}
+DECODES = WIDTHS | {"num_key_value_heads": 2, "head_dim": 16, "sliding_window": 8}
+IN_TURNS = {
+    "Gemma 2": (2, 4, Gemma2Config(num_hidden_layers=14, **DECODES)),
+    "Gemma 3": (6, 2, Gemma3TextConfig(num_hidden_layers=26, **DECODES)),
+    "gpt-oss": (2, 2, GptOssConfig(num_hidden_layers=10, num_local_experts=4, num_experts_per_tok=2, **DECODES)),
+    "ModernBERT": (3, 3, ModernBertConfig(num_hidden_layers=17, local_attention=16, **WIDTHS)),
+}
+
+
+@pytest.mark.parametrize("method", ["full", "lora"])
+@pytest.mark.parametrize("name", IN_TURNS)
+def test_a_turn_of_unlike_blocks_stands_for_those_left_out(name, method, monkeypatch):
+    turn, turns, config = IN_TURNS[name]
+    run = asked("pooled" if name == "ModernBERT" else "causal", method=method)
+    short = few_blocks(config, run)
+    assert (short.turn, *short.left_out.values()) == (turn, turns)
+    holds_what_the_whole_holds(config, run, monkeypatch)
+
+
 def test_blocks_that_differ_or_are_counted_are_all_tried():
     sliding = Qwen3Config(**SMALL | {"num_hidden_layers": 8}, use_sliding_window=True, sliding_window=8, max_window_layers=4)
-    assert few_blocks(sliding, asked("causal")) == (sliding, {})
+    assert few_blocks(sliding, asked("causal")) == (sliding, 1, {})
     plain = deep("causal", 8)
     for counting in ({"method": "top"}, {"method": "lora", "options": {"layers": 2}}):
-        assert few_blocks(plain, asked("causal", **counting)) == (plain, {})
-    assert few_blocks(deep("causal", 3), asked("causal"))[1] == {}
+        assert few_blocks(plain, asked("causal", **counting)) == (plain, 1, {})
+    assert few_blocks(deep("causal", 3), asked("causal")).left_out == {}
 
 
 @pytest.mark.parametrize("head", ["causal", "seq2seq"])

@@ -73,13 +73,18 @@ def _uncollected() -> Iterator[None]:
 
 
 def _try_step(config: Any, asked: DryRun, process: int) -> MemoryEstimate:
-    config, left_out = few_blocks(config, asked)
-    net = _prepared(config, asked)
+    short = few_blocks(config, asked)
+    config, net = short.config, _prepared(short.config, asked)
     objective = bare_objective(asked.head, asked.outputs)
     parts = _parts(asked, is_packed=net.packs)
     part = max(parts, key=lambda rows: sum(row.read + row.learnt for row in rows))
-    standing = stand_ins(net, left_out)
-    alike = {id(one): 1 + others for block, _, others in standing for one in (*block.parameters(), *block.buffers())}
+    standing = stand_ins(net, short)
+    alike = {
+        id(one): 1 + others
+        for blocks, _, others in standing
+        for block in blocks
+        for one in (*block.parameters(), *block.buffers())
+    }
     with _few_words(net, asked.words):
         ledger = Ledger(words=getattr(config, "vocab_size", None) if asked.has_words else None)
         moving = list(trained_parameters(net).values())
