@@ -5,11 +5,13 @@ import sys
 
 import pytest
 
+from hone.catalogue import find_entries
 from hone.cli.main import run
 from hone.compare.settings import COMPARE
 from hone.core.configuration import read_settings
 from hone.core.errors import Failed, Usage
 from hone.plan import PlanSettings, Survey, described, enough_rows, make_plan, plan_text, strategy_rules, write_plan
+from hone.plan.base import find_base, languages_of
 from hone.strategy import STRATEGIES, TEXT_STRATEGIES
 from hone.tune.settings import TUNE
 
@@ -126,6 +128,26 @@ def test_a_description_is_read_and_what_it_leaves_open_is_told():
     assert len(assumed) == 1 and "200 tokens" in assumed[0]
     with pytest.raises(Usage, match="is no number of rows"):
         described("summarise", {"rows": "many"})
+
+
+@pytest.mark.parametrize(
+    ("words", "asked", "languages"),
+    [
+        ("sort 800 German tickets into 12 classes", None, "de"),
+        ("translate Swahili mails to English; the mails are the clients'", None, "sw,en"),
+        ("sort 800 German tickets into 12 classes", "fr", "fr"),
+        ("sort 800 tickets, polish them", None, None),
+    ],
+)
+def test_a_chosen_model_reads_the_language_that_is_asked_for_or_described(words, asked, languages):
+    settings = PlanSettings(describe=words, language=asked)
+    assert languages_of(settings) == languages
+    base = find_base(settings, described(words, {})[0])
+    if languages is None:
+        assert base.name == "starter/encoder"
+        return
+    (entry,) = find_entries(base.name)
+    assert set(languages.split(",")) <= set(entry.languages)
 
 
 def refused(capsys, *arguments):

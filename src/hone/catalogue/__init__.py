@@ -9,7 +9,7 @@ from hone.catalogue.choose import Choice, LeftOut, choose
 from hone.catalogue.hub import HubAnswer, HubModel, HubScore, look_up, search_hub
 from hone.catalogue.locate import STARTERS, ModelFolder, count_parameters, is_on_this_machine, locate_model
 from hone.catalogue.memory_needs import Use, bytes_needed
-from hone.catalogue.read import find_entries, read_catalogue, read_licences
+from hone.catalogue.read import find_entries, languages_named, read_catalogue, read_licences
 from hone.catalogue.records import CatalogueEntry, Licence, ModelShape, PublishedScore, TrainingData
 from hone.catalogue.wanted import Wanted, read_wanted
 
@@ -37,6 +37,7 @@ __all__ = [
     "find_entries",
     "free_disk",
     "is_on_this_machine",
+    "languages_named",
     "list_models",
     "listing",
     "locate_model",

@@ -11,7 +11,7 @@ from pydantic import ValidationError
 from hone.catalogue.records import CatalogueEntry, Licence
 from hone.core.errors import Usage
 
-__all__ = ["find_entries", "language_code", "read_catalogue", "read_entries", "read_licences"]
+__all__ = ["find_entries", "language_code", "languages_named", "read_catalogue", "read_entries", "read_licences"]
 
 _DATA = Path(__file__).parent / "data"
 _LINES = ("encoders", "embedders", "decoders", "encoder-decoders")
@@ -88,6 +88,13 @@ def language_code(name: str) -> str:
     raise Usage(
         f"No model of the catalogue names the language '{name}'.{hint} Give an ISO code such as de, or a name such as German."
     )
+
+
+def languages_named(text: str) -> tuple[str, ...]:
+    """The ISO codes of the languages that a text names with a capital letter, as English does: 'de' for 'sort German mails'."""
+    words = (word.strip(".,;:!?()'\"").removesuffix("'s") for word in text.split())
+    named = (_languages()["names"].get(part.lower()) for word in words for part in word.split("-") if part[:1].isupper())
+    return tuple(dict.fromkeys(code for code in named if code))
 
 
 def find_entries(name: str) -> tuple[CatalogueEntry, ...]:

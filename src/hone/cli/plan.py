@@ -33,6 +33,7 @@ Examples:
 @click.option("--gpu", metavar="A,B", help="Tell the cost on these too: T4, L4, A10G, A100-40GB, A100-80GB, L40S, H100, H200.")
 @click.option("--prices", metavar="FILE", help="GPUs and prices of your own (TOML).")
 @click.option("--licence", "--license", metavar="A[,B]", help="What the model's must permit: commercial, redistribution, or ids.")
+@click.option("--language", metavar="A[,B]", help="What a chosen model must read, such as de.  [default: what --describe names]")
 @click.option("--epochs", type=float, help="Passes over the rows.  [default: 3]")
 @click.option("--batch-rows", type=int, help="Rows per step.  [default: 16]")
 @click.option("--precision", type=click.Choice(["auto", "bf16", "fp32"]), help="[default: auto]")

@@ -8,6 +8,7 @@ from hone.catalogue import (
     find_entries,
     free_disk,
     is_on_this_machine,
+    languages_named,
     list_models,
     locate_model,
     name_models,
@@ -20,7 +21,7 @@ from hone.model import Family, configuration_of, family, read_config
 from hone.plan.records import PlanSettings, Survey
 from hone.plan.rules import FITTING
 
-__all__ = ["Base", "find_base"]
+__all__ = ["Base", "find_base", "languages_of"]
 
 
 class Base(NamedTuple):
@@ -65,11 +66,17 @@ def _named(settings: PlanSettings, name: str) -> Base:
     return Base(name, config, family(config), "as named", True)
 
 
+def languages_of(settings: PlanSettings) -> str | None:
+    """What the model must read, with commas: as asked, else what the description names; None where neither says."""
+    return settings.language or ",".join(languages_named(settings.describe or "")) or None
+
+
 def _chosen(settings: PlanSettings, survey: Survey) -> Base:
-    fitting = FITTING[survey.kind]
+    fitting, languages = FITTING[survey.kind], languages_of(settings)
     if (
         fitting.families[0] == "encoder"
         and survey.kind != "answers"
+        and read_wanted(language=languages).languages in ((), ("en",))
         and settings.licence in (None, "commercial", "unconditional", "apache-2.0")
     ):
         try:
@@ -88,13 +95,15 @@ def _chosen(settings: PlanSettings, survey: Survey) -> Base:
         licence=settings.licence,
         max_memory=f"{most >> 20}MB",
         use="lora",
+        language=languages,
         context=str(max(16, survey.longest_tokens)) if fitting.families[0] != "encoder-decoder" else None,
     )
     kept = list_models(wanted)[0].kept
     if not kept:
+        asked = "".join(f", {what} {value}" for what, value in (("licence", settings.licence), ("language", languages)) if value)
         raise Usage(
             f"No model of the catalogue fits: {fitting.families[0]}, {survey.longest_tokens:,} tokens at once, LoRA in {human_bytes(most)}"
-            f"{f', licence {settings.licence}' if settings.licence else ''}. hone models --why says of each why not; name one with --model."
+            f"{asked}. hone models --why says of each why not; name one with --model."
         )
     smallest = min(kept[:12], key=lambda entry: entry.parameters)
     return _from_catalogue(settings, smallest, "the smallest of the catalogue's first for such rows; hone models lists others")

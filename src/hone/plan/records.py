@@ -31,6 +31,8 @@ class PlanSettings(Record):
     """File of GPUs and prices (TOML); none means the list that comes with hone."""
     licence: str | None = None
     """What the model's licence must permit, as `hone models --licence` takes it."""
+    language: str | None = None
+    """What the model must read, as `hone models --language` takes it; none means what a description names."""
     epochs: float = Field(default=3.0, gt=0)
     batch_rows: int = Field(default=16, ge=1)
     precision: Literal["auto", "bf16", "fp32"] = "auto"

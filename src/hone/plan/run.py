@@ -11,7 +11,7 @@ from hone.core.device import best_device
 from hone.core.errors import Failed, Usage
 from hone.core.store import write_atomic
 from hone.model import dry_network, resolve_precision, without_numbers
-from hone.plan.base import Base, find_base
+from hone.plan.base import Base, find_base, languages_of
 from hone.plan.costs import Pricing, head_of, price_training, weigh_scratch
 from hone.plan.records import Plan, PlanSettings, Rule, Survey
 from hone.plan.rules import COMPARED, FITTING, enough_rows, strategy_rules
@@ -92,6 +92,13 @@ def _assumed(settings: PlanSettings, survey: Survey) -> list[str]:
     found = [f"{settings.epochs:g} passes over the rows in steps of {settings.batch_rows}."]
     if "assumed" in survey.counted_with:
         found.append(f"Tokens were counted with {survey.counted_with}.")
+    if settings.model is None:
+        languages = languages_of(settings)
+        found.append(
+            f"The model reads {languages}, as its authors say."
+            if languages
+            else "No language was named, so models of all languages were considered; --language de asks for one that reads German."
+        )
     return found
 
 
