@@ -1,11 +1,13 @@
 """The allocator: blocks are aligned, a hole is used again by a block of its size, and the command starts itself with it once."""
 
 import os
+import platform
 import subprocess
 import sys
 
 import pytest
 
+from hone.core import allocator
 from hone.core.allocator import allocator_path
 
 BUILT = allocator_path()
@@ -108,3 +110,11 @@ def test_a_program_that_calls_the_command_is_not_started_again():
     )
     assert lines.count("once") == 1
     assert any("models" in line for line in lines)
+
+
+def test_a_path_that_cannot_stand_in_ld_preload_is_not_named(tmp_path, monkeypatch):
+    for folder, is_named in (("plain", True), ("with space", False), ("with:colon", False)):
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / "_allocator.abi3.so").touch()
+        monkeypatch.setattr(allocator, "__file__", str(tmp_path / folder / "allocator.py"))
+        assert (allocator_path() is not None) == (is_named and platform.libc_ver()[0] == "glibc")

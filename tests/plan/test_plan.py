@@ -150,6 +150,12 @@ def test_a_chosen_model_reads_the_language_that_is_asked_for_or_described(words,
     assert set(languages.split(",")) <= set(entry.languages)
 
 
+def test_a_named_model_is_taken_whatever_language_is_asked_for():
+    plan = make_plan(PlanSettings(describe="sort 800 tickets into 12 classes", language="de", model="starter/encoder"))
+    assert plan.model == "starter/encoder"
+    assert any("--language chose nothing" in one for one in plan.assumptions)
+
+
 def refused(capsys, *arguments):
     assert run(["plan", *arguments]) == 3
     said = capsys.readouterr()

@@ -16,11 +16,11 @@ _PRELOAD, _MARK = "LD_PRELOAD", "HONE_PRELOADED"
 
 
 def allocator_path() -> Path | None:
-    """The built `allocator.c`; None where it could not be built, and where the C library is not glibc."""
+    """The built `allocator.c`; None where it could not be built, `LD_PRELOAD` cannot name it, or the C library is not glibc."""
     if sys.platform != "linux" or not (os.confstr("CS_GNU_LIBC_VERSION") or "").startswith("glibc"):
         return None
     built = (Path(__file__).with_name(f"_allocator{suffix}") for suffix in EXTENSION_SUFFIXES)
-    return next((path for path in built if path.exists()), None)
+    return next((path for path in built if path.exists() and not set(str(path)) & set(" :")), None)  # they part names there
 
 
 def has_allocator() -> bool:
