@@ -10,14 +10,19 @@ import sys
 from importlib.machinery import EXTENSION_SUFFIXES
 from pathlib import Path
 
-__all__ = ["allocator_path", "has_allocator", "preload_allocator"]
+__all__ = ["allocator_path", "has_allocator", "has_glibc", "preload_allocator"]
 
 _PRELOAD, _MARK = "LD_PRELOAD", "HONE_PRELOADED"
 
 
+def has_glibc() -> bool:
+    """Whether this process's C library is glibc."""
+    return sys.platform == "linux" and (os.confstr("CS_GNU_LIBC_VERSION") or "").startswith("glibc")
+
+
 def allocator_path() -> Path | None:
     """The built `allocator.c`; None where it could not be built, `LD_PRELOAD` cannot name it, or the C library is not glibc."""
-    if sys.platform != "linux" or not (os.confstr("CS_GNU_LIBC_VERSION") or "").startswith("glibc"):
+    if not has_glibc():
         return None
     built = (Path(__file__).with_name(f"_allocator{suffix}") for suffix in EXTENSION_SUFFIXES)
     return next((path for path in built if path.exists() and not set(str(path)) & set(" :")), None)  # they part names there

@@ -16,6 +16,8 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from hone.core.allocator import has_glibc
+
 if TYPE_CHECKING:
     import torch
 
@@ -103,7 +105,7 @@ def keep_freed_memory() -> None:
 
     Large short-lived tensors otherwise page-fault again and again. A no-op outside glibc.
     """
-    if platform.libc_ver()[0] != "glibc":
+    if not has_glibc():
         return
     trim_threshold, mmap_threshold = -1, -3  # M_TRIM_THRESHOLD, M_MMAP_THRESHOLD in malloc.h
     libc = ctypes.CDLL("libc.so.6")
@@ -122,7 +124,7 @@ def release_memory() -> None:
 
 def return_freed_pages() -> None:
     """Give glibc's free pages back to the system: a millisecond, where a whole collection takes hundreds."""
-    if platform.libc_ver()[0] == "glibc":
+    if has_glibc():
         ctypes.CDLL("libc.so.6").malloc_trim(0)
 
 

@@ -92,16 +92,16 @@ def _assumed(settings: PlanSettings, survey: Survey) -> list[str]:
     found = [f"{settings.epochs:g} passes over the rows in steps of {settings.batch_rows}."]
     if "assumed" in survey.counted_with:
         found.append(f"Tokens were counted with {survey.counted_with}.")
-    if settings.model is not None and settings.language is not None:
+    if settings.model is not None:
+        if settings.language is not None:
+            found.append(
+                f"'{settings.model}' was named, so --language chose nothing: whether it reads {settings.language} stands in its card."
+            )
+    elif languages := languages_of(settings):
+        found.append(f"The model reads {languages}, as its authors say.")
+    else:
         found.append(
-            f"'{settings.model}' was named, so --language chose nothing: whether it reads {settings.language} stands in its card."
-        )
-    if settings.model is None:
-        languages = languages_of(settings)
-        found.append(
-            f"The model reads {languages}, as its authors say."
-            if languages
-            else "No language was named, so models of all languages were considered; --language de asks for one that reads German."
+            "No language was named, so models of all languages were considered; --language de asks for one that reads German."
         )
     return found
 
