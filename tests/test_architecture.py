@@ -13,6 +13,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
 SOURCE = ROOT / "src"
+TESTS = ROOT / "tests"
 LAYERS = (
     "core",
     "measure",
@@ -145,6 +146,18 @@ def test_no_module_imports_itself_by_a_detour():
         tuple(graphlib.TopologicalSorter(graph).static_order())
     except graphlib.CycleError as error:
         pytest.fail(" -> ".join(error.args[1]))
+
+
+def test_a_test_imports_helpers_of_its_own_folder_or_of_the_top():
+    """pytest finds a helper of another folder only where that folder was collected first."""
+    homes = {path.stem: path.parent for path in TESTS.rglob("*.py") if not path.name.startswith(("test_", "conftest"))}
+    wrong = [
+        f"{where(path, line)}: imports {name} from {homes[name].relative_to(ROOT)}"
+        for path in sorted(TESTS.rglob("*.py"))
+        for name, line, _ in imported(path)
+        if name in homes and homes[name] not in (path.parent, TESTS)
+    ]
+    assert not wrong, "\n".join(wrong)
 
 
 @pytest.mark.parametrize("library", DOORS)
