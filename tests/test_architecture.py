@@ -257,7 +257,7 @@ def test_a_report_on_a_missing_folder_exits_with_3_and_loads_no_torch():
 
 
 def test_a_report_is_written_without_torch(tmp_path):
-    code = f"import sys; sys.path.insert(0, {str(ROOT / 'tests' / 'compare')!r})\n"
+    code = f"import sys; sys.path.insert(0, {str(TESTS)!r})\n"
     code += "from pathlib import Path\nimport contextlib, io, sample\nfrom hone.cli.main import run\n"
     code += f"folder = Path({str(tmp_path)!r})\n"
     code += "(folder / 'comparison.json').write_text(sample.sample().to_json(), encoding='utf-8')\n"

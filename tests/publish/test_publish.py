@@ -1,20 +1,18 @@
 """Cards in the Hub's format and the way there: huggingface_hub's own reader takes every card, and no checkpoint is ever sent."""
 
 import json
-import sys
-from pathlib import Path
 
 import pytest
 
 from hone.cli.main import run
+from hone.compare.card import write_card
 from hone.core.errors import BadData, Failed, Usage
 from hone.model import CardFacts, CardScore, agreed_licence, card_metadata, metadata_of
 from hone.publish import files_to_upload, renew_card, upload_run
 from hone.tune import tune_rows
 from hone.tune.settings import TuneSettings
+from sample import sample
 from tiny_language import save_language_model
-
-sys.path.insert(0, str(Path(__file__).parents[1] / "compare"))
 
 
 @pytest.fixture(scope="module")
@@ -43,10 +41,6 @@ def test_the_card_of_a_run_says_what_the_hub_asks_for(tuned):
 
 
 def test_a_comparison_has_a_card_that_the_hub_takes_with_intervals():
-    from sample import sample
-
-    from hone.compare.card import write_card
-
     comparison = sample()
     data = metadata_of(write_card(comparison, comparison.rows[0]))
     first = data["model-index"][0]["results"][0]["metrics"][0]
