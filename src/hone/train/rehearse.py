@@ -7,7 +7,7 @@ from torch import nn
 
 from hone.core.allocator import has_allocator
 from hone.core.device import peak_memory, release_memory, resident_memory
-from hone.train.contracts import Objective
+from hone.train.contracts import Objective, Regulariser
 from hone.train.loop import fit
 from hone.train.mixture import SingleTask
 from hone.train.plan import StepEvent, TrainPlan
@@ -38,12 +38,14 @@ def rehearse(
     *,
     plan: TrainPlan,
     objective: Objective,
+    regulariser: Regulariser | None = None,
     processes: Processes | None = None,
     passes: float = 1.0,
 ) -> Rehearsal:
     """One step on the longest items, where memory is at its peak, then the timed ones on typical items; the learning rate is 0.
 
-    Each process rehearses for itself, but where they divide the network, which one alone may not have the memory for. `passes`: over the
+    Each process rehearses for itself, but where they divide the network, which one alone may not have the memory for. `regulariser`:
+    of this rehearsal alone, for it starts anew with each of the two. `passes`: over the
     rows of the run, where those after the first are quicker because frozen blocks are computed once; two are timed.
     """
     others = processes if processes is not None and processes.part is not None else None
@@ -60,6 +62,7 @@ def rehearse(
                 plan=still,
                 objective=objective,
                 mixture=SingleTask(len(items)),
+                regulariser=regulariser,
                 processes=others,
                 listener=heard.append,
             )

@@ -6,39 +6,30 @@ from typing import Any
 
 from hone.catalogue import ModelFolder, locate_model
 from hone.core.console import note
-from hone.core.device import peak_memory
 from hone.core.errors import Usage
 from hone.core.store import claim_folder, digest_text
 from hone.model import Network, TextReader, family, load_reader, read_config
 from hone.task import names_mixture
 from hone.train import (
-    REHEARSED,
-    Frozen,
     LogitObjective,
     Measured,
     Mixture,
-    Processes,
     SingleTask,
     Trainable,
     TrainPlan,
-    find_frozen,
     make_trainable,
     measure_loss,
-    rehearse,
     replay,
     usual_rate,
     usual_tokens,
 )
 from hone.tune.choose import Chosen, choose, load_network
 from hone.tune.prepare import Rows, encode_rows, read_rows
-from hone.tune.records import Expected
 from hone.tune.settings import TuneSettings
 from hone.tune.tasks import PutTasks, open_tasks, put_tasks
 from hone.tune.told import told_rows
 
-__all__ = ["Ready", "expect", "frozen_blocks", "make_ready", "require_divisible"]
-
-_SCORED = 64  # validation rows, the longest
+__all__ = ["Ready", "make_ready", "require_divisible"]
 
 
 @dataclass(frozen=True)
@@ -176,32 +167,3 @@ def require_divisible(settings: TuneSettings) -> None:
                 f"{name} does not go with a network divided over processes (--shard): {why}. Leave one out; the same processes without "
                 "--shard train data-parallel."
             )
-
-
-def frozen_blocks(ready: Ready, processes: Processes) -> Frozen:
-    """The lower blocks that no step moves, and whether their work is kept."""
-    is_held = ready.settings.hold != "none" or ready.settings.remember != "none"
-    return find_frozen(
-        ready.net, ready.rows.train, plan=ready.plan, objective=ready.objective, is_held=is_held, is_alone=processes.is_alone
-    )
-
-
-def expect(ready: Ready, processes: Processes, frozen: Frozen) -> Expected:
-    """A few steps that move nothing (their learning rate is 0): seconds per token and peak memory.
-
-    The first batch holds the longest rows, so that memory is at its peak; the timed ones are typical.
-    """
-    plan, rows, net = ready.plan, ready.rows, ready.net
-    longest = sorted(rows.train, key=lambda item: -item.length)[: plan.batch_rows]
-    count = plan.batch_rows * REHEARSED
-    typical = rows.train[:: max(1, len(rows.train) // count)][:count]
-    passes = plan.steps * plan.batch_rows / len(rows.train) if frozen.keeps else 1.0
-    found = rehearse(net, longest, typical, plan=plan, objective=ready.objective, processes=processes, passes=passes)
-    highest = found.peak_bytes + (frozen.bytes if frozen.keeps and net.device.type == "cpu" else 0)  # they lie in main memory
-    if plan.evaluations:
-        with peak_memory(net.device) as peak:
-            measure_loss(net, ready.objective, sorted(rows.validation, key=lambda item: -item.length)[:_SCORED], ready.reader)
-        highest = max(highest, peak.bytes or 0)
-    mean = sum(item.length for item in rows.train) / len(rows.train)
-    checked = plan.evaluations * sum(item.length for item in rows.validation) / 3  # a forward pass is a third of a step
-    return Expected(seconds=found.seconds_per_token * (plan.steps * plan.batch_rows * mean + checked), peak_bytes=highest)

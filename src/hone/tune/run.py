@@ -13,24 +13,22 @@ from hone.core.store import write_atomic
 from hone.model import HeadedNetwork
 from hone.train import (
     Measured,
-    OwnVectors,
-    Regulariser,
     TrainRecord,
     fit,
     join_processes,
-    make_regulariser,
     measure_loss,
     remove_checkpoint,
 )
 from hone.tune.before_after import take_down
 from hone.tune.card import write_card
+from hone.tune.expect import expect, frozen_blocks
+from hone.tune.hold import hold
 from hone.tune.promise import fit_head_anew
-from hone.tune.ready import Ready, expect, frozen_blocks, make_ready, require_divisible
+from hone.tune.ready import Ready, make_ready, require_divisible
 from hone.tune.records import Expected, TuneRecord
 from hone.tune.settings import TUNE, TuneSettings
 from hone.tune.told import told_end, told_plan
 from hone.tune.track import open_trackers
-from hone.tune.watch import can_be_watched, make_self_replay
 
 __all__ = ["tune_rows"]
 
@@ -62,7 +60,7 @@ def tune_rows(settings: TuneSettings) -> TuneRecord:
     note(told_plan(ready.settings, ready.plan, ready.net, expected, ready.out, parts=parts, frozen=frozen))
     base = ready.measure()
     first = take_down(ready, is_first=processes.is_first)
-    regulariser = _regulariser(ready)
+    regulariser = hold(ready)
     release_memory()  # what came before leaves nothing to the peak
     with (
         peak_memory(ready.reader.device) as peak,
@@ -95,27 +93,6 @@ def tune_rows(settings: TuneSettings) -> TuneRecord:
         _write(done, ready)
     note(told_end(done, base, out))
     return done
-
-
-def _regulariser(ready: Ready) -> Regulariser | None:
-    """What holds training back.
-
-    Raises:
-        Usage: two of them.
-    """
-    settings = ready.settings
-    if settings.remember == "none":
-        return make_regulariser(settings.hold, settings.hold_strength)
-    if settings.hold != "none":
-        raise Usage(f"--remember self and --hold {settings.hold} both hold training back. Choose one.")
-    if isinstance(ready.net, HeadedNetwork):
-        texts = [item.ids for item in ready.rows.train]
-        return OwnVectors(texts, ready.reader, rows=settings.remember_rows, strength=settings.remember_strength)
-    if not can_be_watched(ready.net):
-        raise Usage(
-            "--remember self has the model write samples of its own, and this one fills masks. Use --hold l2sp, or --remember replay:FILE."
-        )
-    return make_self_replay(ready.net, ready.reader, ready.objective, settings, steps=ready.plan.steps)
 
 
 def _record(

@@ -11,14 +11,12 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from hone.core.errors import Usage
 from hone.core.seeds import derive_seed
 from hone.evaluate import (
     Forgetting,
     RetainedAnswers,
     RetainedTask,
     answer_retained,
-    earlier_prompts,
     find_tasks,
     measure_forgetting,
     thin,
@@ -29,19 +27,15 @@ from hone.train import (
     Gauge,
     LogitObjective,
     OwnSample,
-    Regulariser,
-    SelfReplay,
     StartingPoint,
     draw_own_samples,
 )
 from hone.tune.promise import halves, keep_promise, require_items
 from hone.tune.settings import TuneSettings
 
-__all__ = ["Watch", "begin_watch", "can_be_watched", "divide", "make_self_replay"]
+__all__ = ["Watch", "begin_watch", "can_be_watched", "divide"]
 
 _GAUGED = 64  # own samples, and rows of the task, at which divergences are measured
-_LEAST_SAMPLES, _MOST_SAMPLES = 64, 1000  # of self-replay: more than the steps will show are drawn in vain
-_NATS_PER_LOSS = 1.0  # of divergence for which a pilot lost everything, in proportion: .1 lost 11%, .03 lost 0.5%
 
 
 @dataclass
@@ -175,18 +169,3 @@ def _answer(
     found = answer_retained(tasks, backend, title=title, writes=writes)
     net.train(was_training)
     return found
-
-
-def make_self_replay(
-    net: Network, reader: TextReader, objective: LogitObjective[Any], settings: TuneSettings, *, steps: int
-) -> Regulariser:
-    """Samples of the base, and what holds to them: at a fixed strength, or steered to what may be lost."""
-    assert isinstance(net, LanguageModel | Seq2SeqModel)
-    rows = settings.remember_rows
-    count = settings.own_samples or min(_MOST_SAMPLES, max(_LEAST_SAMPLES, steps * rows))
-    prompts = earlier_prompts(Path(settings.model))
-    samples = draw_own_samples(net, reader, count=count, seed=derive_seed(settings.seed, "self-replay"), prompts=prompts)
-    if not samples:
-        raise Usage("The base writes nothing of itself, so it cannot hold itself to it. Use --remember replay:FILE.")
-    target = None if settings.may_lose is None else settings.may_lose * _NATS_PER_LOSS
-    return SelfReplay(objective, samples, reader, rows=rows, strength=settings.remember_strength, target=target)
