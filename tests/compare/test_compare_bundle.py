@@ -5,10 +5,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import sample
 from ruamel.yaml import YAML
 from stubs import LABELS, rows
 
+import sample
 from hone.compare.bundle import Answer, Bundle, Provenance, write_bundle
 from hone.compare.card import write_card
 from hone.compare.records import Comparison

@@ -7,11 +7,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import sample
 import torch
 from stubs import LABELS, Stub, entrants, make_bench
 from test_compare_verdict import advice, judged, one
 
+import sample
 from hone.cli.main import run
 from hone.compare import comparison_table, forgotten, render_report
 from hone.compare.card import write_card

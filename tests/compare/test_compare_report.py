@@ -10,8 +10,8 @@ from pathlib import Path
 
 import jsonschema
 import pytest
-import sample
 
+import sample
 from hone.compare.records import Comparison
 from hone.compare.report import figures, render, render_report, views, words
 from hone.compare.schema import SCHEMA_FILE, comparison_schema

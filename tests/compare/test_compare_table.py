@@ -3,8 +3,8 @@
 from types import SimpleNamespace
 
 import pytest
-import sample
 
+import sample
 from hone.compare.records import Comparison, Estimate
 from hone.compare.report.words import is_significant, learning_sentence, milliseconds, p_value, places_text, signed
 from hone.compare.table import comparison_table, findings_text, plan_table
