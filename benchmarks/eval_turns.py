@@ -16,6 +16,7 @@ from typing import Any
 import torch
 
 from hone.catalogue import locate_model
+from hone.core.awake import stay_awake
 from hone.core.console import note, set_quiet
 from hone.evaluate.harness import EngineLM, configuration, quiet
 from hone.evaluate.local_tasks import LocalTask, find_local_tasks
@@ -230,9 +231,11 @@ def _likelihoods(lm: Any, requests: Sequence[Any]) -> list[tuple[float, bool]]:
 
 
 def _timed(work: Callable[[], Any]) -> tuple[float, Any]:
-    started = time.perf_counter()
-    found = work()
-    return time.perf_counter() - started, found
+    """In seconds. Processors stay awake for everyone, as they would for a peer in a process of its own, whose threads spin."""
+    with stay_awake(torch.device("cpu")):
+        started = time.perf_counter()
+        found = work()
+        return time.perf_counter() - started, found
 
 
 def _chosen(requests: Sequence[Any], answers: Sequence[tuple[float, bool]]) -> list[int]:

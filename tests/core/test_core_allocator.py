@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from hone.core import allocator
+from hone.core import compiled
 from hone.core.allocator import allocator_path
 
 BUILT = allocator_path()
@@ -116,5 +116,5 @@ def test_a_path_that_cannot_stand_in_ld_preload_is_not_named(tmp_path, monkeypat
     for folder, is_named in (("plain", True), ("with space", False), ("with:colon", False)):
         (tmp_path / folder).mkdir()
         (tmp_path / folder / "_allocator.abi3.so").touch()
-        monkeypatch.setattr(allocator, "__file__", str(tmp_path / folder / "allocator.py"))
+        monkeypatch.setattr(compiled, "__file__", str(tmp_path / folder / "compiled.py"))
         assert (allocator_path() is not None) == (is_named and platform.libc_ver()[0] == "glibc")

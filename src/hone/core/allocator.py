@@ -7,8 +7,9 @@ starts itself once more with it in `LD_PRELOAD`, as launchers of torch do with j
 
 import os
 import sys
-from importlib.machinery import EXTENSION_SUFFIXES
 from pathlib import Path
+
+from hone.core.compiled import built_library
 
 __all__ = ["allocator_path", "has_allocator", "has_glibc", "preload_allocator"]
 
@@ -24,8 +25,8 @@ def allocator_path() -> Path | None:
     """The built `allocator.c`; None where it could not be built, `LD_PRELOAD` cannot name it, or the C library is not glibc."""
     if not has_glibc():
         return None
-    built = (Path(__file__).with_name(f"_allocator{suffix}") for suffix in EXTENSION_SUFFIXES)
-    return next((path for path in built if path.exists() and not set(str(path)) & set(" :")), None)  # they part names there
+    path = built_library("allocator")
+    return None if path is None or set(str(path)) & set(" :") else path  # they part names there
 
 
 def has_allocator() -> bool:

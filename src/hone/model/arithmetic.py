@@ -4,11 +4,13 @@ bf16 where the machine has units for it (measured four times the fp32 rate on AV
 and statistics kept in fp32; fp32 elsewhere or on request.
 """
 
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
 from typing import Literal
 
 import torch
 
+from hone.core.awake import stay_awake
 from hone.core.device import has_fast_bf16
 
 __all__ = ["Arithmetic", "Precision", "autocast", "common_size", "product_dtype", "resolve_precision"]
@@ -25,11 +27,12 @@ def resolve_precision(precision: Precision, device: torch.device) -> Arithmetic:
     return precision
 
 
-def autocast(precision: Arithmetic, device: torch.device) -> AbstractContextManager[object]:
-    """The context in which matrix products run in `precision`; parameters stay fp32."""
-    if precision == "fp32":
-        return nullcontext()
-    return torch.autocast(device.type, dtype=torch.bfloat16)
+@contextmanager
+def autocast(precision: Arithmetic, device: torch.device) -> Iterator[None]:
+    """The context of every forward pass: matrix products run in `precision`, parameters stay fp32, and processors stay awake."""
+    cast = nullcontext() if precision == "fp32" else torch.autocast(device.type, dtype=torch.bfloat16)
+    with stay_awake(device), cast:
+        yield
 
 
 def product_dtype(like: torch.Tensor) -> torch.dtype:

@@ -16,6 +16,7 @@ from typing import Any
 import torch
 from torch import nn
 
+from hone.core.awake import stay_awake
 from hone.core.console import Bar
 from hone.core.device import return_freed_pages
 from hone.core.errors import Failed
@@ -85,7 +86,7 @@ def fit(
     processes = processes or Alone()
     with only_these_words(net, (lambda: _words(objective, encoded, regulariser)) if isinstance(processes, Alone) else None):
         run = _Run(net, encoded, plan, objective, mixture, regulariser, processes)
-        with run.frozen.open():
+        with run.frozen.open(), stay_awake(run.device):
             return run.go(score, checkpoint, bar, listener, trainable=trainable)
 
 
