@@ -43,6 +43,7 @@ DOORS = {
     "datasets": ("task/hub.py", "evaluate/harness.py"),
     "lm_eval": (
         "evaluate/harness.py",
+        "evaluate/harness_backend.py",
         "evaluate/benchmarks.py",
         "evaluate/retained_find.py",
     ),  # the others ask whether it is installed

@@ -12,6 +12,7 @@ from hone.retrieve import Answer
 from hone.retrieve.evaluate import Indexed
 from tiny import SENTENCES
 from tiny_language import save_language_model
+from tiny_server import chat_answer, serve
 
 
 @pytest.fixture(autouse=True)
@@ -82,6 +83,34 @@ def test_a_model_answers_from_the_passages_that_fit(desk, encoder_path, tmp_path
     assert shown == sorted(shown, reverse=True)
     assert 0 < sum(shown) < 8
     assert f"passages {sum(shown) + 1} to 8 were left out: the prompt would not fit the model's 90 tokens." in err
+
+
+def test_a_model_behind_a_server_answers_from_the_passages_that_fit(desk, encoder_path, tmp_path, capsys):
+    """The server says how much its model reads; tokens are estimated, as it names no tokenizer."""
+    assert run(build(desk, encoder_path, "--quiet")) == 0
+    reads = 10_000
+
+    def reply(path, body):
+        return (200, {"data": [{"id": "wise", "max_model_len": reads}]}) if body is None else (200, chat_answer(" At the door. "))
+
+    with serve(reply) as server:
+        ask = ["ask", str(tmp_path / "index"), "where is my package", "--k", "4", "--model", "openai:wise", "--json"]
+        capsys.readouterr()
+        assert run([*ask, "--base-url", server.url, "--max-tokens", "7"]) == 0
+        whole = Answer.model_validate_json(capsys.readouterr().out)
+        assert (whole.answer, [each.is_shown for each in whole.passages]) == ("At the door.", [True] * 4)
+        (body,) = [body for _, body in server.asked if body is not None]
+        assert body["max_tokens"] == 7 and body["temperature"] == 0
+        read = body["messages"][0]["content"]
+        assert all(each.text.strip() in read for each in whole.passages) and "where is my package" in read
+        reads = len(read) // 4 + 64 + 7 - 1
+        assert run([*ask, "--base-url", server.url, "--max-tokens", "7"]) == 0
+        out, err = capsys.readouterr()
+        assert [each.is_shown for each in Answer.model_validate_json(out).passages] == [True] * 3 + [False]
+        assert f"passage 4 was left out: the prompt would not fit the model's {reads} tokens." in err
+        assert run([*ask, "--base-url", server.url, "--dial", "0.5"]) == 3
+        assert run(ask) == 3
+        assert "--base-url" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

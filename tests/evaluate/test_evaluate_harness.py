@@ -8,7 +8,7 @@ import pytest
 from lm_eval.tasks import TaskManager
 
 from hone.cli.main import run
-from hone.core.errors import BadData, BadModel, Usage
+from hone.core.errors import BadData, BadModel, HoneError, Usage
 from hone.evaluate import answer_retained, find_tasks
 from hone.evaluate.benchmark_records import EvalSettings
 from hone.evaluate.benchmarks import load_answering, read_evaluations, run_benchmarks
@@ -20,6 +20,7 @@ from hone.evaluate.scoreboard import leaderboard, score_table
 from hone.model import LocalBackend
 from tiny import SENTENCES, save_encoder
 from tiny_language import save_language_model, tiny_tokenizer
+from tiny_server import Model, serve
 
 WORDS = sorted({word for sentence in SENTENCES for word in sentence.replace("?", "").replace(",", "").replace("!", "").split()})
 
@@ -314,3 +315,85 @@ def test_a_tuned_run_is_evaluated_as_it_was_trained(models, data, tmp_path):
         scores[name] = next(score.value for score in found.scores if score.metric == "perplexity")
     base, tuned = scores.values()
     assert abs(base - tuned) > 0.01 * base
+
+
+@pytest.fixture(scope="module")
+def server(models):
+    """The tiny decoder behind a server, which answers as vLLM's does."""
+    with serve(Model(models["llama"])) as state:
+        yield state
+
+
+def test_a_model_behind_a_server_has_the_scores_that_it_has_here(models, data, server, tmp_path, capsys):
+    """Likelihoods and written answers of the same tiny decoder in plain transformers, over the wire."""
+    tasks = {"tasks": ("hellaswag", "mine"), "data": str(data), "shots": 0}
+    here = run_benchmarks(EvalSettings(model=str(models["llama"]), precision="fp32", out=str(tmp_path / "here"), **tasks))
+    asked = EvalSettings(
+        model="openai:tiny", base_url=server.url, api="completions", price="1,2", out=str(tmp_path / "there"), **tasks
+    )
+    there = run_benchmarks(asked)
+    assert [(one.task, one.metric, one.value, one.n) for one in there.scores] == [
+        (one.task, one.metric, pytest.approx(one.value), one.n) for one in here.scores
+    ]
+    assert (there.model_sha256, there.shares_prefixes, here.spent) == (None, None, None)
+    assert there.spent.requests >= 12 * 4 and there.spent.usd == pytest.approx(
+        (there.spent.tokens_read + 2 * there.spent.tokens_written) / 1e6
+    )
+    assert not (tmp_path / "there" / "work").exists()
+    assert f"{there.spent.requests:,} requests: " in score_table(there) and "US dollars" in score_table(there)
+    assert "openai:tiny" in leaderboard(read_evaluations(tmp_path))
+
+
+def test_an_interrupted_evaluation_pays_for_no_answer_twice(models, data, tmp_path):
+    model, asked = Model(models["llama"]), []
+
+    def breaking(path, body):
+        asked.append(body)
+        return (401, {"error": {"message": "no more"}}) if len(asked) == 20 else model(path, body)
+
+    with serve(breaking) as state:
+        settings = EvalSettings(
+            model="openai:tiny",
+            base_url=state.url,
+            api="completions",
+            tasks=("hellaswag",),
+            data=str(data),
+            out=str(tmp_path / "run"),
+        )
+        with pytest.raises(HoneError):
+            run_benchmarks(settings)
+        done = run_benchmarks(settings)
+    assert done.spent.remembered > 5
+    sent = [json.dumps(body, sort_keys=True) for body in asked if body is not None]
+    assert len(sent) <= len(set(sent)) + 9  # the one that broke, and those under way with it
+
+
+@pytest.mark.parametrize(
+    ("asked", "said"),
+    [
+        ({"model": "openai:tiny"}, "--base-url"),
+        ({"model": "openai:tiny", "base_url": "http://127.0.0.1:9/v1", "price": "much"}, "price 'much'"),
+        ({"model": "openai:tiny", "base_url": "http://127.0.0.1:9/v1", "chat": True}, "Leave out --chat"),
+        ({"base_url": "http://127.0.0.1:9/v1"}, "says nothing about"),
+    ],
+    ids=["no address", "no price", "chat", "an address for a folder"],
+)
+def test_what_does_not_fit_a_model_behind_a_server_is_refused_and_leaves_nothing(asked, said, models, data, tmp_path):
+    settings = {"model": str(models["llama"]), "tasks": ("hellaswag",), "data": str(data), "out": str(tmp_path / "run")}
+    with pytest.raises(Usage, match=said):
+        run_benchmarks(EvalSettings(**(settings | asked)))
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_chat_server_writes_answers_and_is_not_asked_for_likelihoods(data, server, tmp_path):
+    settings = {"model": "openai:tiny", "base_url": server.url, "data": str(data)}
+    done = run_benchmarks(EvalSettings(tasks=("gsm8k",), out=str(tmp_path / "written"), limit=3, **settings))
+    assert [score.n for score in done.scores] and all(score.n == 3 for score in done.scores)
+    answers = [json.loads(line) for line in (tmp_path / "written" / "answers.jsonl").read_text(encoding="utf-8").splitlines()]
+    asked = [body for _, body in server.asked if body and "messages" in body]
+    assert {row["question"] for row in answers} == {body["messages"][0]["content"] for body in asked}
+    assert all(body["max_tokens"] == 256 and body["temperature"] == 0 for body in asked)
+    for name, said in (("hellaswag", "tells no log-likelihoods"), ("lambada", "tells no log-likelihoods")):
+        with pytest.raises(Usage, match=said):
+            run_benchmarks(EvalSettings(tasks=(name,), out=str(tmp_path / name), **settings))
+        assert not (tmp_path / name).exists()

@@ -8,6 +8,7 @@ from safetensors.torch import load_file
 from hone.cli.main import run
 from hone.core.errors import BadData, Usage
 from hone.tune import TuneRecord, TuneSettings, tune_rows
+from hone.tune.told import told_promise
 from tiny import SENTENCES
 from tiny_language import save_language_model
 
@@ -228,6 +229,9 @@ def test_an_encoder_that_loses_too_much_is_turned_down_and_its_head_trained_for_
         assert ((kept[name] - base[name]) - dial * (full[name] - base[name])).abs().max() < 2e-3
     heads = [load_file(next((tmp_path / name).glob("**/head.safetensors"))) for name in ("whole", "down")]
     assert any((heads[0][name] != heads[1][name]).any() for name in heads[0])
+    at_base = down.model_copy(update={"certificate": down.certificate.model_copy(update={"dial": 0.0})})
+    assert "the encoder is the base's, below its new head. Validation loss" in told_promise(at_base)
+    assert "what is written equals the base." in told_promise(at_base.model_copy(update={"vectors": None}))
 
 
 @pytest.fixture(scope="module")

@@ -5,10 +5,11 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from hone.cli.options import dial_option, with_dial
+from hone.cli.options import dial_option, server_options, with_dial
 
 if TYPE_CHECKING:
-    from hone.retrieve import Answer, Mode
+    from hone.model import Api
+    from hone.retrieve import Answer, Mode, Passage
 
 __all__ = ["command"]
 
@@ -16,6 +17,7 @@ EXAMPLES = """\b
 Examples:
   hone ask handbook-index "how many days of leave are there?"
   hone ask handbook-index "who signs for travel?" --model HuggingFaceTB/SmolLM2-360M-Instruct
+  hone ask handbook-index "who signs for travel?" --model openai:Qwen/Qwen3-8B --base-url http://localhost:8000/v1
 """
 
 
@@ -25,9 +27,10 @@ Examples:
 @click.option(
     "--model",
     metavar="NAME",
-    help="Answers from the passages: a decoder, an encoder-decoder, or the folder of a `hone tune` run.",
+    help="Answers from the passages: a decoder, an encoder-decoder, the folder of a `hone tune` run, or openai:NAME for a server's.",
 )
 @dial_option
+@server_options
 @click.option("--k", type=click.IntRange(1, 1000), default=5, show_default=True, help="Passages.")
 @click.option(
     "--mode",
@@ -52,16 +55,38 @@ def command(index: Path, question: str, k: int, mode: "Mode", as_json: bool, qui
     if model is None:
         found = cited(question, passages)
     else:
-        from hone.evaluate.benchmarks import load_answering
-        from hone.model import Sampling
-        from hone.retrieve import answer_from
-
-        _, net, reader = load_answering(with_dial(model, options["dial"]))
-        found = answer_from(question, passages, net, reader, sampling=Sampling(max_new_tokens=options["max_tokens"]))
-        _tell_left_out(found, reader.context_length)
+        found, context = _answered(question, passages, **options)
+        _tell_left_out(found, context)
     result(found.to_json() if as_json else answer_text(found))
     if model is None and not as_json and passages:
         note("With --model NAME a language model answers from these passages.")
+
+
+def _answered(
+    question: str,
+    passages: "list[Passage]",
+    *,
+    model: str,
+    dial: float | None,
+    max_tokens: int,
+    base_url: str | None,
+    api: "Api | None",
+    price: str | None,
+    **_others: Any,
+) -> "tuple[Answer, int]":
+    """A model's answer, and how many tokens the model reads."""
+    from hone.model import Sampling, load_backend, server_settings
+    from hone.retrieve import answer_from, answer_with
+
+    sampling, model = Sampling(max_new_tokens=max_tokens), with_dial(model, dial)
+    if base_url is None and not model.startswith(("openai:", "vllm:")):
+        from hone.evaluate.benchmarks import load_answering
+
+        _, net, reader = load_answering(model)
+        return answer_from(question, passages, net, reader, sampling=sampling), reader.context_length
+    server = server_settings(model, api=api or "chat", price=price)
+    backend = load_backend(model, base_url=base_url, settings=server)
+    return answer_with(question, passages, backend, sampling=sampling), backend.context_length
 
 
 def _tell_left_out(found: "Answer", context: int) -> None:

@@ -5,7 +5,7 @@ from typing import Any
 
 import click
 
-from hone.cli.options import check_rows, data_options, given, retain_option
+from hone.cli.options import check_rows, data_options, given, retain_option, server_options
 
 __all__ = ["command"]
 
@@ -33,9 +33,7 @@ Examples:
 @click.option(
     "--docs", "--documents", metavar="FOLDER", help="Documents, or an index of `hone index`, to be looked up before answering."
 )
-@click.option("--base-url", metavar="URL", help="OpenAI-compatible server for models named openai:NAME; key from OPENAI_API_KEY.")
-@click.option("--api", type=click.Choice(["chat", "completions"]), help="How that server is asked.  [default: chat]")
-@click.option("--price", metavar="IN,OUT", help="US dollars per million tokens read and written by that server.")
+@server_options
 @click.option("--budget", metavar="TIME", help="Time for the whole comparison: 90s, 10m, 1.5h.  [default: 10m]")
 @click.option(
     "--metric", metavar="NAME", help="Rank by accuracy, macro_f1, rougeL, chrf, exact_match ...; else as is usual for the rows."

@@ -5,7 +5,7 @@ from typing import Any
 
 import click
 
-from hone.cli.options import dial_option, given, with_dial
+from hone.cli.options import dial_option, given, server_options, with_dial
 
 __all__ = ["command"]
 
@@ -15,6 +15,7 @@ Examples:
   hone eval runs/dialogues-1a2b3c4d --tasks boolq,cb --data benchmarks-on-disk
   hone eval runs/dialogues-1a2b3c4d --dial 0.5 --tasks boolq
   hone eval google/flan-t5-small --tasks my-questions.jsonl --data .
+  hone eval openai:Qwen/Qwen3-8B --base-url http://localhost:8000/v1 --api completions --tasks mmlu
   hone eval --leaderboard runs
 """
 
@@ -29,6 +30,7 @@ Examples:
 @click.option("--limit", type=int, help="Questions per task.  [default: all]")
 @click.option("--chat/--no-chat", default=None, help="Put questions in the model's chat template.  [default: no]")
 @dial_option
+@server_options
 @click.option("--precision", type=click.Choice(["auto", "bf16", "fp32"]), help="[default: auto]")
 @click.option("--out", metavar="DIR", help="Run folder.")
 @click.option(
@@ -37,7 +39,7 @@ Examples:
 @click.option("--json", "as_json", is_flag=True, help="Print the record instead of the table.")
 @click.option("--quiet", is_flag=True, help="No progress on stderr.")
 def command(leaderboard: Path | None, dial: float | None, as_json: bool, quiet: bool, **options: Any) -> None:
-    """Measure MODEL (a decoder, an encoder-decoder, or the folder of a `hone tune` run) on public benchmarks.
+    """Measure MODEL (a decoder, an encoder-decoder, the folder of a `hone tune` run, openai:NAME or vllm:NAME) on public benchmarks.
 
     Tasks and metrics are lm-evaluation-harness's; the engine is hone's, which reads shared prefixes once.
     """

@@ -8,7 +8,7 @@ import click
 
 from hone.core.errors import Usage
 
-__all__ = ["KINDS", "check_rows", "data_options", "dial_option", "given", "retain_option", "with_dial"]
+__all__ = ["KINDS", "check_rows", "data_options", "dial_option", "given", "retain_option", "server_options", "with_dial"]
 
 KINDS = ["classify", "completion", "chat", "plain", "tag", "answers", "score", "multi_label", "choice"]
 """Of rows; `hone.task.KINDS`, named here too so that help needs no other import."""
@@ -53,6 +53,23 @@ def data_options(function: F) -> F:
                 help="Starters, folders or Hub ids, of any family; openai:NAME for a server's. Else the starter that fits.",
             ),
             click.option("--seed", type=int, help="Of every random choice.  [default: 0]"),
+        )
+    ):
+        function = option(function)
+    return function
+
+
+def server_options(function: F) -> F:
+    """Where a model named openai:NAME is asked, how, and at what price."""
+    for option in reversed(
+        (
+            click.option(
+                "--base-url",
+                metavar="URL",
+                help="OpenAI-compatible server for models named openai:NAME; key from OPENAI_API_KEY.",
+            ),
+            click.option("--api", type=click.Choice(["chat", "completions"]), help="How that server is asked.  [default: chat]"),
+            click.option("--price", metavar="IN,OUT", help="US dollars per million tokens read and written by that server."),
         )
     ):
         function = option(function)

@@ -9,7 +9,7 @@ from hone.compare.prepare import Prepared, prepare
 from hone.compare.settings import CompareSettings
 from hone.core.errors import BadModel, Usage
 from hone.measure import TEXT_METRICS
-from hone.model import Encoder, Price, RemoteSettings, family, load_encoder, read_config
+from hone.model import Encoder, family, load_encoder, read_config, server_settings
 from hone.retrieve import Index, open_index, read_documents
 from hone.strategy import (
     STRATEGIES,
@@ -91,7 +91,8 @@ def find_models(settings: CompareSettings) -> Models:
         raise Usage(f"A model is named twice: {', '.join(settings.model)}. Name each once.")
     encoders, texts = {}, {}
     for name in settings.model:
-        base = TextBase(name, precision=settings.precision, base_url=settings.base_url, server=_server(settings, name))
+        server = server_settings(name, api=settings.api, price=settings.price)
+        base = TextBase(name, precision=settings.precision, base_url=settings.base_url, server=server)
         if not base.is_local:
             texts[name] = base
             continue
@@ -107,13 +108,6 @@ def find_models(settings: CompareSettings) -> Models:
             "--docs names documents that a model reads before it answers in words, and an encoder answers none. Add such a model."
         )
     return Models(encoders, texts, settings.model)
-
-
-def _server(settings: CompareSettings, name: str) -> RemoteSettings | None:
-    if not name.startswith("openai:"):
-        return None
-    price = Price.parse(settings.price) if settings.price else None
-    return RemoteSettings(api=settings.api, price=price)
 
 
 def open_documents(settings: CompareSettings, folder: Path) -> Index | None:

@@ -6,7 +6,7 @@ from pydantic import Field
 
 from hone.core.configuration import Form, parse_names
 from hone.core.record import Record
-from hone.model import Precision
+from hone.model import Api, Precision, Spent
 
 __all__ = ["EVAL", "BenchmarkScore", "EvalSettings", "Evaluation", "GroupScore"]
 
@@ -15,7 +15,7 @@ class EvalSettings(Record):
     """Settings of `hone eval`."""
 
     model: str
-    """Starter, folder, Hub id of a decoder or an encoder-decoder, or the folder of a `hone tune` run."""
+    """Starter, folder, Hub id of a decoder or an encoder-decoder, the folder of a `hone tune` run, openai:NAME or vllm:NAME."""
     tasks: tuple[str, ...] = Field(min_length=1)
     """Names of lm-evaluation-harness's tasks; with `data`, of benchmarks or files there."""
     data: str | None = None
@@ -28,6 +28,12 @@ class EvalSettings(Record):
     """Whether questions are put in the model's chat template."""
     precision: Precision = "auto"
     """Arithmetic of the forward pass."""
+    base_url: str | None = None
+    """Address of an OpenAI-compatible server, for a model named openai:NAME; the key comes from OPENAI_API_KEY."""
+    api: Api = "chat"
+    """How that server is asked."""
+    price: str | None = None
+    """IN,OUT: US dollars per million tokens read and written by that server."""
     out: str | None = None
     """Run folder; none means runs/ and a name made of the model's."""
 
@@ -79,8 +85,12 @@ class Evaluation(Record):
     seconds: float
     settings: EvalSettings
     model: str
-    model_sha256: str
-    shares_prefixes: bool
+    model_sha256: str | None
+    """Of its weights; None of a model that does not lie here."""
+    shares_prefixes: bool | None
+    """Whether what questions share was read once; None where others decide."""
+    spent: Spent | None = None
+    """Tokens, requests and money, of a model behind a server."""
     scores: tuple[BenchmarkScore, ...]
     groups: tuple[GroupScore, ...]
     folder: str

@@ -5,23 +5,42 @@ Tasks come from lm-evaluation-harness by name, or from files on disk.
 
 import datetime
 import json
+import shutil
 import time
 from collections.abc import Sequence
+from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from hone.catalogue import ModelFolder, locate_model
 from hone.core.console import note
-from hone.core.errors import BadModel, Usage, need
-from hone.core.store import claim_folder, digest_text, write_atomic, write_lines
+from hone.core.errors import BadModel, HoneError, Usage, need
+from hone.core.store import claim_folder, digest_text, release_folder, write_atomic, write_lines
 from hone.evaluate.benchmark_records import EvalSettings, Evaluation
 from hone.evaluate.benchmark_scores import group_scores, task_scores
 from hone.evaluate.local_tasks import LocalTask, find_local_tasks
-from hone.model import Generator, Precision, Scorer, TextModel, TextReader, family, load_reader, load_text_model, read_config
+from hone.model import (
+    Backend,
+    Generator,
+    Precision,
+    Scorer,
+    TextModel,
+    TextReader,
+    family,
+    load_backend,
+    load_reader,
+    load_text_model,
+    read_config,
+    server_settings,
+)
+
+if TYPE_CHECKING:
+    from lm_eval.api.model import LM
 
 __all__ = ["load_answering", "read_evaluations", "run_benchmarks"]
 
+_ELSEWHERE = ("openai:", "vllm:")
 _ALIASES = {"super_glue": "super-glue-lm-eval-v1"}  # the harness's tags for what people call it
 
 
@@ -32,21 +51,19 @@ def run_benchmarks(settings: EvalSettings) -> Evaluation:
         HoneError: the model cannot answer in words, a task is not known, files are missing.
     """
     need("lm_eval", extra="harness")
-    from hone.evaluate.harness import EngineLM, run_harness
+    from hone.evaluate.harness import run_harness
 
     started, clock = datetime.datetime.now(datetime.UTC), time.perf_counter()
     tasks: Sequence[str | LocalTask] = [_ALIASES.get(name, name) for name in settings.tasks]
     if settings.data is not None:
         tasks = find_local_tasks(Path(settings.data), settings.tasks)
-    folder, net, reader = load_answering(settings.model, precision=settings.precision)
-    key = digest_text(settings.model_dump_json(exclude={"out"}), folder.sha256)
-    out = claim_folder(settings.out, f"eval-{Path(settings.model).name}", key=key)
-    scorer = Scorer(net, precision=reader.precision)
-    generator = Generator(net, reader.tokenizer, precision=reader.precision)
-    if not scorer.shares:
-        note("This architecture cannot share prefixes between questions, so each is read whole.")
-    model = EngineLM(scorer, generator, reader.tokenizer, length=reader.context_length)
-    found = run_harness(model, tasks, shots=settings.shots, limit=settings.limit, chat=settings.chat)
+    model = (_from_elsewhere if settings.model.startswith(_ELSEWHERE) else _from_here)(settings)
+    out = model.out
+    try:
+        found = run_harness(model.answering, tasks, shots=settings.shots, limit=settings.limit, chat=settings.chat)
+    except HoneError:
+        release_folder(out)
+        raise
     chances = {task.name: task.chance for task in tasks if isinstance(task, LocalTask)}
     scores = tuple(score for name in found["samples"] for score in task_scores(name, found, chances))
     done = Evaluation(
@@ -56,8 +73,9 @@ def run_benchmarks(settings: EvalSettings) -> Evaluation:
         seconds=time.perf_counter() - clock,
         settings=settings,
         model=settings.model,
-        model_sha256=folder.sha256,
-        shares_prefixes=scorer.shares,
+        model_sha256=model.sha256,
+        shares_prefixes=model.shares,
+        spent=model.backend.spent() if model.backend else None,
         scores=scores,
         groups=tuple(group_scores(scores)),
         folder=str(out),
@@ -67,7 +85,58 @@ def run_benchmarks(settings: EvalSettings) -> Evaluation:
     write_lines(
         out / "answers.jsonl", (_answer(name, sample) for name, samples in found["samples"].items() for sample in samples)
     )
+    shutil.rmtree(out / "work", ignore_errors=True)
     return done
+
+
+@dataclass
+class _Model:
+    """What answers, and where the answers go."""
+
+    answering: "LM"
+    out: Path
+    sha256: str | None = None
+    shares: bool | None = None
+    backend: Backend | None = None
+
+
+def _from_here(settings: EvalSettings) -> _Model:
+    from hone.evaluate.harness import EngineLM
+
+    if settings.base_url is not None:
+        raise Usage(f"--base-url says nothing about '{settings.model}'. For a server, name the model openai:NAME.")
+    folder, net, reader = load_answering(settings.model, precision=settings.precision)
+    scorer = Scorer(net, precision=reader.precision)
+    generator = Generator(net, reader.tokenizer, precision=reader.precision)
+    if not scorer.shares:
+        note("This architecture cannot share prefixes between questions, so each is read whole.")
+    answering = EngineLM(scorer, generator, reader.tokenizer, length=reader.context_length)
+    return _Model(answering, _claim(settings, folder.sha256), folder.sha256, scorer.shares)
+
+
+def _from_elsewhere(settings: EvalSettings) -> _Model:
+    """A model behind a server, or in vLLM. Answers of a server are kept, so that none is paid for twice after an interruption."""
+    from hone.evaluate.harness_backend import BackendLM
+
+    if settings.chat:
+        raise Usage(
+            f"'{settings.model}' applies its chat template by itself: a server's chat API always does, its completions API never. Leave out --chat."
+        )
+    out = _claim(settings, "")
+    try:
+        server = server_settings(settings.model, api=settings.api, price=settings.price, cache=out / "work")
+        backend = load_backend(
+            settings.model, precision=settings.precision, base_url=settings.base_url, settings=server, template="{prompt}"
+        )
+    except HoneError:
+        release_folder(out)
+        raise
+    return _Model(BackendLM(backend), out, backend=backend)
+
+
+def _claim(settings: EvalSettings, sha256: str) -> Path:
+    key = digest_text(settings.model_dump_json(exclude={"out"}), sha256)
+    return claim_folder(settings.out, f"eval-{Path(settings.model).name}", key=key)
 
 
 def read_evaluations(folder: Path) -> list[Evaluation]:

@@ -12,7 +12,7 @@ from typing import Any
 from datasets import Dataset
 from datasets.exceptions import DatasetNotFoundError
 from lm_eval import evaluator, simple_evaluate
-from lm_eval.api.model import TemplateLM
+from lm_eval.api.model import LM, TemplateLM
 from lm_eval.tasks import TaskManager
 from lm_eval.utils import get_rolling_token_windows, make_disjoint_window
 
@@ -21,7 +21,7 @@ from hone.core.errors import Failed, Usage
 from hone.evaluate.local_tasks import LocalTask
 from hone.model import Generator, Sampling, Scorer, Seq2SeqModel
 
-__all__ = ["EngineLM", "configuration", "fetching", "quiet", "read_task_list", "run_harness"]
+__all__ = ["EngineLM", "configuration", "fetching", "in_groups", "moved_spaces", "quiet", "read_task_list", "run_harness"]
 
 _WRITTEN = 256  # tokens of an answer where a task names no limit: the harness's own default
 _TEXTS = 2_000  # tokenised at once
@@ -82,7 +82,7 @@ class EngineLM(TemplateLM):  # type: ignore[misc]
 
     def loglikelihood(self, requests: Sequence[Any], disable_tqdm: bool = False) -> list[tuple[float, bool]]:
         """Log-likelihood of each continuation and whether it is what greedy decoding writes."""
-        pairs = [_moved_spaces(*request.args) for request in requests]
+        pairs = [moved_spaces(*request.args) for request in requests]
         asked = [pair for pair in pairs if pair[0]]
         contexts = iter(self._encoded([context for context, _ in asked]))
         if self.backend == "causal":
@@ -139,11 +139,7 @@ class EngineLM(TemplateLM):  # type: ignore[misc]
     def generate_until(self, requests: Sequence[Any], disable_tqdm: bool = False) -> list[str]:
         """A text per request, ended before its stop texts."""
         answers = [""] * len(requests)
-        groups: dict[str, list[int]] = {}
-        for index, request in enumerate(requests):
-            groups.setdefault(repr(sorted(request.args[1].items())), []).append(index)
-        for mine in groups.values():
-            sampling = _sampling(requests[mine[0]].args[1])
+        for mine, sampling in in_groups(requests):
             room = self.length if self.backend == "seq2seq" else self.length - sampling.max_new_tokens
             if room < 1:
                 raise Usage(f"a task asks for {sampling.max_new_tokens} new tokens, and the model reads {self.length} in all.")
@@ -156,7 +152,16 @@ class EngineLM(TemplateLM):  # type: ignore[misc]
         return answers
 
 
-def _moved_spaces(context: str, continuation: str) -> tuple[str, str]:
+def in_groups(requests: Sequence[Any]) -> Iterator[tuple[list[int], Sampling]]:
+    """Requests for texts that are to be written in the same way."""
+    groups: dict[str, list[int]] = {}
+    for index, request in enumerate(requests):
+        groups.setdefault(repr(sorted(request.args[1].items())), []).append(index)
+    for mine in groups.values():
+        yield mine, _sampling(requests[mine[0]].args[1])
+
+
+def moved_spaces(context: str, continuation: str) -> tuple[str, str]:
     """Spaces at the context's end belong to the continuation, as words are tokenised with the space before them."""
     bare = context.rstrip()
     return (bare, context[len(bare) :] + continuation) if bare else (context, continuation)
@@ -176,7 +181,7 @@ def _sampling(asked: dict[str, Any]) -> Sampling:
 
 
 def run_harness(
-    model: EngineLM, tasks: Sequence[str | LocalTask], *, shots: int | None, limit: int | None, chat: bool
+    model: LM, tasks: Sequence[str | LocalTask], *, shots: int | None, limit: int | None, chat: bool
 ) -> dict[str, Any]:
     """The harness's own result for some of its tasks, by name, and for tasks from local files.
 

@@ -28,7 +28,7 @@ from hone.model.loading import Family, family, load_backbone, load_tokenizer, qu
 from hone.model.network import Network, Rows
 from hone.model.reader import TextReader, load_reader
 from hone.model.remote import RemoteBackend
-from hone.model.remote_settings import RemoteSettings
+from hone.model.remote_settings import Api, RemoteSettings, server_settings
 from hone.model.render import PLAIN_TEMPLATE, Rendered, Renderer
 from hone.model.score import Likelihood, Scorer
 from hone.model.spending import Price, Spent
@@ -38,6 +38,7 @@ from hone.model.vocabulary import train_tokenizer
 __all__ = [
     "EVALUATION_TOKENS",
     "PLAIN_TEMPLATE",
+    "Api",
     "Arithmetic",
     "Backend",
     "CardFacts",
@@ -103,6 +104,7 @@ __all__ = [
     "resolve_precision",
     "save_head",
     "send_folder",
+    "server_settings",
     "token_batches",
     "train_tokenizer",
     "usual_words",

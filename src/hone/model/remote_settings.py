@@ -8,13 +8,15 @@ from pydantic import Field
 from hone.core.record import Record
 from hone.model.spending import Price
 
-__all__ = ["RemoteSettings"]
+__all__ = ["Api", "RemoteSettings", "server_settings"]
+
+Api = Literal["chat", "completions"]
 
 
 class RemoteSettings(Record):
     """Everything about a server but its address and the key, which is read from the environment and stored nowhere."""
 
-    api: Literal["chat", "completions"] = "chat"
+    api: Api = "chat"
     """`chat`: prompts are a user's messages, in the server's own chat template; `completions`: they are the text itself."""
     extras: bool = False
     """Whether the server takes top_k, min_p and repetition_penalty, which OpenAI's protocol lacks; vLLM and SGLang do."""
@@ -35,3 +37,14 @@ class RemoteSettings(Record):
     """Tokens that the model reads; None: what the server says."""
     cache: Path | None = None
     """Folder in which every finished answer is kept."""
+
+
+def server_settings(model: str, *, api: Api, price: str | None, cache: Path | None = None) -> RemoteSettings | None:
+    """Of the server behind `openai:NAME`; None for another model.
+
+    Raises:
+        Usage: the price is not two numbers.
+    """
+    if not model.startswith("openai:"):
+        return None
+    return RemoteSettings(api=api, price=Price.parse(price) if price else None, cache=cache)

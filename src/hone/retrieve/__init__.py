@@ -4,7 +4,7 @@ The order is `read_documents`, `Index.build`, `Index.search`, then `evaluate_ind
 Imports nothing to its right. Next: `hone.strategy`, which may put passages before a question.
 """
 
-from hone.retrieve.answer import Answer, Citation, answer_from, answer_text, cited, shared_words
+from hone.retrieve.answer import Answer, Citation, answer_from, answer_text, answer_with, cited, shared_words
 from hone.retrieve.chunk import Chunk, Chunker, ChunkSettings
 from hone.retrieve.documents import Document, Documents, SetAside, read_documents
 from hone.retrieve.evaluate import (
@@ -45,6 +45,7 @@ __all__ = [
     "SetAside",
     "answer_from",
     "answer_text",
+    "answer_with",
     "cited",
     "evaluate_index",
     "holding",

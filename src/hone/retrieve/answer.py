@@ -10,12 +10,14 @@ from collections.abc import Callable, Sequence
 from hone.core.errors import Usage
 from hone.core.record import Record
 from hone.measure import normalise_answer
-from hone.model import Generator, Renderer, Sampling, TextModel, TextReader
+from hone.model import Backend, Generator, Renderer, Sampling, TextModel, TextReader
 from hone.retrieve.prompt import with_passages
 from hone.retrieve.records import Passage
 
-__all__ = ["Answer", "Citation", "answer_from", "answer_text", "cited", "shared_words"]
+__all__ = ["Answer", "Citation", "answer_from", "answer_text", "answer_with", "cited", "shared_words"]
 
+_LONGEST = 96  # tokens of an answer
+_AROUND = 64  # that a server's chat template may put around a prompt
 _MARKED = 0.5  # share of the answer's words from which a passage is marked
 
 
@@ -56,11 +58,25 @@ def answer_from(
     Raises:
         Usage: not even the first passage fits.
     """
-    sampling = sampling or Sampling(max_new_tokens=96)
+    sampling = sampling or Sampling(max_new_tokens=_LONGEST)
     room = reader.context_length - (0 if net.is_encoder_decoder else sampling.max_new_tokens)
-    ids, shown = _fit(question, passages, _prompter(net, reader), room)
+    prompted = _prompter(net, reader)
+    prompt, shown = _fit(question, passages, lambda text: len(prompted(text)), room)
     generator = Generator(net, reader.tokenizer, precision=reader.precision)
-    text = generator.generate([ids], sampling)[0][0].text.strip()
+    text = generator.generate([prompted(prompt)], sampling)[0][0].text.strip()
+    return cited(question, passages, answer=text, shown=shown)
+
+
+def answer_with(question: str, passages: Sequence[Passage], backend: Backend, *, sampling: Sampling | None = None) -> Answer:
+    """The same by a model that is asked in texts, behind a server or in vLLM.
+
+    Raises:
+        Usage: not even the first passage fits, or the server refuses. Failed: it was away too long.
+    """
+    sampling = sampling or Sampling(max_new_tokens=_LONGEST)
+    room = backend.context_length - sampling.max_new_tokens - _AROUND
+    prompt, shown = _fit(question, passages, lambda text: backend.count_tokens([text])[0], room)
+    text = backend.generate([prompt], sampling)[0][0].text.strip()
     return cited(question, passages, answer=text, shown=shown)
 
 
@@ -71,14 +87,14 @@ def _prompter(net: TextModel, reader: TextReader) -> Callable[[str], list[int]]:
     return Renderer(reader.tokenizer, length=reader.context_length).prompt
 
 
-def _fit(question: str, passages: Sequence[Passage], prompted: Callable[[str], list[int]], room: int) -> tuple[list[int], int]:
-    """The prompt's tokens, and how many passages stand in it."""
+def _fit(question: str, passages: Sequence[Passage], count: Callable[[str], int], room: int) -> tuple[str, int]:
+    """The prompt, and how many passages stand in it. `count`: tokens of a prompt as the model reads it."""
     needed = 0
     for shown in range(len(passages), 0, -1):
-        ids = prompted(with_passages(question, passages[:shown]))
-        if len(ids) <= room:
-            return ids, shown
-        needed = len(ids)
+        prompt = with_passages(question, passages[:shown])
+        needed = count(prompt)
+        if needed <= room:
+            return prompt, shown
     if not passages:
         raise Usage("No passage was found, so there is nothing to answer from. Ask in other words, or with --mode vector.")
     raise Usage(

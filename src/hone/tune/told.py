@@ -113,7 +113,8 @@ def told_promise(done: TuneRecord) -> str:
     if done.loss is not None and done.loss_at_full is not None:
         price = f" Validation loss {done.loss:.4f} there, {done.loss_at_full:.4f} with all of it on."
     if kept.dial == 0:
-        return f"No position of the dial keeps the promise that {said}: what is written equals the base.{price}"
+        left = "the encoder is the base's, below its new head" if done.vectors else "what is written equals the base"
+        return f"No position of the dial keeps the promise that {said}: {left}.{price}"
     return (
         f"Promise: {said}. Of {kept.items} items held back {kept.mean_loss:.2%} were lost with the dial at {kept.dial:.1f}; the true share lies "
         f"below {kept.upper_bound:.2%}. It speaks about items like the retained ones.{price}"
