@@ -7,6 +7,8 @@ import numpy as np
 import torch
 from torch import nn
 
+from hone.core.device import has_fast_bf16
+from hone.train.muon import Muon32
 from hone.train.plan import TrainPlan
 
 __all__ = ["is_head", "make_optimiser", "rate_share", "trained_parameters"]
@@ -57,7 +59,8 @@ def make_optimiser(net: nn.Module, plan: TrainPlan) -> torch.optim.Optimizer:
     if not made[True]:
         assert adamw is not None
         return adamw
-    muon = torch.optim.Muon(made[True], adjust_lr_fn="match_rms_adamw")
+    kind = torch.optim.Muon if has_fast_bf16(made[True][0]["params"][0].device) else Muon32
+    muon = kind(made[True], adjust_lr_fn="match_rms_adamw")
     return muon if adamw is None else _Joint(muon, adamw)
 
 
