@@ -138,9 +138,9 @@ def test_what_the_base_writes_of_itself_is_what_it_learnt(school):
 
 def test_plain_training_forgets_and_self_replay_does_not(school):
     naive, held = school.base(), school.base()
-    school.train(naive, school.lesson, steps=200, rate=2e-3)
+    school.train(naive, school.lesson, steps=300, rate=2e-3)
     regulariser = SelfReplay(Causal(school.reader), school.samples(), school.reader, rows=5)
-    school.train(held, school.lesson, steps=200, rate=2e-3, regulariser=regulariser)
+    school.train(held, school.lesson, steps=300, rate=2e-3, regulariser=regulariser)
     assert school.share_right(naive, school.exam) > 0.95
     assert school.share_right(held, school.exam) > 0.95
     assert school.kept(naive) < 0.05
