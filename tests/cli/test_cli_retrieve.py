@@ -96,8 +96,10 @@ def test_a_model_behind_a_server_answers_from_the_passages_that_fit(desk, encode
     with serve(reply) as server:
         ask = ["ask", str(tmp_path / "index"), "where is my package", "--k", "4", "--model", "openai:wise", "--json"]
         capsys.readouterr()
-        assert run([*ask, "--base-url", server.url, "--max-tokens", "7"]) == 0
-        whole = Answer.model_validate_json(capsys.readouterr().out)
+        assert run([*ask, "--base-url", server.url, "--max-tokens", "7", "--price", "1000,2000"]) == 0
+        out, err = capsys.readouterr()
+        whole = Answer.model_validate_json(out)
+        assert "1 request: 3 tokens read and 2 written, 0.0070 US dollars." in err
         assert (whole.answer, [each.is_shown for each in whole.passages]) == ("At the door.", [True] * 4)
         (body,) = [body for _, body in server.asked if body is not None]
         assert body["max_tokens"] == 7 and body["temperature"] == 0

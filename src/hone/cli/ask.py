@@ -75,7 +75,8 @@ def _answered(
     **_others: Any,
 ) -> "tuple[Answer, int]":
     """A model's answer, and how many tokens the model reads."""
-    from hone.model import Sampling, load_backend, server_settings
+    from hone.core.console import note
+    from hone.model import Sampling, load_backend, server_settings, told_spent
     from hone.retrieve import answer_from, answer_with
 
     sampling, model = Sampling(max_new_tokens=max_tokens), with_dial(model, dial)
@@ -86,7 +87,9 @@ def _answered(
         return answer_from(question, passages, net, reader, sampling=sampling), reader.context_length
     server = server_settings(model, api=api or "chat", price=price)
     backend = load_backend(model, base_url=base_url, settings=server)
-    return answer_with(question, passages, backend, sampling=sampling), backend.context_length
+    found = answer_with(question, passages, backend, sampling=sampling)
+    note(told_spent(backend.spent()))
+    return found, backend.context_length
 
 
 def _tell_left_out(found: "Answer", context: int) -> None:

@@ -60,7 +60,8 @@ def run_benchmarks(settings: EvalSettings) -> Evaluation:
     model = (_from_elsewhere if settings.model.startswith(_ELSEWHERE) else _from_here)(settings)
     out = model.out
     try:
-        found = run_harness(model.answering, tasks, shots=settings.shots, limit=settings.limit, chat=settings.chat)
+        chat = settings.chat and model.backend is None  # a backend writes its chat template itself
+        found = run_harness(model.answering, tasks, shots=settings.shots, limit=settings.limit, chat=chat)
     except HoneError:
         release_folder(out)
         raise
@@ -118,15 +119,21 @@ def _from_elsewhere(settings: EvalSettings) -> _Model:
     """A model behind a server, or in vLLM. Answers of a server are kept, so that none is paid for twice after an interruption."""
     from hone.evaluate.harness_backend import BackendLM
 
-    if settings.chat:
+    is_server = settings.model.startswith("openai:")
+    if settings.chat and is_server:
         raise Usage(
-            f"'{settings.model}' applies its chat template by itself: a server's chat API always does, its completions API never. Leave out --chat."
+            "A server's chat API always writes questions in the model's chat template, its completions API never. Leave out --chat."
         )
     out = _claim(settings, "")
     try:
         server = server_settings(settings.model, api=settings.api, price=settings.price, cache=out / "work")
         backend = load_backend(
-            settings.model, precision=settings.precision, base_url=settings.base_url, settings=server, template="{prompt}"
+            settings.model,
+            precision=settings.precision,
+            base_url=settings.base_url,
+            settings=server,
+            template="{prompt}",
+            chat=None if is_server else settings.chat,
         )
     except HoneError:
         release_folder(out)

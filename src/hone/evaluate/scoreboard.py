@@ -6,7 +6,7 @@ from typing import Literal
 from hone.core.console import render_table
 from hone.evaluate.benchmark_records import BenchmarkScore, Evaluation
 from hone.measure import human_seconds
-from hone.model import Spent
+from hone.model import told_spent
 
 __all__ = ["leaderboard", "score_table"]
 
@@ -36,16 +36,9 @@ def score_table(done: Evaluation) -> str:
         else:
             lines.append(f"{group.name}, {len(group.tasks)} tasks: {group.value:.1%}{interval}")
     if done.spent is not None and done.spent.requests:
-        lines.append(_told_spent(done.spent))
+        lines.append(told_spent(done.spent))
     lines.append(f"Every answer: {done.folder}/answers.jsonl")
     return "\n".join(lines)
-
-
-def _told_spent(spent: Spent) -> str:
-    about = "about " if spent.is_estimate else ""
-    money = "" if spent.usd is None else f", {about}{spent.usd:,.4f} US dollars"
-    kept = f", {spent.remembered:,} of them kept from before" if spent.remembered else ""
-    return f"{spent.requests:,} requests{kept}: {about}{spent.tokens_read:,} tokens read and {spent.tokens_written:,} written{money}."
 
 
 def leaderboard(runs: Sequence[Evaluation]) -> str:

@@ -31,7 +31,7 @@ from hone.model.remote import RemoteBackend
 from hone.model.remote_settings import Api, RemoteSettings, server_settings
 from hone.model.render import PLAIN_TEMPLATE, Rendered, Renderer
 from hone.model.score import Likelihood, Scorer
-from hone.model.spending import Price, Spent
+from hone.model.spending import Price, Spent, told_spent
 from hone.model.vllm_engine import VllmBackend
 from hone.model.vocabulary import train_tokenizer
 
@@ -106,6 +106,7 @@ __all__ = [
     "send_folder",
     "server_settings",
     "token_batches",
+    "told_spent",
     "train_tokenizer",
     "usual_words",
     "weights_of",

@@ -8,7 +8,7 @@ from pydantic import Field
 from hone.core.errors import Usage
 from hone.core.record import Record
 
-__all__ = ["Ledger", "Price", "Spent"]
+__all__ = ["Ledger", "Price", "Spent", "told_spent"]
 
 
 class Price(Record):
@@ -73,3 +73,12 @@ class Ledger:
             return self._spent
         usd = (self._spent.tokens_read * self._price.read + self._spent.tokens_written * self._price.written) / 1e6
         return self._spent.model_copy(update={"usd": usd})
+
+
+def told_spent(spent: Spent) -> str:
+    """One line."""
+    about = "about " if spent.is_estimate else ""
+    money = "" if spent.usd is None else f", {about}{spent.usd:,.4f} US dollars"
+    kept = f", {spent.remembered:,} of them kept from before" if spent.remembered else ""
+    requests = "1 request" if spent.requests == 1 else f"{spent.requests:,} requests"
+    return f"{requests}{kept}: {about}{spent.tokens_read:,} tokens read and {spent.tokens_written:,} written{money}."
