@@ -76,11 +76,11 @@ def _answered(
 ) -> "tuple[Answer, int]":
     """A model's answer, and how many tokens the model reads."""
     from hone.core.console import note
-    from hone.model import Sampling, load_backend, server_settings, told_spent
+    from hone.model import Sampling, is_elsewhere, load_backend, server_settings, told_spent
     from hone.retrieve import answer_from, answer_with
 
     sampling, model = Sampling(max_new_tokens=max_tokens), with_dial(model, dial)
-    if base_url is None and not model.startswith(("openai:", "vllm:")):
+    if base_url is None and not is_elsewhere(model):
         from hone.evaluate.benchmarks import load_answering
 
         _, net, reader = load_answering(model)

@@ -1,6 +1,6 @@
 """Options that several verbs share, so that they read and mean the same everywhere."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -28,7 +28,8 @@ def retain_option(function: F) -> F:
 
 def data_options(function: F) -> F:
     """Which rows, which columns, which model."""
-    for option in reversed(
+    return _with(
+        function,
         (
             click.option("--text", metavar="COLUMN[,COLUMN]", help="Text column or columns. Inferred when left out."),
             click.option("--label", metavar="COLUMN", help="Label column. Inferred when left out."),
@@ -53,15 +54,14 @@ def data_options(function: F) -> F:
                 help="Starters, folders or Hub ids, of any family; openai:NAME for a server's. Else the starter that fits.",
             ),
             click.option("--seed", type=int, help="Of every random choice.  [default: 0]"),
-        )
-    ):
-        function = option(function)
-    return function
+        ),
+    )
 
 
 def server_options(function: F) -> F:
     """Where a model named openai:NAME is asked, how, and at what price."""
-    for option in reversed(
+    return _with(
+        function,
         (
             click.option(
                 "--base-url",
@@ -70,8 +70,13 @@ def server_options(function: F) -> F:
             ),
             click.option("--api", type=click.Choice(["chat", "completions"]), help="How that server is asked.  [default: chat]"),
             click.option("--price", metavar="IN,OUT", help="US dollars per million tokens read and written by that server."),
-        )
-    ):
+        ),
+    )
+
+
+def _with(function: F, options: Sequence[Callable[[F], F]]) -> F:
+    """In the order in which help shows them."""
+    for option in reversed(options):
         function = option(function)
     return function
 

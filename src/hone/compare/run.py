@@ -27,9 +27,8 @@ from hone.compare.settings import COMPARE, CompareSettings
 from hone.compare.table import findings_text
 from hone.core.configuration import write_settings
 from hone.core.console import note, progress
-from hone.core.errors import HoneError
 from hone.core.seeds import derive_seed
-from hone.core.store import claim_folder, digest_text, release_folder, write_atomic, write_lines
+from hone.core.store import claim_folder, digest_text, released_if_refused, write_atomic, write_lines
 from hone.measure import human_count
 from hone.model import Encoder
 from hone.strategy import EncoderBench, Entrant, TextBase, TextBench
@@ -47,13 +46,10 @@ def compare_rows(settings: CompareSettings) -> Comparison:
     started, clock = datetime.datetime.now(datetime.UTC), time.perf_counter()
     settings, models, prepared = open_rows(settings)
     folder = _run_folder(settings, prepared.task, models)
-    try:
+    with released_if_refused(folder):
         index = open_documents(settings, folder) if models.texts else None
         lined_up = line_up(models, prepared.task, settings, folder, index=index)
         retained = find_retained(settings, models, folder, passes=_passes(lined_up.entrants))
-    except HoneError:
-        release_folder(folder)
-        raise
     task, lined_up = _fit_budget(prepared.task, lined_up, settings, folder)
     entrants = lined_up.entrants
     note(f"\n{_what(task, models)}\n{findings_text(task.findings)}\n")

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import BinaryIO
 
-from hone.core.errors import Failed, Usage
+from hone.core.errors import Failed, HoneError, Usage
 
 __all__ = [
     "claim_folder",
@@ -23,6 +23,7 @@ __all__ = [
     "open_atomic",
     "read_lines",
     "release_folder",
+    "released_if_refused",
     "replace_folder",
     "write_atomic",
     "write_lines",
@@ -149,6 +150,16 @@ def release_folder(folder: Path) -> None:
     if stamp.exists() and list(folder.iterdir()) == [stamp]:
         stamp.unlink()
         folder.rmdir()
+
+
+@contextlib.contextmanager
+def released_if_refused(folder: Path) -> Iterator[None]:
+    """Give a claimed folder back when what is asked for in this block is refused."""
+    try:
+        yield
+    except HoneError:
+        release_folder(folder)
+        raise
 
 
 def _swap(new: Path, path: Path) -> None:

@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING, Any
 
 from hone.catalogue import ModelFolder, locate_model
 from hone.core.console import note
-from hone.core.errors import BadModel, HoneError, Usage, need
-from hone.core.store import claim_folder, digest_text, release_folder, write_atomic, write_lines
+from hone.core.errors import BadModel, Usage, need
+from hone.core.store import claim_folder, digest_text, released_if_refused, write_atomic, write_lines
 from hone.evaluate.benchmark_records import EvalSettings, Evaluation
 from hone.evaluate.benchmark_scores import group_scores, task_scores
 from hone.evaluate.local_tasks import LocalTask, find_local_tasks
@@ -28,6 +28,8 @@ from hone.model import (
     TextModel,
     TextReader,
     family,
+    is_behind_server,
+    is_elsewhere,
     load_backend,
     load_reader,
     load_text_model,
@@ -40,7 +42,6 @@ if TYPE_CHECKING:
 
 __all__ = ["load_answering", "read_evaluations", "run_benchmarks"]
 
-_ELSEWHERE = ("openai:", "vllm:")
 _ALIASES = {"super_glue": "super-glue-lm-eval-v1"}  # the harness's tags for what people call it
 
 
@@ -57,14 +58,11 @@ def run_benchmarks(settings: EvalSettings) -> Evaluation:
     tasks: Sequence[str | LocalTask] = [_ALIASES.get(name, name) for name in settings.tasks]
     if settings.data is not None:
         tasks = find_local_tasks(Path(settings.data), settings.tasks)
-    model = (_from_elsewhere if settings.model.startswith(_ELSEWHERE) else _from_here)(settings)
+    model = (_from_elsewhere if is_elsewhere(settings.model) else _from_here)(settings)
     out = model.out
-    try:
+    with released_if_refused(out):
         chat = settings.chat and model.backend is None  # a backend writes its chat template itself
         found = run_harness(model.answering, tasks, shots=settings.shots, limit=settings.limit, chat=chat)
-    except HoneError:
-        release_folder(out)
-        raise
     chances = {task.name: task.chance for task in tasks if isinstance(task, LocalTask)}
     scores = tuple(score for name in found["samples"] for score in task_scores(name, found, chances))
     done = Evaluation(
@@ -119,13 +117,13 @@ def _from_elsewhere(settings: EvalSettings) -> _Model:
     """A model behind a server, or in vLLM. Answers of a server are kept, so that none is paid for twice after an interruption."""
     from hone.evaluate.harness_backend import BackendLM
 
-    is_server = settings.model.startswith("openai:")
+    is_server = is_behind_server(settings.model)
     if settings.chat and is_server:
         raise Usage(
             "A server's chat API always writes questions in the model's chat template, its completions API never. Leave out --chat."
         )
     out = _claim(settings, "")
-    try:
+    with released_if_refused(out):
         server = server_settings(settings.model, api=settings.api, price=settings.price, cache=out / "work")
         backend = load_backend(
             settings.model,
@@ -135,9 +133,6 @@ def _from_elsewhere(settings: EvalSettings) -> _Model:
             template="{prompt}",
             chat=None if is_server else settings.chat,
         )
-    except HoneError:
-        release_folder(out)
-        raise
     return _Model(BackendLM(backend), out, backend=backend)
 
 

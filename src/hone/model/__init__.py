@@ -3,7 +3,7 @@
 The only folder that talks to transformers (with `hone.train` where training needs it). Next: `hone.train`.
 """
 
-from hone.model.arithmetic import Arithmetic, Precision, autocast, product_dtype, resolve_precision
+from hone.model.arithmetic import Arithmetic, Precision, autocast, plain_autocast, product_dtype, resolve_precision
 from hone.model.backend import Backend, LocalBackend, load_backend
 from hone.model.batches import pad, token_batches
 from hone.model.blank import Shape, choose_shape, usual_words, write_blank_model
@@ -28,7 +28,7 @@ from hone.model.loading import Family, family, load_backbone, load_tokenizer, qu
 from hone.model.network import Network, Rows
 from hone.model.reader import TextReader, load_reader
 from hone.model.remote import RemoteBackend
-from hone.model.remote_settings import Api, RemoteSettings, server_settings
+from hone.model.remote_settings import Api, RemoteSettings, is_behind_server, is_elsewhere, server_settings
 from hone.model.render import PLAIN_TEMPLATE, Rendered, Renderer
 from hone.model.score import Likelihood, Scorer
 from hone.model.spending import Price, Spent, told_spent
@@ -84,6 +84,8 @@ __all__ = [
     "energy_line",
     "family",
     "head_scale",
+    "is_behind_server",
+    "is_elsewhere",
     "load_backbone",
     "load_backend",
     "load_classifier",
@@ -96,6 +98,7 @@ __all__ = [
     "metadata_of",
     "outline",
     "pad",
+    "plain_autocast",
     "pool",
     "product_dtype",
     "quiet_transformers",

@@ -5,7 +5,7 @@ and statistics kept in fp32; fp32 elsewhere or on request.
 """
 
 from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Literal
 
 import torch
@@ -13,7 +13,7 @@ import torch
 from hone.core.awake import stay_awake
 from hone.core.device import has_fast_bf16
 
-__all__ = ["Arithmetic", "Precision", "autocast", "common_size", "product_dtype", "resolve_precision"]
+__all__ = ["Arithmetic", "Precision", "autocast", "common_size", "plain_autocast", "product_dtype", "resolve_precision"]
 
 Arithmetic = Literal["bf16", "fp32"]
 Precision = Literal["auto", "bf16", "fp32"]
@@ -27,11 +27,15 @@ def resolve_precision(precision: Precision, device: torch.device) -> Arithmetic:
     return precision
 
 
+def plain_autocast(precision: Arithmetic, device: torch.device) -> AbstractContextManager[object]:
+    """The context in which matrix products run in `precision`; parameters stay fp32."""
+    return nullcontext() if precision == "fp32" else torch.autocast(device.type, dtype=torch.bfloat16)
+
+
 @contextmanager
 def autocast(precision: Arithmetic, device: torch.device) -> Iterator[None]:
-    """The context of every forward pass: matrix products run in `precision`, parameters stay fp32, and processors stay awake."""
-    cast = nullcontext() if precision == "fp32" else torch.autocast(device.type, dtype=torch.bfloat16)
-    with stay_awake(device), cast:
+    """The context of every forward pass that computes: `plain_autocast`, and processors stay awake."""
+    with stay_awake(device), plain_autocast(precision, device):
         yield
 
 

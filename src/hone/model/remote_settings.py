@@ -8,9 +8,10 @@ from pydantic import Field
 from hone.core.record import Record
 from hone.model.spending import Price
 
-__all__ = ["Api", "RemoteSettings", "server_settings"]
+__all__ = ["Api", "RemoteSettings", "is_behind_server", "is_elsewhere", "server_settings"]
 
 Api = Literal["chat", "completions"]
+_SERVER, _ELSEWHERE = "openai:", ("openai:", "vllm:")
 
 
 class RemoteSettings(Record):
@@ -39,12 +40,22 @@ class RemoteSettings(Record):
     """Folder in which every finished answer is kept."""
 
 
+def is_behind_server(model: str) -> bool:
+    """Whether a model's name asks for a server, whose answers may cost money."""
+    return model.startswith(_SERVER)
+
+
+def is_elsewhere(model: str) -> bool:
+    """Whether a model's name asks for a server or for vLLM: it is asked in texts, and cannot be trained."""
+    return model.startswith(_ELSEWHERE)
+
+
 def server_settings(model: str, *, api: Api, price: str | None, cache: Path | None = None) -> RemoteSettings | None:
     """Of the server behind `openai:NAME`; None for another model.
 
     Raises:
         Usage: the price is not two numbers.
     """
-    if not model.startswith("openai:"):
+    if not is_behind_server(model):
         return None
     return RemoteSettings(api=api, price=Price.parse(price) if price else None, cache=cache)

@@ -9,8 +9,8 @@ from hone.catalogue import locate_model
 from hone.core.configuration import write_settings
 from hone.core.console import note, progress, set_quiet
 from hone.core.device import peak_memory, processor_name, release_memory
-from hone.core.errors import HoneError, Usage
-from hone.core.store import claim_folder, digest_file, digest_text, read_lines, release_folder, write_atomic, write_lines
+from hone.core.errors import Usage
+from hone.core.store import claim_folder, digest_file, digest_text, read_lines, released_if_refused, write_atomic, write_lines
 from hone.measure import bits_per_byte, human_bytes, human_count, human_seconds
 from hone.pretrain.advise import Pace, tell_cost
 from hone.pretrain.begin import Begun, Counted, begin, count_texts, rehearse_pieces
@@ -110,11 +110,8 @@ def _make_ready(settings: PretrainSettings) -> _Ready:
         forward_tokens=settings.forward_tokens,
         optimiser=settings.optimiser,
     )
-    try:
+    with released_if_refused(out):
         begun, tokens = begin(settings, counted, out / "work", trial)
-    except HoneError:
-        release_folder(out)
-        raise
     return _Ready(settings, begun, _plan(settings, begun, tokens), tokens, counted, digest, out)
 
 

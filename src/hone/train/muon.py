@@ -16,7 +16,7 @@ _TOGETHER = 2**18  # numbers: larger matrices fill the processor alone
 
 
 class Muon32(torch.optim.Muon):
-    """As torch's, which rounds its directions to bf16; state and settings are the same."""
+    """As torch's with `adjust_lr_fn="match_rms_adamw"`, but for its directions, which torch rounds to bf16."""
 
     @torch.no_grad()
     def step(self, closure: Any = None) -> None:  # type: ignore[override]

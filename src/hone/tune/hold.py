@@ -37,7 +37,7 @@ def hold(ready: Ready) -> Regulariser | None:
     Raises:
         Usage: they ask for two, or for samples of a model that writes none.
     """
-    return _make(ready, samples=_own_samples(ready), texts=len(ready.rows.train))
+    return _make(ready, _samples(ready))
 
 
 def hold_few(ready: Ready) -> FewHeld:
@@ -46,19 +46,20 @@ def hold_few(ready: Ready) -> FewHeld:
     Raises:
         Usage: as `hold` does.
     """
-    whole = len(ready.rows.train) if isinstance(ready.net, HeadedNetwork) else _own_samples(ready)
+    whole = _samples(ready)
     few = min(whole, max(_FEW, ready.settings.remember_rows))
-    regulariser = _make(ready, samples=few, texts=few)
-    return FewHeld(regulariser, few / whole if ready.settings.remember == "self" else 1.0)
+    return FewHeld(_make(ready, few), few / whole if ready.settings.remember == "self" else 1.0)
 
 
-def _own_samples(ready: Ready) -> int:
+def _samples(ready: Ready) -> int:
+    """Of the run's self-replay: texts that the base writes, or those of the rows where it writes none."""
     settings = ready.settings
+    if isinstance(ready.net, HeadedNetwork):
+        return len(ready.rows.train)
     return settings.own_samples or min(_MOST_SAMPLES, max(_LEAST_SAMPLES, ready.plan.steps * settings.remember_rows))
 
 
-def _make(ready: Ready, *, samples: int, texts: int) -> Regulariser | None:
-    """`samples`: written by the base. `texts`: of the rows, where it writes none."""
+def _make(ready: Ready, samples: int) -> Regulariser | None:
     settings, net, reader = ready.settings, ready.net, ready.reader
     if settings.remember == "none":
         return make_regulariser(settings.hold, settings.hold_strength)
@@ -66,7 +67,7 @@ def _make(ready: Ready, *, samples: int, texts: int) -> Regulariser | None:
         raise Usage(f"--remember self and --hold {settings.hold} both hold training back. Choose one.")
     rows, strength = settings.remember_rows, settings.remember_strength
     if isinstance(net, HeadedNetwork):
-        return OwnVectors([item.ids for item in ready.rows.train[:texts]], reader, rows=rows, strength=strength)
+        return OwnVectors([item.ids for item in ready.rows.train[:samples]], reader, rows=rows, strength=strength)
     if not can_be_watched(net):
         raise Usage(
             "--remember self has the model write samples of its own, and this one fills masks. Use --hold l2sp, or --remember replay:FILE."

@@ -15,6 +15,8 @@ from hone.model import (
     TextModel,
     TextReader,
     family,
+    is_behind_server,
+    is_elsewhere,
     load_backend,
     load_reader,
     load_text_model,
@@ -38,12 +40,12 @@ class TextBase:
     @property
     def is_local(self) -> bool:
         """Whether the weights are here, so that they can be trained."""
-        return not self.name.startswith(("openai:", "vllm:"))
+        return not is_elsewhere(self.name)
 
     @property
     def is_billed(self) -> bool:
         """Whether every answer may cost money."""
-        return self.name.startswith("openai:")
+        return is_behind_server(self.name)
 
     @cached_property
     def folder(self) -> ModelFolder:

@@ -16,7 +16,7 @@ from torch._subclasses.fake_tensor import DataDependentOutputException
 
 from hone.core.allocator import has_allocator
 from hone.core.errors import Failed, HoneError
-from hone.model import DryHead, Network, TextReader, autocast, dry_network, token_batches, weights_of, without_numbers
+from hone.model import DryHead, Network, TextReader, dry_network, plain_autocast, token_batches, weights_of, without_numbers
 from hone.train.contracts import Objective
 from hone.train.estimate.few_blocks import few_blocks, repeat_passes, stand_ins
 from hone.train.estimate.ledger import Ledger
@@ -93,7 +93,7 @@ def _try_step(config: Any, asked: DryRun, process: int) -> MemoryEstimate:
             repeat_passes(ledger, one)
         items = items_of_lengths(asked.head, part)
         with ledger:
-            with autocast(asked.precision, torch.device("cpu")):
+            with plain_autocast(asked.precision, torch.device("cpu")):
                 loss, _ = objective.loss(net, objective.collate(items))
             ledger.phase = "backward"
             loss.backward()  # type: ignore[no-untyped-call]
