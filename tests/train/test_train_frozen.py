@@ -143,6 +143,17 @@ def test_a_head_alone_reads_what_all_blocks_made(base):
     }
 
 
+def test_an_output_layer_alone_reads_what_all_blocks_made_of_all_tokens(base, capsys):
+    found = {}
+    for budget in (2**20, 0):
+        net, objective, encoded = prepared(base, "llama", method="head")
+        passed = passes_through(net.base.base_model.layers[-1])
+        found[budget] = losses(net, objective, encoded, keep_bytes=budget, forward_tokens=1000)
+        assert len(passed) == (1 + 1 if budget else 12)
+    assert found[2**20] == pytest.approx(found[0], rel=1e-4)
+    assert "after all" not in capsys.readouterr().err
+
+
 def test_frozen_blocks_drop_nothing_out_and_trained_ones_do(base):
     net, objective, encoded = prepared(base, "bert", count=1)
     dropped = []

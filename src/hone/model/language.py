@@ -4,6 +4,7 @@ Causal and masked models read rows; encoder-decoders read sources and targets. T
 taught to look only at the positions asked for, which spares the largest product of a small model with a large vocabulary.
 """
 
+import contextlib
 import types
 from collections.abc import Iterator, Sequence
 from typing import Any, Literal
@@ -16,6 +17,7 @@ from hone.core.errors import BadModel
 from hone.model.arithmetic import product_dtype
 from hone.model.batches import pad
 from hone.model.cross_entropy import WordTable, linear_cross_entropy, logits_cross_entropy
+from hone.model.last_block import LastBlock
 from hone.model.loading import Held, family, load_pretrained, read_config
 from hone.model.memory import Memory
 from hone.model.network import Network, Rows
@@ -26,6 +28,18 @@ __all__ = ["Head", "LanguageModel", "Seq2SeqModel", "TextModel", "load_language_
 
 Head = Literal["causal", "masked", "seq2seq"]
 _LOGITS = 16 * 2**20  # that stand in memory at once
+_REFUSALS = (
+    AttributeError,
+    IndexError,
+    RuntimeError,
+    TypeError,
+    ValueError,
+)  # of a network that is called in a way that it does not know
+_SHORT_WAYS = [
+    (True, True),
+    (True, False),
+    (False, True),
+]  # whether the last block chooses, whether the output layer is called apart
 
 
 class _Narrow:
@@ -34,13 +48,17 @@ class _Narrow:
     def __init__(self, layer: Any) -> None:
         self.layer = layer
         self.places: torch.Tensor | None = None
+        self.chosen = 0
+        """Hidden states that arrive where the last block has chosen them, those of `places` first; fewer than there are tokens."""
         self.hands_on = False
         own = layer.forward
 
         def forward(_layer: Any, hidden: torch.Tensor) -> torch.Tensor:
             if self.places is None:
                 return own(hidden)  # type: ignore[no-any-return]
-            chosen = hidden.flatten(0, -2)[self.places][None]  # [1, N, D]
+            states = hidden.flatten(0, -2)
+            is_chosen = len(states) == self.chosen
+            chosen = (states[: len(self.places)] if is_chosen else states[self.places])[None]  # [1, N, D]
             return chosen if self.hands_on else own(chosen)
 
         layer.forward = types.MethodType(forward, layer)
@@ -57,7 +75,13 @@ class _WithVocabulary(Network):
     def __init__(self, backbone: nn.Module, *, pad_id: int, twin: "_WithVocabulary | None" = None) -> None:
         super().__init__(backbone, pad_id=pad_id, twin=twin)
         self._output = _Narrow(self.base.get_output_embeddings())
-        self._can_fuse: bool = twin._can_fuse if twin is not None else self._output.is_linear and self._is_plain()
+        self._last = LastBlock(self.base) if self.packs and not self.is_encoder_decoder else None
+        self._chooses: bool = self._last is not None and self._last.is_known
+        self._can_fuse: bool = self._output.is_linear
+        if twin is None:
+            self._try_short_ways()
+        else:
+            self._chooses, self._can_fuse = self._chooses and twin._chooses, twin._can_fuse
         self._table = WordTable()
         if self._can_fuse:
             for module in self.base.modules():
@@ -73,29 +97,37 @@ class _WithVocabulary(Network):
         """Whether one process trains, so that the gradient of the words' table may be kept in one place."""
         self._table.adds_in_place = alone and self._can_fuse
 
-    def _is_plain(self) -> bool:
-        """Whether the logits are the output layer's answer, with no cap, scale or bias after it."""
+    def _try_short_ways(self) -> None:
+        """Find out whether the last block may choose its tokens, and whether logits are the output layer's answer: no cap, scale or bias after it."""
+        ways = [(chooses, fuses) for chooses, fuses in _SHORT_WAYS if chooses <= self._chooses and fuses <= self._can_fuse]
         was_training = self.training
         self.eval()
-        try:
-            with torch.no_grad():
-                places = torch.arange(2)
-                logits = self._at(self._probe(), places, hands_on=False)
-                hidden = self._at(self._probe(), places, hands_on=True)
-                return torch.allclose(self._output.layer(hidden), logits, rtol=1e-3, atol=1e-4)
-        except (RuntimeError, TypeError, ValueError):  # what follows the layer does not take hidden states
-            return False
-        finally:
-            self.train(was_training)
+        wanted: torch.Tensor | None = None
+        for self._chooses, self._can_fuse in [(False, False), *ways]:
+            with torch.no_grad(), contextlib.suppress(*_REFUSALS):
+                found = self._at(self._probe(), torch.tensor([1, 4], device=self.device), hands_on=self._can_fuse)
+                logits = self._output.layer(found) if self._can_fuse else found
+                if not (self._chooses or self._can_fuse):
+                    wanted = logits
+                elif wanted is not None and torch.allclose(logits, wanted, rtol=1e-3, atol=1e-4):
+                    break
+        else:
+            self._chooses, self._can_fuse = False, False
+        self.train(was_training)
 
     def _probe(self) -> dict[str, Any]:
         raise NotImplementedError
 
     def _at(self, inputs: dict[str, Any], places: torch.Tensor, *, hands_on: bool) -> torch.Tensor:
         """[N, V] logits, or [N, D] hidden states, at flat places of the network's own layout."""
+        chosen = None
+        if self._last is not None and self._chooses and self.narrows and not self.recomputes:
+            chosen = self._last.enough(places, inputs["input_ids"].shape[1])
         self._output.places, self._output.hands_on = places, hands_on
+        self._output.chosen = 0 if chosen is None else len(chosen)
         try:
-            found: torch.Tensor = self.base(**inputs, use_cache=False).logits if self._caches else self.base(**inputs).logits
+            with contextlib.nullcontext() if chosen is None or self._last is None else self._last.only_at(chosen):
+                found: torch.Tensor = self.base(**inputs, **{"use_cache": False} if self._caches else {}).logits
         finally:
             self._output.places, self._output.hands_on = None, False
             self.forget_layout()
@@ -157,7 +189,7 @@ class LanguageModel(_WithVocabulary):
         super().__init__(backbone, pad_id=pad_id, twin=twin)
 
     def _probe(self) -> dict[str, Any]:
-        return self.feed([[1, 2]])
+        return self.feed([[1, 2, 1, 2], [2, 1, 1]])
 
     def forward(self, rows: Rows, places: Sequence[int], labels: torch.Tensor | None = None) -> torch.Tensor:
         """Logits at places, or with labels their summed cross-entropy.
@@ -207,7 +239,7 @@ class Seq2SeqModel(_WithVocabulary):
     head: Head = "seq2seq"
 
     def _probe(self) -> dict[str, Any]:
-        return self._inputs([[1, 2, 3]], [[[1, 2]]])
+        return self._inputs([[1, 2, 3]], [[[1, 2, 1, 2, 1]]])
 
     @property
     def start_id(self) -> int:

@@ -123,14 +123,15 @@ class Memory:
         keys, values = key.transpose(0, 1), value.transpose(0, 1)  # [K, T, D]
         if module in self._shared:
             keys, values = (torch.cat([old, new], dim=1) for old, new in zip(self._shared[module], (keys, values), strict=True))
-        hidden = self._hidden(pattern.window, query).repeat(share, 1)[None]
         by_head = query.transpose(0, 1)  # [H, T, D]
-        scores = _scores(by_head.reshape(len(keys), -1, by_head.shape[2]), keys, hidden, scale=pattern.scale, softcap=softcap)
+        scores = _scores(by_head.reshape(len(keys), -1, by_head.shape[2]), keys, None, scale=pattern.scale, softcap=softcap)
+        hidden = self._hidden(pattern.window, query)
+        scores.view(len(keys), share, len(query), -1)[..., -hidden.shape[1] :] += hidden
         found = torch.bmm(scores.softmax(dim=-1).to(values.dtype), values)
         return found.view(by_head.shape).transpose(0, 1).contiguous()
 
     def _hidden(self, window: int | None, like: torch.Tensor) -> torch.Tensor:
-        """0 where a token of the tree sees, else -inf: [T, p + T]."""
+        """0 where a token of the tree sees, else -inf: [T, p + T]; without a window [T, T], for it sees all of the shared prefix."""
         if window not in self._seen:
             assert self._tree is not None
             before = self._ahead
@@ -139,8 +140,9 @@ class Memory:
                 if parent >= 0:
                     ancestors[index] = ancestors[parent]
                 ancestors[index, index] = True
-            sees = nn.functional.pad(ancestors, (before, 0), value=True)
+            sees = ancestors
             if window is not None:
+                sees = nn.functional.pad(ancestors, (before, 0), value=True)
                 depths = torch.tensor(self._tree.depths)
                 places = torch.cat([torch.arange(before) - self._virtual, depths])
                 sees &= (depths[:, None] - places < window) | (places < 0)

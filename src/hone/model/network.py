@@ -43,6 +43,8 @@ class Network(nn.Module):
         self.prompt: nn.Parameter | None = None
         self.recomputes = False
         """Whether gradient checkpointing calls layers again during the backward pass."""
+        self.narrows = True
+        """Whether the last block may compute only what is asked for; not where somebody else reads what it makes of the rest."""
         self._hides_prompt = False
 
     @property

@@ -14,6 +14,7 @@ from torch import nn
 
 from hone.model.arithmetic import product_dtype
 from hone.model.attend import Pattern, Stretch, attend, capped, hidden
+from hone.model.last_block import Chosen
 from hone.model.memory import Memory
 from hone.model.stacking import stack, unstack
 
@@ -110,7 +111,7 @@ def _attention(
     sliding_window: int | None = None,
     softcap: float | None = None,
     **rest: Any,
-) -> tuple[torch.Tensor, None]:
+) -> tuple[Any, None]:
     """transformers' attention interface: query [B, H, T, D], key and value [B, K, S, D]; result [B, T, H, D]."""
     if _layout is None:
         assert _hides_prefixes or not hasattr(module, "prefix"), "a padded pass would leave out what prefix tuning trained"
@@ -135,17 +136,20 @@ def _attention(
         if _memory.mode != "packed" or (sliding_window is not None and prefix is not None):
             found = _remembering(_memory, module, (q, k, v), position_bias, pattern, softcap)
             _memory.keep(module, k, v)
-            return _as_long_as(query, found)[None], None
+            return _answer(module, query, found), None
         _memory.keep(module, k, v)
     if q.device.type == "cpu" and softcap is None and max(keys) <= _SHORT:
-        return _as_long_as(query, attend(q, k, v, position_bias, prefix, pattern))[None], None
-    return _as_long_as(query, _by_stretches(q, k, v, position_bias, prefix, pattern, softcap))[None], None
+        return _answer(module, query, attend(q, k, v, position_bias, prefix, pattern)), None
+    return _answer(module, query, _by_stretches(q, k, v, position_bias, prefix, pattern, softcap)), None
 
 
-def _as_long_as(query: torch.Tensor, found: torch.Tensor) -> torch.Tensor:
-    """[T, H, D] from what was found for fewer tokens: zeros for those behind the last sequence. `query`: [1, H, T, D]."""
+def _answer(module: nn.Module, query: torch.Tensor, found: torch.Tensor) -> Any:
+    """[1, T, H, D] from what was found for fewer tokens: zeros for those behind the last sequence. `query`: [1, H, T, D]."""
+    places = getattr(module, "answers_at", None)
+    if places is not None:
+        return Chosen(found.index_select(0, places)[None])
     behind = query.shape[2] - len(found)
-    return nn.functional.pad(found, (0, 0, 0, 0, 0, behind)) if behind else found
+    return (nn.functional.pad(found, (0, 0, 0, 0, 0, behind)) if behind else found)[None]
 
 
 def _by_stretches(

@@ -123,14 +123,15 @@ class Frozen:
     def _states(self, items: Sequence[Any]) -> torch.Tensor | None:
         """What the last frozen block makes of some rows, [1, T, D]; None where its answer is not one state per token."""
         assert isinstance(self._objective, LogitObjective) and isinstance(self._net, Network)
-        self._ends = True
+        narrowed = self._net.narrows
+        self._ends, self._net.narrows = True, False
         try:
             with autocast(self._plan.precision, self._net.device):
                 self._objective.logits(self._net, items)
         except _AtTheBorder:
             pass
         finally:
-            self._ends = False
+            self._ends, self._net.narrows = False, narrowed
             self._net.forget_layout()
         seen, self._seen = self._seen, None
         tokens = sum(item.length for item in items)

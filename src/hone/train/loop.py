@@ -323,6 +323,8 @@ def ease(net: nn.Module, plan: TrainPlan) -> None:
         # What makes the embedding's answer ask for a gradient is for the reentrant kind: frozen blocks would keep activations for it.
         base.disable_input_require_grads()
     if plan.compile:
+        if isinstance(net, Network):
+            net.narrows = False  # what a compiled block is handed must be tensors
         for module in net.modules():
             if isinstance(module, nn.ModuleList) and len(module) > 1:
                 for block in module:
