@@ -152,3 +152,13 @@ def test_likelihoods_behind_shared_prefixes_are_those_of_whole_blocks(kind):
         found[narrows] = [one.log_likelihood for one in Scorer(net, precision="fp32").score(prompts, answers)]
         assert kind == "gemma2" or (read[-1] < read[0]) == narrows
     assert found[True] == pytest.approx(found[False], abs=1e-4)
+
+
+@pytest.mark.parametrize("kind", ["mixtral", "llama"])
+def test_one_token_of_as_many_as_the_network_is_wide(kind):
+    net = network(CAUSAL[kind]())
+    rows, found = [list(range(5, 25)), list(range(25, 37))], []
+    for net.narrows in (True, False):
+        with torch.no_grad():
+            found.append(net(rows, [31]))
+    assert torch.allclose(*found, atol=1e-5)

@@ -108,9 +108,9 @@ class LastBlock:
 
         def enter(_part: nn.Module, arguments: tuple[Any, ...], named: dict[str, Any]) -> Any:
             """Before a part is called: until attention has answered it reads all tokens, then those that are chosen."""
-            if not arguments or arguments[0].shape[:2] != stream.shape[:2]:
+            read: Any = arguments[0] if arguments else None
+            if getattr(read, "shape", ())[:-1] != stream.shape[:-1]:
                 return None
-            read = arguments[0]
             if isinstance(read, _Stream):
                 read = read.chosen if is_answered else read.whole
             elif is_answered:
