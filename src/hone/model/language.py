@@ -5,6 +5,7 @@ taught to look only at the positions asked for, which spares the largest product
 """
 
 import contextlib
+import itertools
 import types
 from collections.abc import Iterator, Sequence
 from typing import Any, Literal
@@ -17,29 +18,17 @@ from hone.core.errors import BadModel
 from hone.model.arithmetic import product_dtype
 from hone.model.batches import pad
 from hone.model.cross_entropy import WordTable, linear_cross_entropy, logits_cross_entropy
-from hone.model.last_block import LastBlock
+from hone.model.last_block import find_last_block
 from hone.model.loading import Held, family, load_pretrained, read_config
 from hone.model.memory import Memory
 from hone.model.network import Network, Rows
 from hone.model.packed_attention import Layout, set_layout
-from hone.model.packing import as_pass, pack
+from hone.model.packing import REFUSALS, as_pass, pack
 
 __all__ = ["Head", "LanguageModel", "Seq2SeqModel", "TextModel", "load_language_model", "load_text_model"]
 
 Head = Literal["causal", "masked", "seq2seq"]
 _LOGITS = 16 * 2**20  # that stand in memory at once
-_REFUSALS = (
-    AttributeError,
-    IndexError,
-    RuntimeError,
-    TypeError,
-    ValueError,
-)  # of a network that is called in a way that it does not know
-_SHORT_WAYS = [
-    (True, True),
-    (True, False),
-    (False, True),
-]  # whether the last block chooses, whether the output layer is called apart
 
 
 class _Narrow:
@@ -75,13 +64,13 @@ class _WithVocabulary(Network):
     def __init__(self, backbone: nn.Module, *, pad_id: int, twin: "_WithVocabulary | None" = None) -> None:
         super().__init__(backbone, pad_id=pad_id, twin=twin)
         self._output = _Narrow(self.base.get_output_embeddings())
-        self._last = LastBlock(self.base) if self.packs and not self.is_encoder_decoder else None
-        self._chooses: bool = self._last is not None and self._last.is_known
-        self._can_fuse: bool = self._output.is_linear
+        self._last = find_last_block(self.base) if self.packs and not self.is_encoder_decoder else None
+        """None where every token is computed."""
+        self._can_fuse = self._output.is_linear
         if twin is None:
             self._try_short_ways()
         else:
-            self._chooses, self._can_fuse = self._chooses and twin._chooses, twin._can_fuse
+            self._last, self._can_fuse = None if twin._last is None else self._last, twin._can_fuse
         self._table = WordTable()
         if self._can_fuse:
             for module in self.base.modules():
@@ -98,36 +87,42 @@ class _WithVocabulary(Network):
         self._table.adds_in_place = alone and self._can_fuse
 
     def _try_short_ways(self) -> None:
-        """Find out whether the last block may choose its tokens, and whether logits are the output layer's answer: no cap, scale or bias after it."""
-        ways = [(chooses, fuses) for chooses, fuses in _SHORT_WAYS if chooses <= self._chooses and fuses <= self._can_fuse]
+        """Keep of the last block's choosing and the output layer's being called apart (no cap, scale or bias after it) what changes no logit."""
+        *ways, neither = itertools.product(dict.fromkeys((self._last, None)), dict.fromkeys((self._can_fuse, False)))
         was_training = self.training
         self.eval()
-        wanted: torch.Tensor | None = None
-        for self._chooses, self._can_fuse in [(False, False), *ways]:
-            with torch.no_grad(), contextlib.suppress(*_REFUSALS):
-                found = self._at(self._probe(), torch.tensor([1, 4], device=self.device), hands_on=self._can_fuse)
-                logits = self._output.layer(found) if self._can_fuse else found
-                if not (self._chooses or self._can_fuse):
-                    wanted = logits
-                elif wanted is not None and torch.allclose(logits, wanted, rtol=1e-3, atol=1e-4):
-                    break
+        self._last, self._can_fuse = neither
+        wanted = self._probed()
+        for self._last, self._can_fuse in ways:
+            found = self._probed()
+            if wanted is not None and found is not None and torch.allclose(found, wanted, rtol=1e-3, atol=1e-4):
+                break
         else:
-            self._chooses, self._can_fuse = False, False
+            self._last, self._can_fuse = neither
         self.train(was_training)
+
+    @torch.no_grad()
+    def _probed(self) -> torch.Tensor | None:
+        """Logits of two tokens by the ways that are taken; None where the network takes no such call."""
+        try:
+            found = self._at(self._probe(), torch.tensor([1, 4], device=self.device), hands_on=self._can_fuse)
+            return self._output.layer(found) if self._can_fuse else found
+        except REFUSALS:
+            return None
 
     def _probe(self) -> dict[str, Any]:
         raise NotImplementedError
 
     def _at(self, inputs: dict[str, Any], places: torch.Tensor, *, hands_on: bool) -> torch.Tensor:
         """[N, V] logits, or [N, D] hidden states, at flat places of the network's own layout."""
-        chosen = None
-        if self._last is not None and self._chooses and self.narrows and not self.recomputes:
-            chosen = self._last.enough(places, inputs["input_ids"].shape[1])
+        last = self._last if self.narrows and not self.recomputes else None
+        chosen = None if last is None else last.enough(places, inputs["input_ids"].shape[1])
         self._output.places, self._output.hands_on = places, hands_on
         self._output.chosen = 0 if chosen is None else len(chosen)
+        caching = {"use_cache": False} if self._caches else {}
         try:
-            with contextlib.nullcontext() if chosen is None or self._last is None else self._last.only_at(chosen):
-                found: torch.Tensor = self.base(**inputs, **{"use_cache": False} if self._caches else {}).logits
+            with contextlib.nullcontext() if last is None or chosen is None else last.only_at(chosen):
+                found: torch.Tensor = self.base(**inputs, **caching).logits
         finally:
             self._output.places, self._output.hands_on = None, False
             self.forget_layout()

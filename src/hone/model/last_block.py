@@ -16,7 +16,7 @@ from torch import nn
 
 from hone.model.arithmetic import common_size
 
-__all__ = ["Chosen", "LastBlock"]
+__all__ = ["Chosen", "LastBlock", "find_last_block"]
 
 _WORTH = 0.75  # of a pass's tokens; where more are asked for, all are computed
 
@@ -58,33 +58,30 @@ class _Stream:
 
     @classmethod
     def __torch_function__(cls, function: Any, _types: Any, arguments: Any = (), named: Any = None) -> Any:
-        if function in (torch.add, torch.Tensor.add):
+        if function in (torch.add, torch.Tensor.add) and not named:
             one, other = arguments
             return one + other if isinstance(one, cls) else other + one
         plain = [one.whole if isinstance(one, cls) else one for one in arguments]
         return function(*plain, **(named or {}))
 
 
+def find_last_block(base: nn.Module) -> "LastBlock | None":
+    """That of a single-stack transformers network which was made ready for packed batches; None where attention is not met once in each."""
+    found = [(name, module) for name, module in base.named_modules() if hasattr(module, "reads")]
+    if len(found) != base.config.get_text_config().num_hidden_layers:  # type: ignore[union-attr, operator]
+        return None  # blocks that are called several times, or of several kinds
+    name, attention = found[-1]
+    parts = name.split(".")
+    number = max((at for at, part in enumerate(parts) if part.isdecimal()), default=None)
+    return None if number is None else LastBlock(base.get_submodule(".".join(parts[: number + 1])), attention)
+
+
 class LastBlock:
     """Of a packed single-stack network."""
 
-    def __init__(self, base: nn.Module) -> None:
-        """`base`: a transformers network that was made ready for packed batches."""
-        self._block: Any = None
-        self._attention: Any = None
-        found = [(name, module) for name, module in base.named_modules() if hasattr(module, "reads")]
-        if len(found) != base.config.get_text_config().num_hidden_layers:  # type: ignore[union-attr, operator]
-            return  # blocks that are called several times, or of several kinds
-        name, self._attention = found[-1]
-        parts = name.split(".")
-        number = max((at for at, part in enumerate(parts) if part.isdecimal()), default=None)
-        if number is not None:
-            self._block = base.get_submodule(".".join(parts[: number + 1]))
-
-    @property
-    def is_known(self) -> bool:
-        """Whether the network has one, in which attention is the last that mixes tokens."""
-        return self._block is not None
+    def __init__(self, block: Any, attention: Any) -> None:
+        """`attention`: within the block, the last that mixes tokens."""
+        self._block, self._attention = block, attention
 
     def enough(self, places: torch.Tensor, tokens: int) -> torch.Tensor | None:
         """The places to compute where these are asked for among `tokens`, perhaps with the first token behind them; None where all are as good."""
@@ -121,8 +118,7 @@ class LastBlock:
             nonlocal is_answered
             is_answered = True
 
-        inside = set(self._attention.modules())
-        parts = [part for part in block.modules() if part in inside or not inside & set(part.modules())]
+        parts = [part for part in block.modules() if part is self._attention or self._attention not in part.modules()]
         hooks = [part.register_forward_pre_hook(enter, with_kwargs=True) for part in parts]
         hooks.append(self._attention.register_forward_hook(answered))
         self._attention.answers_at = places

@@ -144,7 +144,10 @@ def _attention(
 
 
 def _answer(module: nn.Module, query: torch.Tensor, found: torch.Tensor) -> Any:
-    """[1, T, H, D] from what was found for fewer tokens: zeros for those behind the last sequence. `query`: [1, H, T, D]."""
+    """[1, T, H, D] from what was found, [t, H, D]: zeros for tokens behind the last sequence, or only the tokens that the module is asked for.
+
+    `query`: [1, H, T, D].
+    """
     places = getattr(module, "answers_at", None)
     if places is not None:
         return Chosen(found.index_select(0, places)[None])

@@ -15,8 +15,10 @@ from hone.model.arithmetic import common_size
 from hone.model.loading import quiet_transformers
 from hone.model.packed_attention import ATTENTION, Layout, Role, current_layout, current_memory, register_attention, set_layout
 
-__all__ = ["as_pass", "pack", "pack_as", "try_packing"]
+__all__ = ["REFUSALS", "as_pass", "pack", "pack_as", "try_packing"]
 
+# Of a network that is called in a way that it does not know:
+REFUSALS = (ValueError, TypeError, AttributeError, RuntimeError, IndexError, KeyError, NotImplementedError)
 _TOLERANCE = 1e-3  # of the largest hidden state, fp32
 
 
@@ -76,7 +78,7 @@ def try_packing(net: Any, *, is_encoder_decoder: bool) -> int | None:
         for offset in dict.fromkeys((0, pad + 1)):
             if _is_same(net, offset, is_encoder_decoder):
                 return offset
-    except (ValueError, TypeError, AttributeError, RuntimeError, IndexError, KeyError, NotImplementedError):
+    except REFUSALS:
         pass  # an architecture that knows no registry, no positions or no such call: it is padded
     finally:
         set_layout(None)
