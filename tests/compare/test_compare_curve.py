@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 from stubs import LABELS, Stub, entrants, make_bench, rows
 
-from hone.compare.curve import DRAWS, SHARES, learning_curve
+from hone.compare.curve import DRAWS, learning_curve
+from hone.compare.effort import CURVE_SHARES
 from hone.compare.race import Finished, race
 from hone.measure import forecast, paired_accuracy_interval
 from hone.model import Encoder
@@ -89,7 +90,7 @@ def test_the_draws_of_a_share_differ_and_are_the_same_again(curve_of):
         return [part for part in found if len(part) < 96]
 
     first = drawn()
-    assert len({tuple(part) for part in first}) == len(first) == DRAWS * len(SHARES)
+    assert len({tuple(part) for part in first}) == len(first) == DRAWS * len(CURVE_SHARES)
     assert drawn() == first
 
 
@@ -102,7 +103,7 @@ def test_a_point_shows_the_mean_and_the_spread_of_its_draws(curve_of):
 def test_what_trains_is_fitted_once_per_share_with_the_chosen_settings_and_length(bench: EncoderBench, curve_of):
     stub = Stub("lora", lambda _, settings, __: 0.5 + 0.1 * settings["value"], moves_weights=True, values=(1.0, 3.0, 2.0))
     curve = curve_of(stub)
-    assert stub.fits == [(3.0, 1.0)] * len(SHARES)
+    assert stub.fits == [(3.0, 1.0)] * len(CURVE_SHARES)
     assert all(point.low == point.value == point.high for point in curve.points)
 
 

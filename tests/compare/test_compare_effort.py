@@ -10,7 +10,7 @@ from hone.compare.effort import Forecast, plan_effort, plan_text, usable_rows
 from hone.compare.effort import _seconds_per_row as measured_pace
 from hone.compare.settings import CompareSettings
 from hone.model import Encoder
-from hone.strategy import EncoderBench, Entrant, TextBench
+from hone.strategy import Effort, EncoderBench, Entrant, TextBench
 from hone.strategy.contracts import Pace
 
 PER_ROW = 0.001
@@ -38,7 +38,8 @@ def strategies() -> list[Stub]:
 
 
 def planned(bench: EncoderBench, budget: float = AMPLE, *, of: list[Stub] | None = None, **changes: object) -> Forecast:
-    return plan_effort(entrants(bench, of or strategies()), CompareSettings(data="x", budget_seconds=budget, **changes))  # type: ignore[arg-type]
+    settings = CompareSettings(data="x", budget_seconds=budget, **changes)  # type: ignore[arg-type]
+    return plan_effort(entrants(bench, of or strategies()), settings, test_rows=50)
 
 
 def halvings(bench: EncoderBench) -> list[tuple[float, Forecast]]:
@@ -109,18 +110,38 @@ def test_every_strategy_has_an_estimate_in_the_order_given(bench: EncoderBench):
     forecast = planned(bench)
     assert list(forecast.estimates) == ["head", "lora", "full"]
     assert forecast.embed_seconds == pytest.approx(PER_ROW * (600 + 120))
-    assert forecast.seconds == pytest.approx(
-        forecast.embed_seconds + sum(estimate.seconds for estimate in forecast.estimates.values())
-    )
+    trained = sum(estimate.seconds for estimate in forecast.estimates.values())
+    assert forecast.seconds == forecast.spent_seconds + forecast.embed_seconds + trained + forecast.after_seconds
     assert forecast.estimates["full"].peak_bytes == 5000 and forecast.estimates["head"].peak_bytes > 0
 
 
 def test_an_estimate_counts_the_full_run_the_short_ones_and_the_validation_scores(bench: EncoderBench):
-    """38 batches of 16 x 10 passes at 0.2 s; 3 short runs of a quarter; 120 rows scored 12 times."""
+    """38 batches of 16 x 10 passes at 0.2 s; 3 short runs of a quarter; 120 rows scored 6 times and 2 on the way, once at the end of each."""
     steps = 380 + 3 * 95
-    assert planned(bench).estimates["full"].seconds == pytest.approx(0.2 * steps + 120 * 12 * PER_ROW)
+    assert planned(bench).estimates["full"].seconds == pytest.approx(0.2 * steps + 120 * (7 + 3 * 3) * PER_ROW)
     single = planned(bench, arms=1).estimates["full"].seconds
-    assert single == pytest.approx(0.2 * 380 + 120 * 8 * PER_ROW)
+    assert single == pytest.approx(0.2 * 380 + 120 * 7 * PER_ROW)
+
+
+def test_what_is_gone_and_what_follows_training_count(bench: EncoderBench):
+    """50 test rows of 3 strategies, 3 x 50 and 100 that are timed, 200 retained texts of the 2 that train, and the curve of 'full'."""
+    settings = CompareSettings(data="x", budget_seconds=AMPLE)
+    forecast = plan_effort(entrants(bench, strategies()), settings, test_rows=50, retained_texts=200, spent=30.0)
+    assert forecast.spent_seconds >= 30
+    curve = 0.2 * 380 * (1 / 8 + 1 / 4 + 1 / 2) + 3 * 120 * 7 * PER_ROW
+    assert forecast.after_seconds == pytest.approx(PER_ROW * (3 * (50 + 150 + 100) + 2 * 200) + curve)
+    whole = planned(bench).seconds
+    late = plan_effort(
+        entrants(bench, strategies()), settings.model_copy(update={"budget_seconds": whole}), test_rows=50, spent=whole / 2
+    )
+    assert late.arms < 3 and late.seconds <= whole
+
+
+def test_a_run_of_less_than_a_pass_is_scored_less_often(bench: EncoderBench):
+    times = [Effort(epochs, 1, 16).evaluations() for epochs in (8.0, 1.0, 0.5, 0.2, 0.01)]
+    assert times == [6, 6, 3, 1, 1] and Effort(8.0, 1, 16).evaluations(0.25) == 2
+    forecast = planned(bench, epochs=0.5, arms=1)
+    assert forecast.estimates["full"].seconds == pytest.approx(0.2 * 19 + 120 * 4 * PER_ROW)
 
 
 def test_strategies_that_train_nothing_are_not_rehearsed_and_take_little(bench: EncoderBench):
@@ -139,10 +160,15 @@ def test_a_forecast_survives_its_json_form(bench: EncoderBench):
 
 
 def test_the_plan_is_told_with_its_estimates(bench: EncoderBench):
-    text = plan_text(planned(bench), entrants(bench, strategies()))
+    text = plan_text(planned(bench), entrants(bench, strategies()), budget=AMPLE)
     assert "the head" in text and "the lora" in text and "the full" in text
     assert "up to 10 epochs, 3 learning rates, 16 rows a step." in text
-    assert "1 learning rate," in plan_text(planned(bench, arms=1), entrants(bench, strategies()))
+    assert "fewer strategies" not in text
+    tight = plan_text(planned(bench, 3.0), entrants(bench, strategies()), budget=3.0)
+    assert "less than one pass" in tight and "The budget of 3.0 s carries fewer strategies on this machine" in tight
+    cheap = plan_text(planned(bench, of=strategies()[:1]), entrants(bench, strategies()[:1]), budget=AMPLE)
+    assert "in all." in cheap and "epochs" not in cheap
+    assert "1 learning rate," in plan_text(planned(bench, arms=1), entrants(bench, strategies()), budget=AMPLE)
 
 
 @pytest.mark.parametrize(

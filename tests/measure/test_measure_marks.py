@@ -13,9 +13,9 @@ from hone.measure import (
     TextMarks,
     calibration_interval,
     confusion_interval,
+    label_permutation_p,
     mcnemar_exact,
     mean_interval,
-    paired_bootstrap_p,
     paired_confusion_interval,
     paired_interval,
     paired_text_interval,
@@ -25,7 +25,7 @@ from hone.measure import (
     score_texts,
     text_interval,
 )
-from hone.measure.texts import text_bootstrap_p
+from hone.measure.texts import text_permutation_p
 
 ROWS = 60
 WORDS = tuple(f"w{index}" for index in range(12))
@@ -162,14 +162,14 @@ def test_swapping_two_sets_of_texts_mirrors_the_difference(metric, seed):
 
 
 @pytest.mark.parametrize(
-    ("metric", "test"), [("accuracy", "mcnemar_exact"), ("macro_f1", "paired_bootstrap"), ("weighted_f1", "paired_bootstrap")]
+    ("metric", "test"), [("accuracy", "mcnemar_exact"), ("macro_f1", "paired_permutation"), ("weighted_f1", "paired_permutation")]
 )
 def test_labels_are_tested_by_the_test_that_is_named(metric, test):
     one, other = label_marks(0.8, metric=metric), label_marks(0.6, metric=metric, seed=2)
     assert one.test == test
     expected = {
         "mcnemar_exact": mcnemar_exact(one.correct, other.correct),
-        "paired_bootstrap": paired_bootstrap_p(one.truth, one.predicted, other.predicted, classes=3, metric=metric, seed=5),
+        "paired_permutation": label_permutation_p(one.truth, one.predicted, other.predicted, classes=3, metric=metric, seed=5),
     }
     assert one.p_value(other, seed=5) == expected[test] < 1
 
@@ -181,8 +181,8 @@ def test_labels_are_tested_by_the_test_that_is_named(metric, test):
         ("token_f1", "paired_permutation"),
         ("rougeL", "paired_permutation"),
         ("rouge2_recall", "paired_permutation"),
-        ("bleu", "paired_bootstrap"),
-        ("chrf", "paired_bootstrap"),
+        ("bleu", "paired_permutation"),
+        ("chrf", "paired_permutation"),
     ],
 )
 def test_texts_are_tested_by_the_test_that_is_named(metric, test):
@@ -190,8 +190,11 @@ def test_texts_are_tested_by_the_test_that_is_named(metric, test):
     assert one.test == test
     expected = {
         "mcnemar_exact": lambda: mcnemar_exact(one.per_row, other.per_row),
-        "paired_permutation": lambda: permutation_p(one.per_row, other.per_row, seed=5),
-        "paired_bootstrap": lambda: text_bootstrap_p(one.score, other.score, seed=5),
+        "paired_permutation": lambda: (
+            permutation_p(one.per_row, other.per_row, seed=5)
+            if one.score.is_mean
+            else text_permutation_p(one.score, other.score, seed=5)
+        ),
     }
     assert one.p_value(other, seed=5) == expected[test]() < 1
     assert one.p_value(one, seed=5) == 1
@@ -245,3 +248,22 @@ def test_answers_of_the_other_kind_are_not_marked():
     with pytest.raises(AssertionError):
         TextKey((("a",), ("b",)), "rougeL").mark(("a",))
     assert isinstance(label_marks(0.5), LabelMarks) and isinstance(text_marks(0.5), TextMarks)
+
+
+def test_where_several_classes_are_as_likely_nothing_was_answered():
+    """A model that names none of the options must not be right where the first class is."""
+    truth = np.array([0, 0, 0, 1, 2])
+    even = LabelKey(truth, "accuracy").mark(np.full((5, 3), 1 / 3))
+    assert even.value == 0 and even.is_open.all() and (even.predicted != truth).all()
+    fewer = LabelKey(truth, "accuracy").mark(np.tile([0.5, 0.5, 0.0], (5, 1)))
+    assert fewer.value == 0 and set(fewer.predicted) <= {0, 1}
+    told = LabelKey(truth, "accuracy").mark(np.tile([0.4, 0.3, 0.3], (5, 1)))
+    assert told.value == 0.6 and not told.is_open.any()
+
+
+def test_a_metric_of_the_whole_is_not_the_mean_of_rows_that_score_alike():
+    texts = ("one two three", "alpha beta gamma delta") * 3
+    right = (("one two three",), ("zeta eta theta iota",)) * 3
+    marks = TextKey(right, "bleu").mark(texts)
+    found = marks.metrics(seed=0)["bleu"]
+    assert found.mid == marks.value > 0.3 and found.low < found.mid < found.high

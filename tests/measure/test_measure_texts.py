@@ -7,6 +7,8 @@ from rouge_score.rouge_scorer import RougeScorer
 
 from hone.core.errors import NotEnough, Usage
 from hone.measure import TEXT_METRICS, first_sentences, normalise_answer, paired_text_interval, score_texts, text_interval
+from hone.measure.intervals import unseen_share
+from hone.measure.texts import text_permutation_p
 
 ANSWERS = ["The cat sat on the mat.", "a dog barked loudly", "", "They agree to meet on Monday at noon."]
 RIGHT = [
@@ -54,6 +56,45 @@ def test_squad_metrics():
     assert normalise_answer("  An  apple, a day.") == "apple day"
 
 
+@pytest.mark.parametrize(
+    ("answer", "right", "same"),
+    [
+        ("5", "-5", False),
+        ("-5", "-5", True),
+        ("\u22125", "-5", True),
+        ("15", "1.5", False),
+        ("1.50", "1.5", True),
+        ("1,5", "1.5", True),
+        ("1000", "1,000", True),
+        ("$5", "5", True),
+        ("5.", "5", True),
+        ("-0", "0", True),
+        ("It is -5.", "it is -5", True),
+        ("it is 5", "it is -5", False),
+        ("", "A", False),
+        ("The", "A", False),
+        ("a", "A", True),
+        ("19-20", "1920", True),  # no number: SQuAD's
+    ],
+)
+def test_numbers_are_compared_by_value_and_letters_that_are_articles_as_they_are(answer: str, right: str, same: bool):
+    found = score_texts([answer], [[right]], ["exact_match", "token_f1"])
+    assert found["exact_match"].value == same
+    assert (found["token_f1"].value == 1) == same
+
+
+def test_few_rows_are_never_certain():
+    perfect, nothing = (
+        score_texts(texts, [["one two three"]] * 3, ["chrf"])["chrf"] for texts in (["one two three"] * 3, [""] * 3)
+    )
+    assert text_permutation_p(perfect, nothing, seed=0) == 0.25  # of 8 patterns two are as far apart
+    found = paired_text_interval(perfect, nothing, seed=0)
+    assert found.low < 0.5 and found.mid == found.high == 1
+    same = paired_text_interval(perfect, perfect, seed=0)
+    assert same.low < 0 < same.high and text_interval(perfect, seed=0).low < 1 and text_interval(nothing, seed=0).high > 0
+    assert text_permutation_p(perfect, perfect, seed=0) == 1
+
+
 def test_other_scripts_are_not_scored_zero():
     answers, right = ["Посылка пришла поздно", "我的包裹没有到"], [["Посылка не пришла"], ["包裹没有到"]]
     found = score_texts(answers, right, ["rouge1"])["rouge1"]
@@ -79,7 +120,8 @@ def test_intervals_cover_and_pairs_are_narrower():
         assert alone.low < a.value < alone.high
         assert difference.mid == pytest.approx(a.value - b.value) and difference.excludes_zero
         assert difference.width < alone.width
-        assert paired_text_interval(a, a, seed=0).width == 0
+        same = paired_text_interval(a, a, seed=0)
+        assert same.mid == 0 and same.low == -same.high and same.high == pytest.approx(unseen_share(120, 0.95))
 
 
 def test_unknown_names_and_no_rows():
@@ -95,3 +137,5 @@ def test_the_first_sentences_are_the_baseline():
     assert first_sentences("One. Two! Three? Four.") == "One. Two! Three?"
     assert first_sentences("#A#: hello\n#B#: hi there\nmore", 2) == "#A#: hello #B#: hi there"
     assert first_sentences("no end") == "no end"
+    assert first_sentences("年假有三十天。他说：“好。”病假？没有。", 2) == "年假有三十天。他说：“好。”"
+    assert first_sentences("Version 1.5 is out. It is new.", 1) == "Version 1.5 is out."

@@ -7,33 +7,9 @@ import pytest
 
 from hone.strategy import STRATEGIES, EncoderBench
 from hone.strategy.scorers import softmax
-from hone.strategy.zero_shot import CONTENT_FREE, TEMPLATES, fit_scale, label_vectors, phrase
+from hone.strategy.zero_shot import CONTENT_FREE, TEMPLATES, fit_scale, label_vectors
 
 MakeBench = Callable[..., EncoderBench]
-
-
-@pytest.mark.parametrize(
-    ("label", "words"),
-    [
-        ("order_change", "order change"),
-        ("OrderChange", "Order Change"),
-        ("order-change/refund", "order change refund"),
-        ("card2Card", "card2 Card"),
-        ("FAQ", "FAQ"),
-        ("__init__", "init"),
-        ("Größe_ändern", "Größe ändern"),
-        ("___", "___"),
-        ("7", "7"),
-        ("already plain words", "already plain words"),
-    ],
-)
-def test_a_label_is_put_into_words(label: str, words: str):
-    assert phrase(label, None) == words
-
-
-def test_a_description_follows_the_label_and_an_empty_one_is_none():
-    assert phrase("order_change", "The customer wants something else.") == "order change: The customer wants something else."
-    assert phrase("order_change", "") == "order change"
 
 
 def test_a_content_free_text_gets_uniform_probabilities(make_bench: MakeBench, monkeypatch: pytest.MonkeyPatch):

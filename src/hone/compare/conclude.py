@@ -114,7 +114,7 @@ def _predictions(
         record: dict[str, object] = {"file": example.file, "line": example.line, "text": example.text, "label": example.label}
         if isinstance(marks, LabelMarks):
             record |= {
-                "predicted": labels[int(marks.predicted[at])],
+                "predicted": None if marks.is_open[at] else labels[int(marks.predicted[at])],
                 "confidence": round(float(marks.confidence[at]), 6),
                 "probabilities": dict(zip(labels, np.round(marks.probabilities[at], 6).tolist(), strict=True)),
             }

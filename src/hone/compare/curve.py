@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from hone.compare.effort import CURVE_SHARES
 from hone.compare.race import Finished
 from hone.compare.records import CurvePoint, LearningCurve
 from hone.core.console import progress
@@ -16,11 +17,10 @@ from hone.strategy import Bench
 
 __all__ = ["learning_curve"]
 
-SHARES = (0.125, 0.25, 0.5)
 DRAWS = 3  # where nothing is trained; else one draw, for it costs a training run
 
 
-def learning_curve(finished: Finished, *, shares: Sequence[float] = SHARES) -> LearningCurve | None:
+def learning_curve(finished: Finished, *, shares: Sequence[float] = CURVE_SHARES) -> LearningCurve | None:
     """Refit on stratified parts of the training rows and compare with all of them.
 
     Returns:
@@ -51,7 +51,7 @@ def learning_curve(finished: Finished, *, shares: Sequence[float] = SHARES) -> L
     full = bench.mark(finished.validation).per_row
     half = np.mean([bench.mark(validation).per_row for validation in answers[-1]], axis=0)
     gain = paired_interval(full, half, seed=bench.seed_for("curve"))
-    is_half = shares[-1] == SHARES[-1]
+    is_half = shares[-1] == CURVE_SHARES[-1]
     sizes, values = [point.rows for point in points], [point.value for point in points]
     ahead = 2 * len(bench.train) if len(set(sizes)) >= 3 else None
     return LearningCurve(

@@ -5,9 +5,9 @@ Every training strategy gets the same number of learning rates and passes, so th
 
 import math
 import time
+from bisect import bisect_right
 from collections.abc import Sequence
-from dataclasses import replace
-from typing import Any
+from dataclasses import dataclass, replace
 
 from hone.compare.records import Estimate
 from hone.compare.settings import CompareSettings
@@ -16,21 +16,25 @@ from hone.core.console import progress
 from hone.core.device import peak_memory, release_memory
 from hone.core.record import Record
 from hone.measure import human_seconds
-from hone.strategy import TEXT_STRATEGIES, Bench, Effort, EncoderBench, Entrant, Strategy, TextBench
-from hone.strategy.contracts import Pace
-from hone.strategy.tune import EVALUATIONS
+from hone.strategy import TEXT_STRATEGIES, Bench, Effort, EncoderBench, Entrant, TextBench
+from hone.strategy.contracts import Pace, Settings
 
-__all__ = ["RETAINED_SHARE", "SHORT", "Forecast", "plan_effort", "plan_text", "usable_rows"]
+__all__ = ["CURVE_SHARES", "RETAINED_SHARE", "SHORT", "Forecast", "plan_effort", "plan_text", "usable_rows"]
 
 SHORT = 0.25  # share of the full length at which learning rates and strategies are raced
 RETAINED_SHARE = 0.08  # of the budget that passes of text models over the retained tasks may take
-_RESERVE = 0.15  # of the budget, for reading, testing and the learning curve
+CURVE_SHARES = (0.125, 0.25, 0.5)  # of the training rows, on which the learning curve stands
+_RESERVE = 0.05  # of the budget, for what is not foreseen
 _SAMPLE = 64
 _VECTOR_SHARE = 0.3  # of the budget that sentence vectors may take
 _ANSWER_SHARE = 0.25  # of the budget that prompting may take on validation rows, and all strategies on test rows
 _TEST_ANSWERS = 3.0
 """Zero-shot answers that a test row costs (measured): most prompts hold examples, and the right answer's likelihood is read."""
 _LEAST_ANSWERED = 24  # validation rows that are answered even where the budget would carry fewer
+_TIMED_ROWS, _TIMED_ALONE = (
+    128,
+    100,
+)  # rows read at once to see how quickly a strategy answers, and what some read one by one cost beside
 _MOST_VALIDATION, _MOST_TEST = 5_000, 20_000  # a 95% interval of an accuracy is then within 1.4 and 0.7 points
 
 
@@ -43,6 +47,10 @@ class Forecast(Record):
     estimates: dict[str, Estimate]
     embed_seconds: float
     """Sentence vectors of the training and validation rows, once for all strategies."""
+    after_seconds: float = 0.0
+    """Test rows, retained tasks and the learning curve."""
+    spent_seconds: float = 0.0
+    """Gone when this was planned: reading the rows, and the rehearsal."""
 
     @property
     def effort(self) -> Effort:
@@ -51,8 +59,9 @@ class Forecast(Record):
 
     @property
     def seconds(self) -> float:
-        """All strategies together."""
-        return self.embed_seconds + sum(estimate.seconds for estimate in self.estimates.values())
+        """The whole comparison."""
+        trained = sum(estimate.seconds for estimate in self.estimates.values())
+        return self.spent_seconds + self.embed_seconds + trained + self.after_seconds
 
 
 def _seconds_per_row(bench: Bench) -> float:
@@ -97,71 +106,85 @@ def wanted_epochs(rows: int, classes: int) -> float:
     return min(12.0, max(4.0, 6000 / rows, 1300 * classes / rows))
 
 
-def plan_effort(entrants: Sequence[Entrant], settings: CompareSettings) -> Forecast:
+def plan_effort(
+    entrants: Sequence[Entrant], settings: CompareSettings, *, test_rows: int, retained_texts: int = 0, spent: float = 0.0
+) -> Forecast:
     """Rehearse each strategy and choose epochs and learning rates so that the budget holds.
 
     A tight budget first gives up learning rates, then epochs.
+
+    Args:
+        retained_texts: that each tuned encoder reads. spent: seconds of the budget that are gone.
     """
+    started = time.perf_counter()
     some = entrants[0].bench
     rows = len(some.train)
     batch_rows = settings.batch_rows or (16 if rows < 2000 else 32)
     wanted = settings.epochs or wanted_epochs(rows, len(some.labels))
-    whole = Effort(epochs=wanted, arms=3, batch_rows=batch_rows)
-    entrants = [replace(one, bench=replace(one.bench, effort=whole)) for one in entrants]
+    entrants = _with_effort(entrants, Effort(wanted, 3, batch_rows))
     tuned = [one for one in entrants if one.strategy.moves_weights]
-    per_row, paces, peaks = _rehearse(entrants, tuned)
-    embed = sum(seconds * (rows + len(some.validation)) for model, seconds in per_row.items() if _embeds(entrants, model))
-    reserve = _RESERVE + (_ANSWER_SHARE if any(isinstance(one.bench, TextBench) for one in entrants) else 0.0)
+    seen = _rehearse(entrants, tuned)
+    has_texts = any(isinstance(one.bench, TextBench) for one in entrants)
+    reserve = _RESERVE + (_ANSWER_SHARE if has_texts else 0.0)
     if settings.retain and any(isinstance(one.bench, TextBench) for one in tuned):
         reserve += RETAINED_SHARE
-    whole_budget = settings.budget_seconds * (1 - reserve) - embed
+    gone = spent + time.perf_counter() - started
 
-    def seconds(entrant: Entrant, effort: Effort) -> float:
-        entrant = replace(entrant, bench=replace(entrant.bench, effort=effort))
-        if entrant.strategy.moves_weights:
-            return _tuned_seconds(entrant.strategy, entrant.bench, paces[entrant.key], per_row[entrant.model])
-        return _cheap_seconds(entrant, per_row[entrant.model])
-
-    def total(effort: Effort, *, tunes: bool) -> float:
-        return sum(seconds(one, effort) for one in entrants if one.strategy.moves_weights == tunes)
-
-    def left(arms: int) -> float:
-        return whole_budget - total(Effort(wanted, arms, batch_rows), tunes=False)
-
-    arms = settings.arms or next((n for n in (3, 2) if total(Effort(wanted, n, batch_rows), tunes=True) <= left(n)), 1)
-    epochs = wanted
-    if settings.epochs is None and tuned:
-        needed = total(Effort(wanted, arms, batch_rows), tunes=True)
-        epochs = wanted if needed <= left(arms) else max(wanted * max(left(arms), 0.0) / needed, batch_rows / rows)
-    effort = Effort(round(epochs, 2) or 0.01, arms, batch_rows)
-    estimates = {
-        one.key: Estimate(
-            seconds=seconds(one, effort),
-            peak_bytes=paces[one.key].peak_bytes if one.strategy.moves_weights else peaks[one.model],
+    def forecast(epochs: float, arms: int) -> Forecast:
+        trying = _with_effort(entrants, Effort(epochs, arms, batch_rows))
+        return Forecast(
+            epochs=epochs,
+            arms=arms,
+            batch_rows=batch_rows,
+            estimates={one.key: _estimate(one, seen) for one in trying},
+            embed_seconds=sum(
+                seconds * (rows + len(some.validation)) for model, seconds in seen.per_row.items() if _embeds(entrants, model)
+            ),
+            after_seconds=_seconds_after(trying, seen, test_rows, retained_texts),
+            spent_seconds=gone,
         )
-        for one in entrants
-    }
-    return Forecast(epochs=effort.epochs, arms=arms, batch_rows=batch_rows, estimates=estimates, embed_seconds=embed)
+
+    left = settings.budget_seconds * (1 - reserve)
+    arms = settings.arms or next((n for n in (3, 2) if forecast(wanted, n).seconds <= left), 1)
+    epochs = round(wanted, 2)
+    if settings.epochs is None and tuned:
+        hundredths = range(1, round(100 * epochs) + 1)
+        fitting = bisect_right(hundredths, left, key=lambda at: forecast(at / 100, arms).seconds)
+        epochs = max(fitting / 100, round(batch_rows / rows, 2))
+    return forecast(epochs or 0.01, arms)
 
 
-def _rehearse(entrants: Sequence[Entrant], tuned: Sequence[Entrant]) -> tuple[dict[str, float], dict[str, Pace], dict[str, int]]:
-    """Seconds per row read by model, the pace of what trains by key, and the peak memory of reading by model."""
+def _with_effort(entrants: Sequence[Entrant], effort: Effort) -> list[Entrant]:
+    return [replace(one, bench=replace(one.bench, effort=effort)) for one in entrants]
+
+
+@dataclass(frozen=True)
+class _Seen:
+    """What a rehearsal showed."""
+
+    per_row: dict[str, float]
+    """Seconds to read a row, by model."""
+    peaks: dict[str, int]
+    """Peak memory of reading, by model."""
+    paces: dict[str, Pace]
+    """Of what trains, by key."""
+
+
+def _rehearse(entrants: Sequence[Entrant], tuned: Sequence[Entrant]) -> _Seen:
     benches = {one.model: one.bench for one in entrants}
-    paces: dict[str, Pace] = {}
-    peaks: dict[str, int] = {}
+    seen = _Seen({}, {}, {})
     with progress("Rehearsing a few training steps", max(len(tuned), 1)) as bar:
-        per_row = {}
         for model, bench in benches.items():
             release_memory()
             with peak_memory(bench.device) as peak:
-                per_row[model] = _seconds_per_row(bench)
-            peaks[model] = peak.bytes or 0
+                seen.per_row[model] = _seconds_per_row(bench)
+            seen.peaks[model] = peak.bytes or 0
         for one in tuned:
             pace = one.strategy.rehearse(one.bench)
             assert pace is not None, f"{one.key} moves weights and has no pace"
-            paces[one.key] = pace
+            seen.paces[one.key] = pace
             bar.advance()
-    return per_row, paces, peaks
+    return seen
 
 
 def _embeds(entrants: Sequence[Entrant], model: str) -> bool:
@@ -169,20 +192,56 @@ def _embeds(entrants: Sequence[Entrant], model: str) -> bool:
     return any(isinstance(one.bench, EncoderBench) for one in entrants if one.model == model)
 
 
-def _tuned_seconds(strategy: Strategy[Any], bench: Bench, pace: Pace, per_row: float) -> float:
-    """A full run and, where there are several learning rates, a short run for each; validation scores included."""
-    candidates = strategy.candidates(bench)
-    steps = strategy.steps(bench, candidates[0])
+def _estimate(entrant: Entrant, seen: _Seen) -> Estimate:
+    per_row = seen.per_row[entrant.model]
+    if not entrant.strategy.moves_weights:
+        return Estimate(seconds=_cheap_seconds(entrant, per_row), peak_bytes=seen.peaks[entrant.model])
+    pace, candidates = seen.paces[entrant.key], entrant.strategy.candidates(entrant.bench)
+    seconds = _run_seconds(entrant, candidates[0], pace, per_row)
     if len(candidates) > 1:
-        steps += sum(strategy.steps(bench, settings, share=SHORT) for settings in candidates)
-    if isinstance(bench, TextBench):  # scored by its loss, a third of a step's work; answered once at the end of each run
-        steps += round((EVALUATIONS + len(candidates)) * len(bench.validation) / bench.effort.batch_rows / 3)
-        answered = len(bench.validation) * (1 + (len(candidates) if len(candidates) > 1 else 0))
-        return steps * pace.seconds_per_step + answered * per_row
-    scored = len(bench.validation) * (EVALUATIONS + 2 * len(candidates)) + (
-        2 * len(bench.train) if strategy.reads_train_vectors else 0
+        seconds += sum(_run_seconds(entrant, settings, pace, per_row, share=SHORT) for settings in candidates)
+    return Estimate(seconds=seconds, peak_bytes=pace.peak_bytes)
+
+
+def _run_seconds(
+    entrant: Entrant, settings: Settings, pace: Pace, per_row: float, *, share: float = 1.0, part: float = 1.0
+) -> float:
+    """One training with its validation scores.
+
+    Args:
+        share: of the full length. part: of the training rows.
+    """
+    strategy, bench = entrant.strategy, entrant.bench
+    steps, scores = part * strategy.steps(bench, settings, share=share), bench.effort.evaluations(share)
+    answered = len(bench.validation)
+    if isinstance(bench, TextBench):  # scored by its loss, a third of a step's work; answered once at the end
+        steps += round(scores * len(bench.validation) / bench.effort.batch_rows / 3)
+    elif strategy.reads_train_vectors:  # scored once, by a head on the vectors of all rows
+        answered += round(part * len(bench.train))
+    else:
+        answered += scores * len(bench.validation)
+    return steps * pace.seconds_per_step + answered * per_row
+
+
+def _seconds_after(entrants: Sequence[Entrant], seen: _Seen, test_rows: int, retained_texts: int) -> float:
+    """Of what follows training: the test rows and retained texts of encoders, and the learning curve of what takes longest.
+
+    What models that answer in words are asked is fitted to shares of the budget.
+    """
+    reads = dict.fromkeys(seen.per_row, 0)
+    timed = 3 * min(test_rows, _TIMED_ROWS) + _TIMED_ALONE
+    for one in entrants:
+        if isinstance(one.bench, EncoderBench):
+            reads[one.model] += test_rows + timed + (retained_texts if one.strategy.moves_weights else 0)
+    curves = (
+        sum(
+            _run_seconds(one, one.strategy.candidates(one.bench)[0], seen.paces[one.key], seen.per_row[one.model], part=part)
+            for part in CURVE_SHARES
+        )
+        for one in entrants
+        if one.strategy.moves_weights
     )
-    return steps * pace.seconds_per_step + scored * per_row
+    return sum(count * seen.per_row[model] for model, count in reads.items()) + max(curves, default=0.0)
 
 
 def _cheap_seconds(entrant: Entrant, per_row: float) -> float:
@@ -200,14 +259,16 @@ def _cheap_seconds(entrant: Entrant, per_row: float) -> float:
     return 0.2 + len(strategy.candidates(bench)) * per_candidate / 5e9
 
 
-def plan_text(forecast: Forecast, entrants: Sequence[Entrant]) -> str:
-    """The plan as it is shown before the run: an estimate of time and peak memory per strategy."""
+def plan_text(forecast: Forecast, entrants: Sequence[Entrant], *, budget: float) -> str:
+    """The plan as it is shown before the run: an estimate of time and peak memory per strategy, of the whole, and what the budget lacks."""
     rates = "1 learning rate" if forecast.arms == 1 else f"{forecast.arms} learning rates"
-    effort = f"up to {forecast.epochs:g} epochs, {rates}, {forecast.batch_rows} rows a step"
-    short = (
-        " That is less than one pass, so what trains will look worse than it is: a larger --budget is fairer."
-        if forecast.epochs < 1 and any(one.strategy.moves_weights for one in entrants)
-        else ""
-    )
-    table = plan_table(entrants, forecast.estimates)
-    return f"{table}\nAbout {human_seconds(forecast.seconds)} in all. Strategies that train: {effort}.{short}"
+    lines = [f"About {human_seconds(forecast.seconds)} in all."]
+    if any(one.strategy.moves_weights for one in entrants):
+        lines.append(f"Strategies that train: up to {forecast.epochs:g} epochs, {rates}, {forecast.batch_rows} rows a step.")
+        if forecast.epochs < 1:
+            lines.append("That is less than one pass, so what trains will look worse than it is: a larger --budget is fairer.")
+    if forecast.seconds > budget:
+        lines.append(
+            f"The budget of {human_seconds(budget)} carries fewer strategies on this machine: name them with --strategies."
+        )
+    return f"{plan_table(entrants, forecast.estimates)}\n{' '.join(lines)}"

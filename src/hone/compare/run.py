@@ -53,9 +53,12 @@ def compare_rows(settings: CompareSettings) -> Comparison:
     task, lined_up = _fit_budget(prepared.task, lined_up, settings, folder)
     entrants = lined_up.entrants
     note(f"\n{_what(task, models)}\n{findings_text(task.findings)}\n")
-    forecast = _forecast(entrants, settings, folder)
+    retained_texts = sum(task.texts for task in retained.vectors)
+    forecast = _forecast(entrants, settings, folder, test_rows=len(task.split.test), retained_texts=retained_texts, clock=clock)
     entrants = [replace(one, bench=replace(one.bench, effort=forecast.effort)) for one in entrants]
-    note(f"\n{plan_text(forecast, entrants)}\nKept in {folder}; after an interruption the same command goes on.\n")
+    note(
+        f"\n{plan_text(forecast, entrants, budget=settings.budget_seconds)}\nKept in {folder}; after an interruption the same command goes on.\n"
+    )
     _write_config(settings, forecast, folder)
     embed_seconds = _embed(entrants)
     if task.kind == "text-classification" and models.encoders:
@@ -184,7 +187,9 @@ def _embed(entrants: Sequence[Entrant]) -> float:
     return time.perf_counter() - started
 
 
-def _forecast(entrants: Sequence[Entrant], settings: CompareSettings, folder: Path) -> Forecast:
+def _forecast(
+    entrants: Sequence[Entrant], settings: CompareSettings, folder: Path, *, test_rows: int, retained_texts: int, clock: float
+) -> Forecast:
     """The plan; once made it is kept, so that a run that goes on does not change its course with the machine's speed."""
     path = folder / "plan.json"
     if path.exists():
@@ -192,7 +197,8 @@ def _forecast(entrants: Sequence[Entrant], settings: CompareSettings, folder: Pa
         if all(one.key in known.estimates for one in entrants):
             return known
         settings = settings.model_copy(update={"epochs": known.epochs, "arms": known.arms, "batch_rows": known.batch_rows})
-    forecast = plan_effort(entrants, settings)
+    spent = time.perf_counter() - clock
+    forecast = plan_effort(entrants, settings, test_rows=test_rows, retained_texts=retained_texts, spent=spent)
     write_atomic(path, forecast.to_json())
     return forecast
 

@@ -123,7 +123,7 @@ def thin(tasks: Sequence[RetainedTask], *, most: int, seed: int) -> list[Retaine
 def answer_retained(
     tasks: Sequence[RetainedTask], backend: "Backend", *, title: str, writes: bool = False
 ) -> dict[str, RetainedAnswers]:
-    """A model's answers to all items, by task.
+    """A model's answers to all items, by task. Right is what is likelier than every other choice: where all are alike, nothing was answered.
 
     Args:
         backend: reads prompts as they are: template '{prompt}', no chat template. writes: whether it also writes where `is_written` says so.
@@ -140,7 +140,7 @@ def answer_retained(
         for few, right in zip(task.choices, task.right, strict=True):
             scored = [next(found) for _ in few]
             values = [one.log_likelihood / (one.tokens if task.is_long else 1) for one in scored]
-            is_right.append(max(range(len(few)), key=values.__getitem__) == right)
+            is_right.append(all(values[right] > value for at, value in enumerate(values) if at != right))
             losses.append(-scored[right].log_likelihood / scored[right].tokens)
             tokens.append(scored[right].tokens)
         answers[task.name] = RetainedAnswers(

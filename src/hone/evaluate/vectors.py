@@ -81,6 +81,11 @@ class VectorTask:
     def __len__(self) -> int:
         return len(self.left)
 
+    @property
+    def texts(self) -> int:
+        """That an encoder reads to answer, about: passages of several questions are counted for each."""
+        return len(self.left) + len(self.right) + len(self.others)
+
 
 @dataclass(frozen=True)
 class VectorAnswers:

@@ -41,10 +41,10 @@ from hone.measure.rises import Rises, TaskRise, TextLosses, measure_rise, measur
 from hone.measure.sequences import SequenceMean, SequenceScores, score_sequence
 from hone.measure.significance import (
     holm,
+    label_permutation_p,
     mcnemar_exact,
     minimal_detectable_difference,
     minimal_detectable_mean,
-    paired_bootstrap_p,
     permutation_p,
     probability_best,
     probability_best_label,
@@ -110,6 +110,7 @@ __all__ = [
     "human_count",
     "human_seconds",
     "items_needed",
+    "label_permutation_p",
     "mcnemar_exact",
     "mean_and_worst",
     "mean_interval",
@@ -125,7 +126,6 @@ __all__ = [
     "noise_floor",
     "normalise_answer",
     "paired_accuracy_interval",
-    "paired_bootstrap_p",
     "paired_confusion_interval",
     "paired_interval",
     "paired_text_interval",

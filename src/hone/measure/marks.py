@@ -1,7 +1,7 @@
 """Answers held against what is right. Labels and written texts are marked alike, so that one race, one test and one verdict serve both.
 
 An `AnswerKey` knows what is right for some rows and marks the answers of a strategy; two sets of marks for the same rows are compared in
-pairs. Accuracy and exact match are tested by McNemar, other means by permutation, what is no mean of rows by the bootstrap.
+pairs. Accuracy and exact match are tested by McNemar, all else by permutation.
 """
 
 from collections.abc import Sequence
@@ -12,13 +12,13 @@ from typing import Literal, Protocol
 import numpy as np
 import numpy.typing as npt
 
-from hone.measure.intervals import Interval, calibration_interval, confusion_interval, mean_interval
+from hone.measure.intervals import Interval, calibration_interval, confusion_interval
 from hone.measure.labels import LABEL_METRICS, confusion_table, metric_from_confusion
 from hone.measure.paired import paired_confusion_interval, paired_interval
 from hone.measure.resample import require_rows
 from hone.measure.significance import (
+    label_permutation_p,
     mcnemar_exact,
-    paired_bootstrap_p,
     permutation_p,
     probability_best,
     probability_best_label,
@@ -28,9 +28,9 @@ from hone.measure.texts import (
     TextScore,
     paired_text_interval,
     score_texts,
-    text_bootstrap_p,
     text_draws,
     text_interval,
+    text_permutation_p,
 )
 
 __all__ = ["AnswerKey", "Answers", "LabelKey", "LabelMarks", "Marks", "PairedTest", "TextKey", "TextMarks"]
@@ -42,6 +42,7 @@ Answers = npt.NDArray[np.float64] | tuple[str, ...]
 """Of a strategy to n rows: class probabilities [n, C], or n texts."""
 
 PairedTest = Literal["mcnemar_exact", "paired_permutation", "paired_bootstrap"]
+"""The last is in records of earlier versions alone."""
 
 
 class Marks(Protocol):
@@ -103,9 +104,19 @@ class LabelMarks:
     metric: str
 
     @cached_property
+    def is_open(self) -> npt.NDArray[np.bool_]:
+        """Whether several classes are as likely, so that none was answered, [n]."""
+        return np.asarray(self._is_likeliest.sum(axis=1) > 1)
+
+    @property
+    def _is_likeliest(self) -> npt.NDArray[np.bool_]:
+        return np.asarray(self.probabilities >= self.probabilities.max(axis=1, keepdims=True))
+
+    @cached_property
     def predicted(self) -> IntArray:
-        """Index of the likeliest class, [n]."""
-        return np.asarray(self.probabilities.argmax(axis=1), dtype=np.int64)
+        """Index of the likeliest class, [n]; of several that are as likely one that is not the true one: no answer is never right."""
+        wrong = self._is_likeliest & (np.arange(self.classes) != self.truth[:, None])
+        return np.asarray(np.where(self.is_open, wrong.argmax(axis=1), self.probabilities.argmax(axis=1)), dtype=np.int64)
 
     @cached_property
     def confidence(self) -> FloatArray:
@@ -134,8 +145,8 @@ class LabelMarks:
 
     @property
     def test(self) -> PairedTest:
-        """McNemar's for accuracy, else the bootstrap."""
-        return "mcnemar_exact" if self.metric == "accuracy" else "paired_bootstrap"
+        """McNemar's for accuracy, else permutation."""
+        return "mcnemar_exact" if self.metric == "accuracy" else "paired_permutation"
 
     def metrics(self, *, seed: int) -> dict[str, Interval]:
         """Every label metric, and the expected calibration error."""
@@ -157,7 +168,7 @@ class LabelMarks:
         assert isinstance(other, LabelMarks)
         if self.metric == "accuracy":
             return mcnemar_exact(self.correct, other.correct)
-        return paired_bootstrap_p(
+        return label_permutation_p(
             self.truth, self.predicted, other.predicted, classes=self.classes, metric=self.metric, seed=seed
         )
 
@@ -213,18 +224,13 @@ class TextMarks:
 
     @property
     def test(self) -> PairedTest:
-        """McNemar's where answers are right or wrong, permutation for other means, else the bootstrap."""
-        if self.metric == "exact_match":
-            return "mcnemar_exact"
-        return "paired_permutation" if self.score.is_mean else "paired_bootstrap"
+        """McNemar's where answers are right or wrong, else permutation."""
+        return "mcnemar_exact" if self.metric == "exact_match" else "paired_permutation"
 
     def metrics(self, *, seed: int) -> dict[str, Interval]:
-        """The metric and the others; one on which all answers score alike gets the interval of a mean."""
+        """The metric and the others."""
         scores = score_texts(self.texts, self.references, self._names)
-        return {
-            name: text_interval(score, seed=seed) if np.ptp(score.per_row) > 0 else mean_interval(score.per_row)
-            for name, score in scores.items()
-        }
+        return {name: text_interval(score, seed=seed) for name, score in scores.items()}
 
     @property
     def signatures(self) -> dict[str, str]:
@@ -248,9 +254,9 @@ class TextMarks:
         assert isinstance(other, TextMarks)
         if self.test == "mcnemar_exact":
             return mcnemar_exact(self.per_row, other.per_row)
-        if self.test == "paired_permutation":
+        if self.score.is_mean:
             return permutation_p(self.per_row, other.per_row, seed=seed)
-        return text_bootstrap_p(self.score, other.score, seed=seed)
+        return text_permutation_p(self.score, other.score, seed=seed)
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,14 @@ from hone.measure.intervals import Interval, is_constant, normal_quantile, shift
 from hone.measure.labels import check_metric
 from hone.measure.resample import Imaginary, label_draws, label_values, require_rows, score_draws
 
-__all__ = ["bca_interval", "paired_accuracy_interval", "paired_confusion_draws", "paired_confusion_interval", "paired_interval"]
+__all__ = [
+    "bca_interval",
+    "is_swapped",
+    "paired_accuracy_interval",
+    "paired_confusion_draws",
+    "paired_confusion_interval",
+    "paired_interval",
+]
 
 FloatArray = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.int64]
@@ -108,8 +115,11 @@ def paired_interval(a: npt.ArrayLike, b: npt.ArrayLike, *, level: float = 0.95, 
     return bca_interval(differences, score_draws(differences[None, :], draws=draws, seed=seed)[0], level)
 
 
-def _is_swapped(truth: IntArray, a: IntArray, b: IntArray) -> bool:
-    """As `_is_negative`, for labels: compares the sorted rows (truth, a, b) with the sorted rows (truth, b, a)."""
+def is_swapped(truth: IntArray, a: IntArray, b: IntArray) -> bool:
+    """Which of two orders of answers is computed, so that the other gives the same.
+
+    Compares the sorted rows (truth, a, b) with the sorted rows (truth, b, a).
+    """
     as_given = np.stack([truth, a, b])[:, np.lexsort((b, a, truth))].ravel()
     swapped = np.stack([truth, b, a])[:, np.lexsort((a, b, truth))].ravel()
     unlike = np.flatnonzero(as_given != swapped)
@@ -132,11 +142,11 @@ def paired_confusion_draws(
     check_metric(metric)
     right, first, second = (np.asarray(values) for values in (truth, a, b))
     require_rows(right.size, "A paired interval")
-    is_swapped = _is_swapped(right, first, second)
-    answers = [second, first] if is_swapped else [first, second]
+    swaps = is_swapped(right, first, second)
+    answers = [second, first] if swaps else [first, second]
     observed = label_values(right, answers, classes=classes, metric=metric)
     drawn = label_draws(right, answers, classes=classes, metric=metric, draws=draws, seed=seed, imaginary=_TWO_STRATEGIES)
-    return is_swapped, float(observed[0] - observed[1]), drawn[0] - drawn[1]
+    return swaps, float(observed[0] - observed[1]), drawn[0] - drawn[1]
 
 
 def paired_confusion_interval(
@@ -165,6 +175,6 @@ def paired_confusion_interval(
     if metric == "accuracy":
         right = np.asarray(truth)
         return paired_accuracy_interval(np.asarray(a) == right, np.asarray(b) == right, level=level)
-    is_swapped, mid, drawn = paired_confusion_draws(truth, a, b, classes=classes, metric=metric, draws=draws, seed=seed)
+    swaps, mid, drawn = paired_confusion_draws(truth, a, b, classes=classes, metric=metric, draws=draws, seed=seed)
     interval = shifted_interval(drawn, mid, level=level, bounds=(-1.0, 1.0))
-    return _mirrored(interval) if is_swapped else interval
+    return _mirrored(interval) if swaps else interval

@@ -1,10 +1,10 @@
-"""Resampled test rows, as counts: the common ground of the intervals and of the probability of being best.
+"""Resampled test rows, as counts, and answers that change hands: the common ground of intervals, tests and the probability of being best.
 
 Rows that look alike (same truth, same answers) are one cell with a count, so a resample is one multinomial draw over
 the cells and every strategy sees the same resampled rows. Random numbers come from the seed given, never from a global.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,10 +13,23 @@ import numpy.typing as npt
 from hone.core.errors import NotEnough
 from hone.measure.labels import LabelMargins, as_indices, check_metric, metric_from_margins
 
-__all__ = ["Imaginary", "bootstrap_p", "label_draws", "label_values", "require_rows", "resampled_counts", "score_draws"]
+__all__ = [
+    "Imaginary",
+    "exchange_p",
+    "exchanged_labels",
+    "label_draws",
+    "label_values",
+    "require_rows",
+    "resampled_counts",
+    "score_draws",
+]
 
 FloatArray = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.int64]
+PatternArray = npt.NDArray[np.int8]
+
+_ENUMERATED = 12
+"""Up to this many unequal rows, all 2^k patterns are counted instead of drawn."""
 
 _COUNTS_AT_ONCE = 2_000_000
 """Counts held at a time (16 MB), so that memory does not grow with draws x rows."""
@@ -55,14 +68,27 @@ def resampled_counts(weights: FloatArray, *, size: int, draws: int, rng: np.rand
         yield rng.multinomial(size, share, size=min(block, draws - start)).astype(np.float64)
 
 
-def bootstrap_p(drawn: FloatArray, observed: float) -> float:
-    """How often a resampled difference lies as far from the mean of all as the observed one from 0: two-sided, never 0.
+def exchange_p(difference: Callable[[PatternArray], FloatArray], rows: int, *, observed: float, draws: int, seed: int) -> float:
+    """How often a difference lies as far from 0 as the observed one when either answer to a row could have been either strategy's.
 
-    The spread of the resampled differences [draws] stands for their spread when nothing differs.
-    Source: Berg-Kirkpatrick et al. 2012, https://aclanthology.org/D12-1091
+    Args:
+        difference: of patterns [B, rows] of 0 and 1, where answers change hands at 1, the differences [B]. rows: that differ at all.
+    Returns:
+        Two-sided p value, exact for at most 12 rows, else (1 + as extreme) / (1 + draws); 1.0 where no row differs.
+    Source: Noreen 1989, Computer-Intensive Methods for Testing Hypotheses
     """
-    extreme = int((np.abs(drawn - drawn.mean()) >= abs(observed) - 1e-12).sum())
-    return (1 + extreme) / (1 + len(drawn))
+    if rows == 0:
+        return 1.0
+    limit = abs(observed) - 1e-9  # sums in another order differ by rounding
+    if rows <= _ENUMERATED:
+        patterns = (np.arange(2**rows)[:, None] >> np.arange(rows) & 1).astype(np.int8)
+        return float((np.abs(difference(patterns)) >= limit).mean())
+    rng, extreme = np.random.default_rng(seed), 0
+    block = max(1, _COUNTS_AT_ONCE // rows)
+    for start in range(0, draws, block):
+        patterns = rng.integers(0, 2, size=(min(block, draws - start), rows), dtype=np.int8)
+        extreme += int((np.abs(difference(patterns)) >= limit).sum())
+    return (1 + extreme) / (1 + draws)
 
 
 def score_draws(scores: npt.ArrayLike, *, draws: int, seed: int) -> FloatArray:
@@ -112,6 +138,32 @@ def label_values(truth: npt.ArrayLike, predictions: Sequence[npt.ArrayLike], *, 
     """
     cells, counts = _cells(truth, predictions, classes)
     return _cell_metrics(cells, counts[None, :], classes=classes, metric=metric)[:, 0]
+
+
+def exchanged_labels(
+    truth: npt.ArrayLike, a: npt.ArrayLike, b: npt.ArrayLike, *, classes: int, metric: str
+) -> tuple[Callable[[PatternArray], FloatArray], int]:
+    """The difference of a label metric where some answers change hands, for `exchange_p`, and how many rows differ.
+
+    Args:
+        truth, a, b: class indices, shape [n].
+    """
+    cells, counts = _cells(truth, [a, b], classes)
+    differs = cells[1] != cells[2]
+    unlike, often = cells[:, differs], counts[differs].astype(np.int64)
+    pool = np.stack([np.concatenate([cells[0, ~differs], *[unlike[0]] * 2]), np.concatenate([cells[1, ~differs], *unlike[1:]])])
+    owner = np.eye(len(often))[np.repeat(np.arange(len(often)), often)]  # [rows that differ, cells]
+
+    def difference(patterns: PatternArray) -> FloatArray:
+        gone = patterns @ owner  # [B, cells]
+        alike = np.tile(counts[~differs], (len(patterns), 1))
+        mine, theirs = ([alike, often - gone, gone], [alike, gone, often - gone])
+        first, second = (
+            _cell_metrics(pool, np.concatenate(parts, axis=1), classes=classes, metric=metric)[0] for parts in (mine, theirs)
+        )
+        return np.asarray(first - second)
+
+    return difference, int(often.sum())
 
 
 def _imaginary_cells(

@@ -10,15 +10,16 @@ import numpy as np
 import numpy.typing as npt
 
 from hone.core.errors import NotEnough
-from hone.measure.paired import paired_confusion_draws
-from hone.measure.resample import bootstrap_p, label_draws, require_rows, score_draws
+from hone.measure.labels import check_metric
+from hone.measure.paired import is_swapped
+from hone.measure.resample import exchange_p, exchanged_labels, label_draws, require_rows, score_draws
 
 __all__ = [
     "holm",
+    "label_permutation_p",
     "mcnemar_exact",
     "minimal_detectable_difference",
     "minimal_detectable_mean",
-    "paired_bootstrap_p",
     "permutation_p",
     "probability_best",
     "probability_best_label",
@@ -26,9 +27,6 @@ __all__ = [
 ]
 
 FloatArray = npt.NDArray[np.float64]
-
-_ENUMERATED = 12
-"""Up to this many unequal rows, all 2^k sign patterns are counted instead of drawn."""
 
 
 def mcnemar_exact(a_correct: npt.ArrayLike, b_correct: npt.ArrayLike) -> float:
@@ -67,36 +65,34 @@ def permutation_p(a: npt.ArrayLike, b: npt.ArrayLike, *, draws: int = 10_000, se
     assert first.shape == second.shape and first.ndim == 1, f"shapes differ: {first.shape} and {second.shape}"
     require_rows(first.size, "A permutation test")
     differences = first - second
-    sizes = np.sort(np.abs(differences[differences != 0]))
-    if sizes.size == 0:
-        return 1.0
-    limit = abs(float(differences.sum())) - 1e-9 * float(sizes.sum())  # sums in another order differ by rounding
-    if sizes.size <= _ENUMERATED:
-        patterns = np.arange(2**sizes.size)[:, None] >> np.arange(sizes.size) & 1
-        return float((np.abs((2 * patterns - 1) @ sizes) >= limit).mean())
-    rng, extreme = np.random.default_rng(seed), 0
-    block = max(1, 2_000_000 // sizes.size)
-    for start in range(0, draws, block):
-        signs = 2 * rng.integers(0, 2, size=(min(block, draws - start), sizes.size), dtype=np.int8) - 1
-        extreme += int((np.abs(signs @ sizes) >= limit).sum())
-    return (1 + extreme) / (1 + draws)
+    sizes = np.sort(np.abs(differences[differences != 0])) / first.size
+
+    def difference(patterns: npt.NDArray[np.int8]) -> FloatArray:
+        return np.asarray((2 * patterns - 1) @ sizes)
+
+    return exchange_p(difference, sizes.size, observed=float(differences.mean()), draws=draws, seed=seed)
 
 
-def paired_bootstrap_p(
+def label_permutation_p(
     truth: npt.ArrayLike, a: npt.ArrayLike, b: npt.ArrayLike, *, classes: int, metric: str, draws: int = 2000, seed: int
 ) -> float:
-    """Paired bootstrap test for metric(a) = metric(b), for a label metric such as macro F1.
+    """Permutation test for metric(a) = metric(b), for a label metric such as macro F1: under it, either answer could have been either's.
 
-    The spread of the resampled differences stands for their spread when nothing differs.
-
+    Args:
+        truth, a, b: class indices, shape [n], same order.
     Returns:
-        Two-sided p value, (1 + as extreme) / (1 + draws): never below 1 / (1 + draws); 1.0 for equal scores.
+        As `permutation_p`.
     Raises:
         NotEnough: n < 2. Usage: the metric is unknown.
-    Source: Berg-Kirkpatrick et al. 2012, https://aclanthology.org/D12-1091
     """
-    _, observed, drawn = paired_confusion_draws(truth, a, b, classes=classes, metric=metric, draws=draws, seed=seed)
-    return bootstrap_p(drawn, observed)
+    check_metric(metric)
+    require_rows(np.asarray(truth).size, "A permutation test")
+    right, first, second = (np.asarray(values) for values in (truth, a, b))
+    if is_swapped(right, first, second):  # so that the order of the two changes nothing
+        first, second = second, first
+    difference, rows = exchanged_labels(right, first, second, classes=classes, metric=metric)
+    observed = float(difference(np.zeros((1, rows), dtype=np.int8))[0])
+    return exchange_p(difference, rows, observed=observed, draws=draws, seed=seed)
 
 
 def holm(p_values: Sequence[float]) -> list[float]:

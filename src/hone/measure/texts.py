@@ -1,7 +1,8 @@
 """How good written answers are: ROUGE, BLEU, chrF, exact match, token F1. Each keeps what is needed per row to be resampled.
 
 ROUGE is rouge-score's and BLEU and chrF are sacreBLEU's, with their signatures: other packages' numbers differ. Token F1 and exact match
-are SQuAD's (Rajpurkar 2016, https://arxiv.org/abs/1606.05250), so they know English articles and punctuation.
+are SQuAD's (Rajpurkar 2016, https://arxiv.org/abs/1606.05250), so they know English articles and punctuation; but numbers count by their
+value (SQuAD's takes 1.5 for 15 and -5 for 5), and a right answer of which nothing is left ('A') by its letters.
 """
 
 import collections
@@ -10,15 +11,16 @@ import re
 import string
 from collections.abc import Sequence
 from dataclasses import dataclass
+from decimal import Decimal
 from functools import cache
-from typing import Any, Protocol
+from typing import Any, Protocol, Self
 
 import numpy as np
 import numpy.typing as npt
 
 from hone.core.errors import Usage, did_you_mean
-from hone.measure.intervals import Interval, shifted_interval
-from hone.measure.resample import bootstrap_p, require_rows, resampled_counts
+from hone.measure.intervals import Interval, is_constant, shifted_interval, unseen_share
+from hone.measure.resample import exchange_p, require_rows, resampled_counts
 
 __all__ = [
     "TEXT_METRICS",
@@ -29,9 +31,9 @@ __all__ = [
     "paired_text_interval",
     "perplexity_interval",
     "score_texts",
-    "text_bootstrap_p",
     "text_draws",
     "text_interval",
+    "text_permutation_p",
 ]
 
 FloatArray = npt.NDArray[np.float64]
@@ -48,8 +50,8 @@ TEXT_METRICS = (
 """A bare rouge name is its F1."""
 
 
-class TextScore(Protocol):
-    """A metric of some answers, in 0 to 1."""
+class ResampledScore(Protocol):
+    """A metric of some rows, in 0 to 1."""
 
     @property
     def name(self) -> str:
@@ -81,6 +83,14 @@ class TextScore(Protocol):
         ...
 
 
+class TextScore(ResampledScore, Protocol):
+    """A metric of some answers, which may change hands."""
+
+    def exchanged(self, other: Self, patterns: npt.NDArray[np.int8]) -> FloatArray:
+        """The metric with the other's answer to row i where patterns[b, i] is 1, [B] from [B, n]."""
+        ...
+
+
 @dataclass(frozen=True)
 class _Mean:
     name: str
@@ -90,6 +100,9 @@ class _Mean:
 
     def values(self, counts: FloatArray) -> FloatArray:
         return np.asarray(counts @ self.per_row / counts.sum(axis=1))
+
+    def exchanged(self, other: Self, patterns: npt.NDArray[np.int8]) -> FloatArray:
+        return np.asarray((self.per_row.sum() + patterns @ (other.per_row - self.per_row)) / len(self.per_row))
 
     @property
     def value(self) -> float:
@@ -111,6 +124,10 @@ class _Corpus:
 
     def values(self, counts: FloatArray) -> FloatArray:
         return np.array([self.combined(sums) for sums in counts @ self.statistics])
+
+    def exchanged(self, other: Self, patterns: npt.NDArray[np.int8]) -> FloatArray:
+        moved = self.statistics.sum(axis=0) + patterns @ (other.statistics - self.statistics)
+        return np.array([self.combined(sums) for sums in moved])
 
     @property
     def value(self) -> float:
@@ -140,23 +157,28 @@ def score_texts(predictions: Sequence[str], references: Sequence[Sequence[str]],
         elif name in ("exact_match", "token_f1"):
             own = _exact if name == "exact_match" else _token_f1
             rows = [max(own(answer, right) for right in known) for answer, known in zip(predictions, references, strict=True)]
-            scores[name] = _Mean(name, "SQuAD 1.1 normalisation", np.array(rows))
+            scores[name] = _Mean(name, "SQuAD 1.1 normalisation, numbers by value", np.array(rows))
     return {name: scores[name] for name in names}
 
 
-def text_interval(score: TextScore, *, level: float = 0.95, draws: int = 1000, seed: int) -> Interval:
+def text_interval(score: ResampledScore, *, level: float = 0.95, draws: int = 1000, seed: int) -> Interval:
     """How far the metric could move with other rows: bootstrap, centred on the metric.
+
+    Where no resample moves it, the ends allow for the rows not seen.
 
     Raises:
         NotEnough: fewer than 2 rows.
     """
     require_rows(len(score.per_row), "An interval")
-    found = text_draws([score], draws=draws, seed=seed)[0]
-    return shifted_interval(found, score.value, level=level, bounds=(0.0, 1.0))
+    found, value = text_draws([score], draws=draws, seed=seed)[0], score.value
+    if is_constant(found):
+        share = unseen_share(len(score.per_row), level)
+        return Interval(low=value - share * value, mid=value, high=value + share * (1 - value))
+    return shifted_interval(found, value, level=level, bounds=(0.0, 1.0))
 
 
 def paired_text_interval(a: TextScore, b: TextScore, *, level: float = 0.95, draws: int = 1000, seed: int) -> Interval:
-    """Of a - b on the same rows, resampled together.
+    """Of a - b on the same rows, resampled together; where no resample moves it, the ends allow for the rows not seen.
 
     Raises:
         NotEnough: fewer than 2 rows.
@@ -164,7 +186,11 @@ def paired_text_interval(a: TextScore, b: TextScore, *, level: float = 0.95, dra
     assert len(a.per_row) == len(b.per_row), "pairs need the same rows"
     require_rows(len(a.per_row), "A paired interval")
     first, second = text_draws([a, b], draws=draws, seed=seed)
-    return shifted_interval(first - second, a.value - b.value, level=level, bounds=(-1.0, 1.0))
+    found, mid = first - second, a.value - b.value
+    if is_constant(found):
+        share = unseen_share(len(a.per_row), level)
+        return Interval(low=max(-1.0, mid - share), mid=mid, high=min(1.0, mid + share))
+    return shifted_interval(found, mid, level=level, bounds=(-1.0, 1.0))
 
 
 def bits_per_byte(loss: float, *, tokens: int, size: int) -> float:
@@ -197,20 +223,23 @@ def perplexity_interval(log_likelihoods: npt.ArrayLike, tokens: npt.ArrayLike, *
     return Interval(low=min(low, mid), mid=mid, high=max(high, mid))
 
 
-def text_bootstrap_p(a: TextScore, b: TextScore, *, draws: int = 1000, seed: int) -> float:
-    """Paired bootstrap test for a = b on the same rows; see `paired_bootstrap_p`.
+def text_permutation_p(a: TextScore, b: TextScore, *, draws: int = 1000, seed: int) -> float:
+    """Permutation test for a = b on the same rows: under it, either answer could have been either strategy's.
 
     Returns:
-        Two-sided p value, (1 + as extreme) / (1 + draws).
+        Two-sided p value, exact for at most 12 rows, else (1 + as extreme) / (1 + draws).
     Raises:
         NotEnough: fewer than 2 rows.
     """
     require_rows(len(a.per_row), "A paired test")
-    first, second = text_draws([a, b], draws=draws, seed=seed)
-    return bootstrap_p(first - second, a.value - b.value)
+
+    def difference(patterns: npt.NDArray[np.int8]) -> FloatArray:
+        return a.exchanged(b, patterns) - b.exchanged(a, patterns)
+
+    return exchange_p(difference, len(a.per_row), observed=a.value - b.value, draws=draws, seed=seed)
 
 
-def text_draws(scores: Sequence[TextScore], *, draws: int, seed: int) -> list[FloatArray]:
+def text_draws(scores: Sequence[ResampledScore], *, draws: int, seed: int) -> list[FloatArray]:
     """Each metric in each resample of the rows, [draws] each; all see the same rows."""
     rows = len(scores[0].per_row)
     rng = np.random.default_rng(seed)
@@ -223,24 +252,40 @@ def text_draws(scores: Sequence[TextScore], *, draws: int, seed: int) -> list[Fl
 
 def first_sentences(text: str, count: int = 3) -> str:
     """The first sentences of a text, or lines where it has none: the baseline that every summary has to beat."""
-    parts = [part for part in re.split(r"(?<=[.!?])\s+|\n+", text.strip()) if part]
-    return " ".join(parts[:count])
+    parts = re.findall(r"\S(?:.*?[.!?](?=\s)|.*?[。！？]+[」』”’）]*|.*)\s*", text.strip())
+    return "".join(parts[:count]).replace("\n", " ").strip()
 
 
 def normalise_answer(text: str) -> str:
-    """SQuAD's: lower case, no punctuation, no English articles, single spaces."""
-    bare = "".join(letter for letter in text.lower() if letter not in string.punctuation)
+    """SQuAD's: lower case, no punctuation, no English articles, single spaces; but signs and points of numbers count."""
+    bare = " ".join(
+        _number(word) or "".join(letter for letter in word if letter not in string.punctuation) for word in text.lower().split()
+    )
     return " ".join(re.sub(r"\b(a|an|the)\b", " ", bare).split())
 
 
+_NUMBER = re.compile(r"([-+\u2212]?)[$€£]?(\d{1,3}(?:,\d{3})+|\d+)?(?:[.,](\d+))?[%€]?[.,;:!?)]*")
+
+
+def _number(word: str) -> str | None:
+    """A word that is a number, by its value: 1,000 is 1000, $5 and 5.0 are 5, -1,5 is -1.5."""
+    found = _NUMBER.fullmatch(word)
+    if found is None or not (found[2] or found[3]):
+        return None
+    value = Decimal(f"{(found[2] or '0').replace(',', '')}.{found[3] or '0'}").normalize()
+    is_negative = found[1] not in ("", "+") and value != 0
+    return f"{'-' if is_negative else ''}{value:f}"
+
+
 def _exact(answer: str, right: str) -> float:
-    return float(normalise_answer(answer) == normalise_answer(right))
+    bare = normalise_answer(right)
+    return float(normalise_answer(answer) == bare if bare else answer.strip().casefold() == right.strip().casefold())
 
 
 def _token_f1(answer: str, right: str) -> float:
     mine, theirs = normalise_answer(answer).split(), normalise_answer(right).split()
-    if not mine or not theirs:
-        return float(mine == theirs)
+    if not theirs:
+        return _exact(answer, right)
     shared = sum((collections.Counter(mine) & collections.Counter(theirs)).values())
     return 2 * shared / (len(mine) + len(theirs))
 

@@ -24,6 +24,8 @@ __all__ = ["Bench", "Effort", "EncoderBench", "answer_key", "class_indices"]
 
 Targets = NDArray[np.int64]
 
+_EVALUATIONS = 6  # validation scores in a full run
+
 
 @dataclass(frozen=True)
 class Effort:
@@ -34,6 +36,10 @@ class Effort:
     arms: int
     """Learning rates tried; 1 to 3."""
     batch_rows: int
+
+    def evaluations(self, share: float = 1.0) -> int:
+        """Validation scores on the way of a run: six in a full one, fewer in a part of it or where it is less than a pass."""
+        return max(1, round(_EVALUATIONS * share * min(1.0, self.epochs)))
 
 
 @dataclass(frozen=True)

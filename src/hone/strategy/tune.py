@@ -29,7 +29,6 @@ from hone.train import (
 )
 
 __all__ = [
-    "EVALUATIONS",
     "TUNED",
     "Tune",
     "checkpoint_path",
@@ -41,7 +40,6 @@ __all__ = [
     "training_steps",
 ]
 
-EVALUATIONS = 6  # validation scores in a full run
 REHEARSAL_STEPS = 4
 _TIE = 0.5  # of the largest standard error of a validation score: checkpoints of one run answer alike, so their difference varies less
 
@@ -107,7 +105,7 @@ class Tune:
                 settings,
                 steps=self.steps(bench, settings, share=share),
                 head_rate=max(self._head_rate, float(settings["learning_rate"])),
-                evaluations=max(1, round(EVALUATIONS * share)),
+                evaluations=bench.effort.evaluations(share),
             ),
             objective=objective,
             mixture=SingleTask(len(bench.train)),

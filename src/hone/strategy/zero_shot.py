@@ -5,7 +5,6 @@ content-free text is divided out (contextual calibration, Zhao 2021, https://arx
 Validation rows choose among the templates and set the softmax scale, as they choose every strategy's settings.
 """
 
-import re
 from collections.abc import Mapping, Sequence
 
 import numpy as np
@@ -15,10 +14,11 @@ from scipy.optimize import minimize_scalar
 from hone.core.console import Bar
 from hone.strategy.bench import EncoderBench
 from hone.strategy.contracts import Fitted, Pace, Settings
+from hone.strategy.label_words import described, label_words
 from hone.strategy.predictors import VectorPredictor
 from hone.strategy.scorers import Prototypes, softmax
 
-__all__ = ["ZeroShot", "fit_scale", "label_vectors", "phrase"]
+__all__ = ["ZeroShot", "fit_scale", "label_vectors"]
 
 TEMPLATES = ("{label}", "This is about {label}.", "The topic of this text is {label}.", "A message about {label}.")
 CONTENT_FREE = ("N/A", "", ".")  # Zhao 2021 use N/A, the empty text and the mask token
@@ -26,16 +26,10 @@ CONTENT_FREE = ("N/A", "", ".")  # Zhao 2021 use N/A, the empty text and the mas
 Floats = NDArray[np.float64]
 
 
-def phrase(label: str, description: str | None) -> str:
-    """A label as words: 'order_change' and 'OrderChange' become 'order change'; a description follows after a colon."""
-    words = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", " ", label)
-    words = re.sub(r"[_\-/]+", " ", words).strip() or label
-    return f"{words}: {description}" if description else words
-
-
 def label_vectors(bench: EncoderBench, template: str) -> Floats:
     """One unit vector per label, [C, D]."""
-    texts = [template.format(label=phrase(label, bench.descriptions.get(label))) for label in bench.labels]
+    words = label_words(bench.labels)
+    texts = [template.format(label=described(words[label], bench.descriptions.get(label))) for label in bench.labels]
     return bench.encoder.embed(texts).astype(np.float64)
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from hone.core.errors import BadData, HoneError, Usage, did_you_mean
 from hone.core.seeds import derive_seed
-from hone.strategy.zero_shot import phrase
+from hone.strategy.label_words import label_words
 from hone.task import (
     ANSWERED_KINDS,
     LETTERS,
@@ -208,7 +208,7 @@ def _labels(material: Material) -> set[str]:
 
 def _as_rows(task: MixtureTask, labels: set[str], examples: Sequence[Example]) -> list[TaskRow]:
     if labels:
-        words = {label: task.words.get(label) or phrase(label, None) for label in sorted(labels)}
+        words = {label: task.words.get(label) or word for label, word in label_words(sorted(labels)).items()}
         if strange := sorted(task.words.keys() - labels):
             raise Usage(f"`words` names the class '{strange[0]}'. {did_you_mean(strange[0], labels)}")
         if len(set(words.values())) < len(words):

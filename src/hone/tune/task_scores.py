@@ -21,7 +21,6 @@ from hone.measure import (
     TextKey,
     TextMarks,
     first_sentences,
-    mean_interval,
     text_interval,
     wilson_interval,
 )
@@ -142,7 +141,7 @@ def score_sheets(sheets: Sequence[Sheet], before: Sequence[Marks], after: Sequen
 def _interval(marks: Marks, seed: int) -> Interval:
     if isinstance(marks, TextMarks):
         score = marks.score
-        return text_interval(score, seed=seed) if np.ptp(score.per_row) > 0 else mean_interval(score.per_row)
+        return text_interval(score, seed=seed)
     return wilson_interval(int(marks.per_row.sum()), len(marks.per_row))
 
 

@@ -146,6 +146,12 @@ def test_a_server_that_tells_no_likelihoods_is_read_by_its_text(said: str, share
         assert probabilities(found.weighed(rule), 1.0)[0] == pytest.approx(wanted)
 
 
+@pytest.mark.parametrize(("said", "index"), [("-1", 0), ("1", 2), (" 0\n", 1)])
+def test_signs_tell_labels_apart(said: str, index: int):
+    row = Asked(asked("a sail")[0].form, "a sail", ("-1", "0", "1"))
+    assert score_options(Stub(says=lambda *_: said), [row], rules=("sum",)).sums[0].argmax() == index
+
+
 LETTERED = next(one for one in bundled_templates("multiple-choice") if one.answer_of("x", options=("x", "y")) == "A")
 
 

@@ -130,13 +130,15 @@ def _named(text: str, names: Sequence[str]) -> list[bool]:
     """Which names a text is, else which it has among its words. The letter of a choice is no article: it counts in its own case."""
     said, plain = _words(text), [_words(name) for name in names]
     bare = [normalise_answer(name) for name in names]
+    as_is = [name.strip() for name in names]
     tries = (
+        [name.casefold() == text.strip().casefold() for name in as_is],
         [name.casefold() == said.casefold() for name in plain],
         [name == normalise_answer(text) for name in bare],
         [f" {name} " in f" {said} " if len(name) == 1 else f" {name} ".casefold() in f" {said} ".casefold() for name in plain],
         [f" {name} " in f" {normalise_answer(text)} " for name in bare],
     )
-    for hits, given in zip(tries, (plain, bare, plain, bare), strict=True):
+    for hits, given in zip(tries, (as_is, plain, bare, plain, bare), strict=True):
         found = [hit and bool(name) for hit, name in zip(hits, given, strict=True)]
         if any(found):
             return found

@@ -16,13 +16,13 @@ from hone.model import Backend, Encoder, Sampling
 from hone.retrieve import Index
 from hone.strategy.bench import Bench, answer_key
 from hone.strategy.contracts import Fitted, Settings
+from hone.strategy.label_words import label_words
 from hone.strategy.scorers import softmax
 from hone.strategy.text.answering import RULES, OptionScores, Rule, probabilities
 from hone.strategy.text.base import TextBase
 from hone.strategy.text.form import Shot, shot_of
 from hone.strategy.text.predictor import Asker, Fixed, Reading, Shots, TextPredictor, options_of
 from hone.strategy.text.retrieval import LookUp
-from hone.strategy.zero_shot import phrase
 from hone.task import Example, TaskKind, Template
 
 __all__ = ["TextBench"]
@@ -95,7 +95,7 @@ class TextBench(Bench):
         """The right answer in words."""
         if self.kind == "multiple-choice":
             return example.choices[self.labels.index(example.label)]
-        return phrase(example.label, None) if self.kind == "text-classification" else example.label
+        return label_words(self.labels)[example.label] if self.kind == "text-classification" else example.label
 
     def solved(self, example: Example) -> Shot:
         """A training row as a solved example."""

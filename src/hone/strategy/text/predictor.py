@@ -17,11 +17,11 @@ from hone.core.store import write_atomic, write_lines
 from hone.measure import Answers
 from hone.model import Backend, LanguageModel, Likelihood, RemoteSettings, Sampling, Seq2SeqModel, load_encoder
 from hone.retrieve import Passage
+from hone.strategy.label_words import described, label_words
 from hone.strategy.text.answering import Asked, OptionScores, Rule, probabilities, score_options, write_texts
 from hone.strategy.text.base import TextBase, backend_of
 from hone.strategy.text.form import Form, Shot
 from hone.strategy.text.retrieval import LookUp, LookUpRecord, open_look_up
-from hone.strategy.zero_shot import phrase
 from hone.task import Example, TaskKind, Template
 from hone.train import make_trainable
 
@@ -48,7 +48,8 @@ class Reading(Record):
     @property
     def intro(self) -> str:
         """What the labels mean, for those that were described."""
-        return "\n".join(f"{phrase(label, text)}" for label, text in self.descriptions.items())
+        words = label_words(self.labels)
+        return "\n".join(described(words[label], text) for label, text in self.descriptions.items())
 
 
 class TextRecord(Record):
@@ -120,7 +121,7 @@ class Tuned:
 
 def options_of(example: Example, labels: Sequence[str]) -> tuple[str, ...]:
     """What may be answered to a row: its own choices, the labels in words, or anything."""
-    return example.choices or tuple(phrase(label, None) for label in labels)
+    return example.choices or tuple(label_words(labels).values())
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,6 @@ from hone.strategy.text.bench import TextBench
 from hone.strategy.text.form import Form
 from hone.strategy.text.predictor import Asker, Fixed, TextPredictor, Tuned
 from hone.strategy.tune import (
-    EVALUATIONS,
     checkpoint_path,
     effort_settings,
     make_plan,
@@ -106,8 +105,8 @@ class TuneText:
             return -measure_loss(net, objective, held, reader).loss
 
         rate = float(settings["learning_rate"])
-        steps, evaluations = self.steps(bench, settings, share=share), max(1, round(EVALUATIONS * share))
-        plan = make_plan(bench, settings, steps=steps, head_rate=rate, evaluations=evaluations)
+        steps = self.steps(bench, settings, share=share)
+        plan = make_plan(bench, settings, steps=steps, head_rate=rate, evaluations=bench.effort.evaluations(share))
         record = fit(
             net,
             train,
