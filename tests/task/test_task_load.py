@@ -87,6 +87,58 @@ def test_a_json_list_larger_than_the_window_is_read_whole(tmp_path):
     assert [example.text for example in load_table(str(tmp_path / "a.json")).examples] == [row["text"].strip() for row in objects]
 
 
+def objects(rows=ROWS):
+    return [{"text": text, "label": label} for text, label in rows]
+
+
+def test_json_lists_that_follow_one_another_are_read_in_turn(tmp_path):
+    ten = [json.dumps(objects(ROWS[at : at + 10])) for at in range(0, 30, 10)]
+    for name, content in {
+        "lists.json": " ".join(ten),
+        "a_list_a_line.jsonl": "\n".join(ten),
+        "empty.json": f"[]\n{ten[0]}",
+    }.items():
+        (tmp_path / name).write_text(content, encoding="utf-8")
+        table = load_table(str(tmp_path / name))
+        assert pairs(table) == (ROWS[:10] if name == "empty.json" else ROWS) and not table.rejected, name
+    assert load_table(str(tmp_path / "a_list_a_line.jsonl")).examples[10].line == 2
+
+
+def test_what_follows_json_rows_and_is_no_list_is_refused(tmp_path):
+    path = tmp_path / "a.json"
+    for content, line in ((f"{json.dumps(objects())}\n{{}}", 2), (f"{json.dumps({'data': objects()})}\n\n[]", 3)):
+        path.write_text(content, encoding="utf-8")
+        with pytest.raises(BadData, match=rf"a\.json line {line}: invalid JSON, .*follow"):
+            load_table(str(path))
+
+
+@pytest.mark.parametrize(
+    "before", [{"errors": []}, {"labels": ["lost", "late"]}, {"users": [{"id": 1}]}, {"n": 3, "by": {"data": [1]}}], ids=str
+)
+def test_the_rows_of_a_json_object_stand_under_data_whatever_lists_come_first(tmp_path, before):
+    (tmp_path / "a.json").write_text(json.dumps({**before, "data": objects(), "more": [1]}), encoding="utf-8")
+    assert pairs(load_table(str(tmp_path / "a.json"))) == ROWS
+
+
+def test_the_only_list_of_objects_of_a_json_object_is_its_rows(tmp_path):
+    (tmp_path / "a.json").write_text(json.dumps({"names": ["a"], "tickets": objects(), "total": 30}), encoding="utf-8")
+    assert pairs(load_table(str(tmp_path / "a.json"))) == ROWS
+
+
+def test_a_json_object_with_two_lists_of_rows_is_refused_by_their_names(tmp_path):
+    (tmp_path / "a.json").write_text(json.dumps({"train": objects(ROWS[:20]), "test": objects(ROWS[20:])}), encoding="utf-8")
+    with pytest.raises(BadData, match=r"a\.json holds several lists, under train, test.*a file of its own"):
+        load_table(str(tmp_path / "a.json"))
+
+
+@pytest.mark.parametrize("words", [40_000, 600_000])
+def test_a_long_first_line_does_not_hide_that_there_is_an_object_a_line(tmp_path, words):
+    rows = [{"text": "x " * words, "label": "lost", "parts": [{"text": "no row", "label": "a"}]}, *objects()]
+    (tmp_path / "a.json").write_text("\n" + "\r\n".join(map(json.dumps, rows)), encoding="utf-8", newline="")
+    table = load_table(str(tmp_path / "a.json"))
+    assert pairs(table) == [("x " * (words - 1) + "x", "lost"), *ROWS] and table.examples[0].line == 2
+
+
 @pytest.mark.parametrize("name", ["a.csv.gz", "a.jsonl.gz"])
 def test_gzip_is_opened_by_itself(tmp_path, name):
     if "csv" in name:

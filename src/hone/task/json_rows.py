@@ -1,10 +1,12 @@
 """JSON lines, and JSON lists of any size: one object at a time, never the whole file.
 
-A list is read by handing the standard decoder a window that moves over the file. The one surprise: an error
-inside a list ends the reading, since nobody can tell where the next object starts; in JSON lines it costs one line.
+A list is read by handing the standard decoder a window that moves over the file; lists that follow one another are
+read in turn. The one surprise: an error inside a list ends the reading, since nobody can tell where the next object
+starts; in JSON lines it costs one line.
 """
 
 import json
+import re
 from collections.abc import Iterator, Sequence
 
 from hone.core.errors import BadData
@@ -16,21 +18,27 @@ __all__ = ["read_json"]
 _HEADER_ROWS = 10_000
 _WINDOW = 2**20
 _LARGEST_VALUE = 64 * 2**20
+_LINE_BREAK = re.compile(r"[\r\n]")
+_ROWS = ("data", "rows")
 _DECODER = json.JSONDecoder(strict=False)
 
 _Record = tuple[int, dict[str, object]]
 
 
 def read_json(file: TextFile, *, is_lines: bool) -> Reader:
-    """Open JSON lines, a list of objects, or an object whose `data` (or another key) is such a list.
+    """Open JSON lines, one list of objects or several in turn, or an object that holds such a list.
 
     The columns are the keys of the first 10,000 objects, in order of appearance. `is_lines` is what the
     file's name says; what its first line says wins.
+
+    Raises:
+        BadData: a single value, or an object from which no one list of rows stands out.
     """
-    by_lines = _looks_like_lines(file.head(), is_lines)
+    by_lines = _looks_like_lines(file, is_lines)
+    key = None if by_lines else _key_of_rows(_Window(file))
 
     def records() -> Iterator[_Record | Broken]:
-        return _from_lines(file) if by_lines else _from_list(file)
+        return _from_lines(file) if by_lines else _from_lists(_Window(file), key)
 
     headers: dict[str, None] = {}
     for _, record in zip(range(_HEADER_ROWS), records(), strict=False):
@@ -48,11 +56,24 @@ def read_json(file: TextFile, *, is_lines: bool) -> Reader:
     return Reader(tuple(headers), rows)
 
 
-def _looks_like_lines(head: str, is_lines: bool) -> bool:
-    lines = [line.strip() for line in head.split("\n") if line.strip()]
+def _looks_like_lines(file: TextFile, is_lines: bool) -> bool:
     if is_lines:
-        return not lines or (lines[0] not in ("[", "{") and not lines[0].startswith("[{"))
-    return len(lines) > 1 and lines[0].startswith("{") and lines[0].endswith("}") and lines[1].startswith("{")
+        first = next((line.strip() for line in file.head().split("\n") if line.strip()), "")
+        return first not in ("[", "{") and not first.startswith("[{")
+    return file.head().lstrip().startswith("{") and _around_first_break(file) == ("}", "{")
+
+
+def _around_first_break(file: TextFile) -> tuple[str, str]:
+    """The last character of the first line that is not blank, and the first one behind it, however long the line is."""
+    last = ""
+    for chunk in file.chunks(_WINDOW):
+        text = chunk if last else chunk.lstrip()
+        found = _LINE_BREAK.search(text)
+        line, behind = (text[: found.start()], text[found.start() :].lstrip()) if found else (text, "")
+        last = line.rstrip()[-1:] or last
+        if behind:
+            return last, behind[0]
+    return last, ""
 
 
 def _from_lines(file: TextFile) -> Iterator[_Record | Broken]:
@@ -68,14 +89,22 @@ def _from_lines(file: TextFile) -> Iterator[_Record | Broken]:
         yield (number, record) if type(record) is dict else Broken(number, _not_an_object(record))
 
 
-def _from_list(file: TextFile) -> Iterator[_Record | Broken]:
-    window = _Window(file)
-    if window.peek() not in ("{", "["):
-        raise BadData(
-            f"{file.name} holds no list of rows but a single value. Write a list of objects, or one object per line (.jsonl)."
-        )
-    if window.peek() == "{":
-        _find_list(window)
+def _from_lists(window: "_Window", key: str | None) -> Iterator[_Record | Broken]:
+    """The rows of all lists that follow one another, or of the list under `key` in an object."""
+    if key is not None:
+        for found in _members(window):
+            if found == key:
+                yield from _items(window)
+        if window.peek():
+            raise window.error("something follows the object that holds the rows")
+        return
+    while window.peek() == "[":
+        yield from _items(window)
+    if window.peek():
+        raise window.error("only a further list may follow a list")
+
+
+def _items(window: "_Window") -> Iterator[_Record | Broken]:
     window.expect("[")
     while window.peek() != "]":
         line = window.line
@@ -85,24 +114,59 @@ def _from_list(file: TextFile) -> Iterator[_Record | Broken]:
             window.expect(",")
         elif window.peek() != "]":
             raise window.error("a comma or ']' is missing")
+    window.expect("]")
 
 
-def _find_list(window: "_Window") -> None:
-    """Move to the first list among the top object's values."""
+def _members(window: "_Window") -> Iterator[str]:
+    """The keys of an object; a value that has not been read when the next key is asked for is stepped over."""
     window.expect("{")
-    seen = []
     while window.peek() != "}":
-        seen.append(str(window.value()))
+        key = str(window.value())
         window.expect(":")
-        if window.peek() == "[":
-            return
-        window.value()
+        yield key
+        if window.peek() not in (",", "}"):
+            window.value()
         if window.peek() == ",":
             window.expect(",")
-    raise BadData(
-        f"{window.name} holds one JSON object without a list of rows. Its keys are {', '.join(seen[:10]) or 'none'}. "
-        'Write a list of objects, {"data": [...]}, or one object per line (.jsonl).'
-    )
+        elif window.peek() != "}":
+            raise window.error("a comma or '}' is missing")
+    window.expect("}")
+
+
+def _key_of_rows(window: "_Window") -> str | None:
+    """The key of an object under which the rows stand: `data` or `rows`, or the only list of objects; None for a file of lists.
+
+    Raises:
+        BadData: there is no list, or several that may be meant, or the file holds neither list nor object.
+    """
+    if window.peek() == "[":
+        return None
+    if window.peek() != "{":
+        raise BadData(
+            f"{window.name} holds no list of rows but a single value. Write a list of objects, or one object per line (.jsonl)."
+        )
+    seen = []
+    lists: dict[str, bool] = {}
+    for key in _members(window):
+        seen.append(key)
+        if window.peek() == "[":
+            lists[key] = False
+            for item in _items(window):
+                lists[key] = lists[key] or not isinstance(item, Broken)
+                if lists[key] and key in _ROWS:
+                    return key
+    found = [key for key, has_objects in lists.items() if has_objects] or [*lists]
+    if not found:
+        raise BadData(
+            f"{window.name} holds one JSON object without a list of rows. Its keys are {', '.join(seen[:10]) or 'none'}. "
+            'Write a list of objects, {"data": [...]}, or one object per line (.jsonl).'
+        )
+    if len(found) > 1 and not any(key in _ROWS for key in found):
+        raise BadData(
+            f"{window.name} holds several lists, under {', '.join(found[:10])}, and hone reads one list of rows from a file. "
+            "Write each in a file of its own, such as the rows to train on and those to test with."
+        )
+    return next((key for key in found if key in _ROWS), found[0])
 
 
 class _Window:
