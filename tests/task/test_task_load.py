@@ -221,6 +221,31 @@ def test_a_tsv_whose_quotes_are_literal_keeps_every_line(tmp_path):
     assert table.examples[0].text == '"open quote only' and len(table.examples) == 22
 
 
+@pytest.mark.parametrize("width", [60, 63, 67, 71])
+def test_a_tsv_with_line_breaks_in_quoted_cells_is_read_wherever_its_sample_is_cut(tmp_path, width):
+    rows = [(f"row {index}\n" + f"{'x' * width}\n" * 5 + "the end", "ab"[index % 2]) for index in range(400)]
+    table = load_table(write_csv(tmp_path / "a.tsv", rows, delimiter="\t"))
+    assert pairs(table) == rows and not table.rejected
+
+
+@pytest.mark.parametrize(("opens", "closes"), [(2000, 2500), (2000, 2001), (3, 2500), (3, 4)])
+def test_a_quotation_mark_in_a_tsv_without_quotes_swallows_no_rows(tmp_path, opens, closes):
+    texts = [f"the parcel with the number {index} never came" for index in range(3000)]
+    texts[opens], texts[closes] = f'"{texts[opens]}', f'{texts[closes]}"'
+    (tmp_path / "a.tsv").write_text("text\tlabel\n" + "".join(f"{t}\t{'ab'[i % 2]}\n" for i, t in enumerate(texts)))
+    table = load_table(str(tmp_path / "a.tsv"))
+    kept = [text for index, text in enumerate(texts) if index != opens or opens < 100]
+    assert [example.text for example in table.examples] == kept
+    assert [(row.line, row.reason[:20]) for row in table.rejected] == [(2002, "stray quotation mark")] * (opens > 100)
+
+
+def test_quoted_tsv_cells_may_hold_tabs_and_line_breaks(tmp_path):
+    codes = ["def f():\n\treturn 1", "a\tb\nc\td\ne\tf", "x\n\n\ty\n\tz"]
+    rows = [("ab"[index % 2], f"# {index}\n{codes[index % 3]}") for index in range(3000)]
+    table = load_table(write_csv(tmp_path / "a.tsv", rows, header=("label", "text"), delimiter="\t"))
+    assert [(example.label, example.text) for example in table.examples] == rows and not table.rejected
+
+
 def fake_datasets(monkeypatch, found):
     module = types.ModuleType("datasets")
 

@@ -2,6 +2,7 @@
 
 Parsing is Python's csv module in strict mode. The one surprise: when a quotation mark is never closed, csv
 would swallow the rest of the file into one cell; here that row is set aside and reading goes on with its second line.
+So it is where, in a TSV, a quoted cell swallows whole rows on its way to a later mark.
 """
 
 import csv
@@ -19,6 +20,7 @@ __all__ = ["read_delimited"]
 _DELIMITERS = (",", ";", "\t", "|")
 _CELL_CHARACTERS = 16 * 2**20
 _RECOVERIES = 100
+_SWALLOWED = "rows in a cell"
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,10 +92,13 @@ def _records(file: TextFile, dialect: _Dialect) -> Iterator[tuple[int, list[str]
             yield line
 
     start, recoveries = 1, 0
+    torn = _Torn()
     while True:
         rows = _parser(feed(), dialect)
         try:
             for cells in rows:
+                if dialect.delimiter == "\t" and torn.swallows(taken, cells):
+                    raise csv.Error(_SWALLOWED)
                 if cells:
                     yield start, cells
                 start += len(taken)
@@ -124,20 +129,50 @@ def _explain(error: csv.Error, start: int, count: int) -> str:
         return (
             f"stray quotation mark: a quoted cell goes on{reach} after its closing mark. Double the quotation marks inside a cell"
         )
+    if str(error) == _SWALLOWED:
+        return (
+            f"stray quotation mark: the cell would take in all rows up to line {start + count - 1}. "
+            "Remove the mark, or put the cell in quotes and double the quotation marks inside"
+        )
     if "unexpected end" in str(error):
         return "quotation mark never closed: the cell runs to the end of the file. Close it, or double it"
     return f"cell too long or unreadable: {error}"
+
+
+class _Torn:
+    """Tells quoted cells with line breaks from rows that literal quotation marks tie together, in a TSV."""
+
+    def __init__(self) -> None:
+        self._width = 0
+        self._has_breaks = False
+
+    def swallows(self, lines: list[str], cells: list[str]) -> bool:
+        """Whether a row of several lines is several rows; never in a file where a cell with line breaks has been seen."""
+        self._width = self._width or len(cells)
+        if len(lines) < 2 or self._has_breaks:
+            return False
+        if self.are_rows(lines):
+            return True
+        self._has_breaks = len(cells) == self._width
+        return False
+
+    def are_rows(self, lines: list[str]) -> bool:
+        """Whether most lines, the first and the last among them, have the cells of a row each."""
+        fitting = [line[0] != "\t" and line.count("\t") == self._width - 1 for line in lines if line.strip()]
+        is_long = len(fitting) > 1 and self._width > 1
+        return is_long and fitting[0] and fitting[-1] and sum(fitting) > 0.5 * len(fitting)
 
 
 def _guess_dialect(file: TextFile, delimiter: str | None) -> _Dialect:
     """The delimiter that cuts most rows into as many cells as the header; quotes are literal in a TSV that breaks with them."""
     head = file.head()
     lines = head.splitlines(keepends=True)
-    if len(head) >= 65_536 and len(lines) > 1:
+    is_cut = len(head) >= 65_536
+    if is_cut and len(lines) > 1:
         lines.pop()
     if delimiter is None:
         delimiter = max(_DELIMITERS, key=lambda candidate: _fit(lines, candidate))
-    return _Dialect(delimiter, delimiter != "\t" or _has_sound_quotes(lines))
+    return _Dialect(delimiter, delimiter != "\t" or _has_sound_quotes(lines, is_cut=is_cut))
 
 
 def _fit(lines: list[str], delimiter: str) -> tuple[bool, float, int]:
@@ -148,11 +183,15 @@ def _fit(lines: list[str], delimiter: str) -> tuple[bool, float, int]:
     return True, round(same, 2), len(rows[0])
 
 
-def _has_sound_quotes(lines: list[str]) -> bool:
+def _has_sound_quotes(lines: list[str], *, is_cut: bool) -> bool:
+    """Whether the first lines of a TSV keep the rules of quoting; a cell that runs into the cut is no breach by itself."""
     rows = csv.reader(lines, delimiter="\t", strict=True)
+    torn, start = _Torn(), 0
     try:
-        for _ in rows:
-            pass
-    except csv.Error:
-        return False
+        for cells in rows:
+            if torn.swallows(lines[start : rows.line_num], cells):
+                return False
+            start = rows.line_num
+    except csv.Error as error:
+        return is_cut and "unexpected end" in str(error) and not torn.are_rows(lines[start:])
     return True
