@@ -29,6 +29,17 @@ def test_of_two_columns_that_say_the_same_the_one_in_words_is_the_label():
     assert columns.label == "kind" and "'class'" in columns.because
 
 
+@pytest.mark.parametrize("words", [("yes", ""), ("a", "b", "c", None), (" ", "x", "y")])
+def test_a_column_in_words_that_is_empty_for_a_class_does_not_replace_the_number(words):
+    columns = infer({"text": text, "label": lambda i: i % len(words), "other": lambda i: words[i % len(words)]})
+    assert columns.label == "label"
+
+
+def test_a_column_in_words_may_be_empty_where_the_number_is_too():
+    columns = infer({"text": text, "label": lambda i: (0, 1, None)[i % 3], "name": lambda i: ("no", "yes", "")[i % 3]})
+    assert columns.label == "name"
+
+
 def test_without_known_names_the_content_decides():
     columns = infer(
         {"c1": lambda i: f"2024-01-{i % 28 + 1:02d}", "c2": text, "c3": lambda i: f"m{i % 9}@x.org", "c4": lambda i: "pq"[i % 2]}

@@ -1,7 +1,8 @@
 """Which column is the text and which the label, when the user did not say: by name first, then by content.
 
 Stands between reading and keeping: it sees a sample of rows. The one surprise: of two columns that say the same
-(AG News has `class` 1 to 4 and `class_name`) the one in words is taken, since prompts and tables show the label.
+(AG News has `class` 1 to 4 and `class_name`) the one in words is taken, since prompts and tables show the label;
+but only where it is filled in every row that has the number.
 """
 
 import shlex
@@ -89,7 +90,9 @@ def _choose_label(candidates: list[Profile], profiles: list[Profile]) -> tuple[P
             raise _nothing_fits("label", "holds few short values that repeat", profiles)
         return wrong[0], f"label '{wrong[0].name}' by its name"
     worded = [
-        profile for profile in usable if profile.number_share == 0 and chosen.number_share == 1 and _is_copy(profile, chosen)
+        profile
+        for profile in usable
+        if profile.number_share == 0 and chosen.number_share == 1 and _is_copy(profile, chosen) and _covers(profile, chosen)
     ]
     if worded:
         return worded[0], f"label '{worded[0].name}', the names of '{chosen.name}' in words ({worded[0].distinct} values)"
@@ -146,6 +149,11 @@ def _is_copy(one: Profile, other: Profile) -> bool:
     """Whether two columns are one to one, as a class number and its name are."""
     pairs = set(zip(one.values, other.values, strict=True))
     return len(pairs) == len({a for a, _ in pairs}) == len({b for _, b in pairs})
+
+
+def _covers(one: Profile, other: Profile) -> bool:
+    """Whether a column is filled wherever another is: a flag that is 'yes' or empty names no classes."""
+    return all(mine is not None or theirs is None for mine, theirs in zip(one.values, other.values, strict=True))
 
 
 def _nothing_fits(what: str, meaning: str, profiles: list[Profile]) -> BadData:
