@@ -228,7 +228,7 @@ def _metric(settings: CompareSettings, usual: str, known: Sequence[str]) -> str:
 def _load_like(source: str, table: Table) -> Table:
     """Another file of the same task, read with the same columns."""
     columns = table.columns
-    return load_table(source, text=columns.text, label=columns.label, group=columns.group)
+    return load_table(source, text=columns.text, label=columns.label, group=columns.group, is_held_out=True)
 
 
 def _check_descriptions(descriptions: dict[str, str], labels: tuple[str, ...]) -> None:

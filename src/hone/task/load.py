@@ -32,12 +32,15 @@ _DELIMITED = frozenset({".csv", ".tsv", ".tab", ".txt"})
 _JSON = frozenset({".json", ".jsonl", ".ndjson"})
 
 
-def load_table(source: str, *, text: Sequence[str] = (), label: str | None = None, group: str | None = None) -> Table:
+def load_table(
+    source: str, *, text: Sequence[str] = (), label: str | None = None, group: str | None = None, is_held_out: bool = False
+) -> Table:
     """Read one file or Hub data set into examples.
 
     Args:
         source: a path, or org/name, org/name/config, org/name:split. text, label, group: column names; chosen by
             `infer_columns` where left out. Several text columns are joined by a line break.
+        is_held_out: whether its labels are held against those of training rows later: a few rows of many classes are fine then.
     Returns:
         The usable examples in file order, and every row set aside. Memory grows with the kept examples only.
     Raises:
@@ -53,7 +56,8 @@ def load_table(source: str, *, text: Sequence[str] = (), label: str | None = Non
     examples, rejected = keep_rows(reader, columns, name=name, file=file)
     check_enough_kept(name, kept=len(examples), rejected=rejected, options="--text and --label")
     examples = tidy_labels(examples)
-    check_label_column(examples, name=name, column=columns.label)
+    if not is_held_out:
+        check_label_column(examples, name=name, column=columns.label)
     return Table(source=source, columns=columns, examples=examples, rejected=rejected)
 
 
