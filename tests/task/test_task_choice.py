@@ -51,6 +51,16 @@ LAYOUTS = {
 }  # fmt: skip
 
 
+@pytest.mark.parametrize("long", [600, 3000])
+def test_choices_longer_than_the_cells_of_a_sample_are_read_whole(tmp_path, long):
+    choices = [f"{text} {'and so on ' * (long // 10)}{place}" for place, text in enumerate(TEXTS)]
+    for named in ("ABCD", [choice.strip() for choice in choices]):
+        rows = [{"question": f"{QUESTION} {index}", "choices": choices, "answer": named[index % 4]} for index in range(60)]
+        material = load_material(write(tmp_path, rows, form="csv"))
+        assert material.kind == "choice" and not material.rejected
+        assert [row.answer for row in material.rows] == [index % 4 for index in range(60)]
+
+
 @pytest.mark.parametrize("form", ["jsonl", "csv"])
 @pytest.mark.parametrize("layout", LAYOUTS)
 def test_every_way_of_writing_it_gives_the_same_rows(tmp_path, layout, form):

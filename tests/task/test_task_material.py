@@ -214,6 +214,16 @@ ORDER = [
 ]
 
 
+@pytest.mark.parametrize("before", [0, 5000])
+def test_an_answer_far_inside_its_context_is_found_there(tmp_path, before):
+    rows = [
+        {"question": "Who?", "context": f"{'a b ' * before}It was person {index}. {'c d ' * 400}", "answer": f"person {index}"}
+        for index in range(70)
+    ]
+    material = load_material(write(tmp_path, rows))
+    assert material.kind == "answers" and len(material.rows) == 70
+
+
 @pytest.mark.parametrize(("row", "kind"), ORDER)
 def test_of_several_kinds_that_fit_the_documented_one_is_taken(tmp_path, row, kind):
     rows = [{key: f"{cell} {index}" if key == "text" else cell for key, cell in row.items()} for index in range(4)]

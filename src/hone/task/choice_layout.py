@@ -124,13 +124,11 @@ def _answer_columns(sheet: Sheet, taken: set[str]) -> tuple[str, ...]:
 
 
 def _rows(sheet: Sheet, columns: Sequence[str], answer: str) -> Iterator[tuple[Choices, object]]:
-    """Choices and answer of the sampled rows in which there are both. Long cells are cut there, and some cannot be read."""
-    places = [sheet.headers.index(column) for column in columns]
-    for row in sheet.sample:
-        given = row[sheet.headers.index(answer)]
+    """Choices and answer of the sampled rows in which there are both and can be read."""
+    for given, *cells in sheet.rows((answer, *columns)):
         if not is_blank(given):
             try:
-                yield read_choices([row[place] for place in places], columns, None), given
+                yield read_choices(cells, columns, None), given
             except Unusable:
                 continue
 
@@ -168,10 +166,9 @@ def _first_fault(sheet: Sheet, columns: Sequence[str], answer: str) -> str:
     cells = sheet.cells(columns[0])
     if cells and isinstance(cells[0], str) and not holds_list(cells) and not has_lettered_parts(cells[0]):
         return f"'{cells[0][:40]}' in '{columns[0]}' is no list of choices"
-    places = [sheet.headers.index(column) for column in columns]
-    for row in sheet.sample:
+    for row in sheet.rows(columns):
         try:
-            read_choices([row[place] for place in places], columns, None)
+            read_choices(row, columns, None)
         except Unusable as unusable:
             return f"{unusable.reason}, in '{unusable.column}'"
     return f"'{answer}' is empty"

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from hone.task.choices import NamedBy
 from hone.task.kinds import Kind
 from hone.task.profile import name_words
+from hone.task.sample import is_cut
 
 __all__ = ["Layout", "Sheet", "Wish"]
 
@@ -43,10 +44,14 @@ class Wish:
 
 @dataclass(frozen=True, slots=True)
 class Sheet:
-    """The columns of a source with a sample of their cells. Names fit however they are written: NerTags is ner_tags."""
+    """The columns of a source with a sample of their cells. Names fit however they are written: NerTags is ner_tags.
+
+    Long cells of `sample` are cut; `first` are the first rows of the source, whole.
+    """
 
     headers: tuple[str, ...]
     sample: Sequence[Sequence[object]]
+    first: Sequence[Sequence[object]] = ()
     _known: dict[str, str] = field(init=False)
 
     def __post_init__(self) -> None:
@@ -63,3 +68,9 @@ class Sheet:
         """The sampled cells of one column that are filled."""
         index = self.headers.index(header)
         return [row[index] for row in self.sample if row[index] is not None and row[index] != ""]
+
+    def rows(self, columns: Sequence[str]) -> list[tuple[object, ...]]:
+        """Several columns of those sampled rows that have whole cells there, after the first rows where these are long."""
+        indexes = [self.headers.index(column) for column in columns]
+        first, sample = ([tuple(row[index] for index in indexes) for row in rows] for rows in (self.first, self.sample))
+        return [row for row in first if any(map(is_cut, row))] + [row for row in sample if not any(map(is_cut, row))]

@@ -16,7 +16,7 @@ from hone.task.reader import Broken, Reader
 from hone.task.recognise import recognise
 from hone.task.records import Rejected
 from hone.task.rejects import Unusable, check_enough_kept
-from hone.task.sample import sample_rows
+from hone.task.sample import first_rows, sample_rows
 from hone.task.shapes import shape_of
 from hone.task.wording import counted
 
@@ -86,7 +86,7 @@ def recognised(source: str, wish: Wish) -> tuple[Reader, Sheet, Layout, str]:
     sample = sample_rows(reader)
     if not sample and next(iter(reader.rows(reader.headers)), None) is None:
         check_enough_kept(name, kept=0, rejected=[], options="")
-    sheet = Sheet(reader.headers, sample)
+    sheet = Sheet(reader.headers, sample, first_rows(reader))
     try:
         return reader, sheet, recognise(sheet, wish), name
     except BadData as error:

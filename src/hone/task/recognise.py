@@ -119,7 +119,7 @@ def _tag(sheet: Sheet, wish: Wish) -> Layout | None:
 
 def _same_words(sheet: Sheet, tokens: str, tags: str) -> bool:
     """Whether both columns hold words between blanks, as many in the one as in the other."""
-    pairs = [(row[sheet.headers.index(tokens)], row[sheet.headers.index(tags)]) for row in sheet.sample]
+    pairs = sheet.rows((tokens, tags))
     texts = [(one.split(), other.split()) for one, other in pairs if isinstance(one, str) and isinstance(other, str)]
     return sum(len(one) == len(other) > 0 for one, other in texts) > 0.5 * len(pairs)
 
@@ -136,7 +136,7 @@ def _answers(sheet: Sheet, wish: Wish) -> Layout | None:
 
 
 def _stands_inside(sheet: Sheet, answer: str, context: str) -> bool:
-    pairs = [(str(row[sheet.headers.index(answer)]), str(row[sheet.headers.index(context)])) for row in sheet.sample]
+    pairs = [(str(one), str(other)) for one, other in sheet.rows((answer, context))]
     # 'yes' and 'A' stand in many a context without being taken from it.
     return sum(len(one) > 3 and one in other for one, other in pairs) > 0.5 * len(pairs) > 0
 

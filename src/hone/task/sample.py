@@ -1,12 +1,15 @@
 """A sample of rows, from which columns and kinds are chosen before the whole file is read."""
 
+import itertools
+
 from hone.task.reader import Broken, Reader
 
-__all__ = ["sample_rows"]
+__all__ = ["first_rows", "is_cut", "sample_rows"]
 
 _FROM = 50_000
 _ROWS = 4_000
 _CHARACTERS = 1_000
+_WHOLE = 50
 
 
 def sample_rows(reader: Reader) -> list[tuple[object, ...]]:
@@ -25,6 +28,17 @@ def sample_rows(reader: Reader) -> list[tuple[object, ...]]:
         if len(sample) > _ROWS:
             sample, stride = sample[::2], stride * 2
     return _with_class_names(reader, sample)
+
+
+def first_rows(reader: Reader) -> list[tuple[object, ...]]:
+    """The first 50 rows that can be read, as `sample_rows` gives them but with whole cells, however long."""
+    whole = (tuple(row[1]) for row in reader.rows(reader.headers) if not isinstance(row, Broken))
+    return _with_class_names(reader, list(itertools.islice(whole, _WHOLE)))
+
+
+def is_cut(cell: object) -> bool:
+    """Whether a cell of a sample may lack its end."""
+    return isinstance(cell, str) and len(cell) >= _CHARACTERS
 
 
 def _with_class_names(reader: Reader, sample: list[tuple[object, ...]]) -> list[tuple[object, ...]]:
