@@ -40,3 +40,51 @@ def test_free_text_in_a_test_file_is_refused_as_labels_that_training_lacks(tmp_p
     test = write(tmp_path / "test.jsonl", [{"text": f"row {index}", "label": f"words {index}"} for index in range(30)])
     with pytest.raises(BadData, match=r"test rows hold 30 labels that the training rows lack.*\n  test.jsonl line 1: 'words 0'"):
         prepared(data, test=test)
+
+
+REFUSED = [
+    ({"prompt": "a", "chosen": "b", "rejected": "c"}, "preferences is not there yet. .*--prompt prompt --completion chosen"),
+    ({"prompt": "a", "completion": "b", "label": True}, "'label' says of each answer whether it was wanted"),
+    ({"definition": "a", "instances": [{"input": "b", "output": "c"}]}, "several examples, as a list of objects in 'instances'"),
+]
+
+
+@pytest.mark.parametrize(("row", "message"), REFUSED)
+def test_rows_known_to_be_something_else_are_refused_for_what_they_are(tmp_path, row, message):
+    with pytest.raises(BadData, match=f"rows.jsonl: .*{message}"):
+        prepared(write(tmp_path / "rows.jsonl", [row] * 30))
+
+
+def scored(count):
+    random = Random(0)
+    return [
+        {
+            "genre": "ab"[index % 2],
+            "score": f"{index % 50 / 10:.3f}",
+            "sentence1": sentence(random),
+            "sentence2": sentence(random),
+        }
+        for index in range(count)
+    ]
+
+
+def test_scores_are_not_compared_on_a_column_beside_them_unless_it_is_named(tmp_path):
+    data = write(tmp_path / "rows.jsonl", scored(60))
+    with pytest.raises(
+        BadData, match=r"texts with a number each, which 'hone tune .* the label would be 'genre'. Name it with --label"
+    ):
+        prepared(data)
+    assert prepared(data, label="genre", text=("sentence1",)).task.labels == ("a", "b")
+
+
+def test_a_label_of_a_few_halves_is_still_read_as_classes(tmp_path):
+    rows = [row | {"label": ("1.0", "1.5")[index % 2]} for index, row in enumerate(intents(60, classes=2))]
+    assert prepared(write(tmp_path / "rows.jsonl", rows)).task.labels == ("1.0", "1.5")
+
+
+@pytest.mark.parametrize("more", [{}, {"kind": "classify"}])
+def test_rows_that_are_all_broken_are_refused_with_their_reasons(tmp_path, more):
+    path = tmp_path / "rows.csv"
+    path.write_text("text,label\n" + "".join(f'"he said \\"no\\" {index}",{"ab"[index % 2]}\n' for index in range(40)))
+    with pytest.raises(BadData, match=r"rows.csv: 40 of 40 rows cannot be used: 40 stray quotation mark.\n  line 2: stray"):
+        prepared(str(path), **more)

@@ -23,6 +23,7 @@ from hone.task import (
     Finding,
     Kind,
     Material,
+    Refused,
     Rejected,
     Table,
     Task,
@@ -37,6 +38,7 @@ from hone.task import (
     long_texts,
     near_duplicates,
     recognise_kind,
+    recognise_layout,
     rejected_rows,
     remove_leaks,
     split_examples,
@@ -79,39 +81,52 @@ def prepare(settings: CompareSettings, *, writes: bool | None = False) -> Prepar
         if material is not None:
             return _prepare_written(settings, material)
         try:
-            return _prepare_labelled(settings)
+            found = _prepare_labelled(settings)
         except BadData as error:
             if (rows := _other_rows(settings)) is None:
                 raise
-            raise BadData(
-                f"{settings.data} looks like {rows}, which 'hone tune {settings.data}' trains; compared and checked are classes, choices and written "
-                f"answers. Read as classes: {error}"
-            ) from error
+            raise _not_compared(settings, rows, str(error)) from error
+        label = found.task.columns.label
+        if (rows := _other_rows(settings, besides=label)) is not None:
+            raise _not_compared(settings, rows, f"the label would be '{label}'. Name it with --label to compare on it.")
+        return found
 
 
-def _other_rows(settings: CompareSettings) -> str | None:
-    """What the rows hold, where that is known, nothing else was named and it cannot be compared."""
+def _not_compared(settings: CompareSettings, rows: str, as_classes: str) -> BadData:
+    return BadData(
+        f"{settings.data} looks like {rows}, which 'hone tune {settings.data}' trains; compared and checked are classes, choices and "
+        f"written answers. Read as classes: {as_classes}"
+    )
+
+
+def _other_rows(settings: CompareSettings, *, besides: str = "") -> str | None:
+    """What the rows hold, where that is known, nothing else was named and it cannot be compared.
+
+    Args:
+        besides: a column of classes; numbers that stand there may as well be names of classes.
+    """
     if settings.kind or settings.text or settings.label or settings.prompt or settings.completion:
         return None
     try:
-        return _NOT_COMPARED.get(recognise_kind(settings.data))
+        layout = recognise_layout(settings.data)
     except BadData:
         return None
+    return _NOT_COMPARED.get(layout.kind) if layout.target != besides else None
 
 
 def _material(settings: CompareSettings, *, writes: bool | None) -> Material | None:
     """The rows, where their answers are written or chosen; None where they are classes, read in a way of their own.
 
     Raises:
-        Usage: answers are texts, and no model takes part that writes any.
+        Usage: answers are texts, and no model takes part that writes any. Refused: preferences, or several examples a row.
     """
     if settings.kind == "classify" or (settings.kind is None and (settings.text or settings.label)):
         return None
     kind, prompt, completion = settings.kind, settings.prompt, settings.completion
     try:
         known = recognise_kind(settings.data, kind=kind, prompt=prompt, completion=completion)
-    except BadData:
-        if kind or prompt or completion:
+    except BadData as error:
+        if kind or prompt or completion or isinstance(error, Refused):
             raise
         return None  # read again as classes, whose error names what to do
     if known not in ANSWERED_KINDS:

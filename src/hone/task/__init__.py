@@ -34,7 +34,7 @@ from hone.task.kinds import (
     TaskShape,
 )
 from hone.task.load import check_source, load_table, open_rows
-from hone.task.material import load_material, recognise_kind
+from hone.task.material import load_material, recognise_kind, recognise_layout
 from hone.task.mislabels import likely_mislabels
 from hone.task.mixtures import (
     Formats,
@@ -48,6 +48,7 @@ from hone.task.mixtures import (
 from hone.task.near import shingle_similarity
 from hone.task.reader import Broken, Reader
 from hone.task.records import Columns, Example, Finding, Rejected, Split, Table, Task, TaskKind
+from hone.task.refuse import Refused
 from hone.task.split import MIN_ROWS_PER_CLASS, drop_rare, split_examples, split_unlabelled
 from hone.task.templates import Template, bundled_templates, few_shot_prompt, read_templates
 from hone.task.written import ANSWERED_KINDS, LETTERS, as_examples, join_references, usual_metric
@@ -79,6 +80,7 @@ __all__ = [
     "Passage",
     "Plain",
     "Reader",
+    "Refused",
     "Rejected",
     "Role",
     "Scored",
@@ -118,6 +120,7 @@ __all__ = [
     "read_templates",
     "read_texts",
     "recognise_kind",
+    "recognise_layout",
     "rejected_rows",
     "remove_leaks",
     "shingle_similarity",

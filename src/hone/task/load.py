@@ -22,13 +22,14 @@ from hone.task.labels import check_label_column, tidy_labels
 from hone.task.parquet import read_parquet
 from hone.task.reader import Reader
 from hone.task.records import Columns, Table
-from hone.task.rejects import check_enough_kept
+from hone.task.rejects import check_any_row, check_enough_kept
 from hone.task.sample import sample_rows
 
 __all__ = ["check_source", "load_table", "open_rows"]
 
 _KNOWN = ".csv, .tsv, .txt, .json, .jsonl, .ndjson (each also with .gz), .parquet"
 _DELIMITED = frozenset({".csv", ".tsv", ".tab", ".txt"})
+_OPTIONS = "--text and --label"
 _JSON = frozenset({".json", ".jsonl", ".ndjson"})
 
 
@@ -50,11 +51,11 @@ def load_table(
     _check_unique(name, reader.headers)
     _check_several(name, reader.headers)
     try:
-        columns = _columns(reader, text=tuple(text), label=label, group=group)
+        columns = _columns(reader, name, text=tuple(text), label=label, group=group)
     except BadData as error:
         raise (error if str(error).startswith(name) else BadData(f"{name}: {error}")) from None
     examples, rejected = keep_rows(reader, columns, name=name, file=file)
-    check_enough_kept(name, kept=len(examples), rejected=rejected, options="--text and --label")
+    check_enough_kept(name, kept=len(examples), rejected=rejected, options=_OPTIONS)
     examples = tidy_labels(examples)
     if not is_held_out:
         check_label_column(examples, name=name, column=columns.label)
@@ -152,12 +153,9 @@ def _check_several(name: str, headers: tuple[str, ...]) -> None:
         )
 
 
-def _columns(reader: Reader, *, text: tuple[str, ...], label: str | None, group: str | None) -> Columns:
-    if not reader.headers:
-        # No row is an object: whatever the columns, reading them all again collects the reasons.
-        return Columns(text=text or ("text",), label=label or "label", group=group)
-    is_open = not text or label is None
+def _columns(reader: Reader, name: str, *, text: tuple[str, ...], label: str | None, group: str | None) -> Columns:
+    is_open = not text or label is None or not reader.headers
     sample = sample_rows(reader) if is_open else []
-    if is_open and not sample and next(iter(reader.rows(reader.headers)), None) is None:
-        raise BadData("there are column names but no rows. A data file needs a row per example. Check how the file was written.")
+    if is_open and not sample:
+        check_any_row(reader, name=name, options=_OPTIONS)
     return infer_columns(reader.headers, sample, text=text, label=label, group=group)

@@ -15,12 +15,12 @@ from hone.task.makers import Make, row_maker
 from hone.task.reader import Broken, Reader
 from hone.task.recognise import recognise
 from hone.task.records import Rejected
-from hone.task.rejects import Unusable, check_enough_kept
+from hone.task.rejects import Unusable, check_any_row, check_enough_kept
 from hone.task.sample import first_rows, sample_rows
 from hone.task.shapes import shape_of
 from hone.task.wording import counted
 
-__all__ = ["load_material", "recognise_kind"]
+__all__ = ["load_material", "recognise_kind", "recognise_layout"]
 
 _SAID: dict[Kind, str] = {
     "classify": "One class per text",
@@ -53,7 +53,8 @@ def load_material(
         label: what it learns there: the label, the labels, the score, the tags, the answers or which choice is right.
     Raises:
         Usage: no such kind, or a column named that the kind does not have.
-        BadData: nothing to read there, no such column, no known layout, preferences, choices that cannot be read, or over half of the rows unusable.
+        BadData: nothing to read there, no such column, no known layout, choices that cannot be read, or over half of the rows
+            unusable. Refused: preferences, or several examples a row.
     """
     wish = _wish(kind, prompt, completion, tuple(text), label)
     if wish.kind == "classify":
@@ -75,22 +76,23 @@ def recognise_kind(source: str, *, kind: str | None = None, prompt: str | None =
     return wish.kind or recognised(source, wish)[2].kind
 
 
+def recognise_layout(source: str) -> Layout:
+    """The kind of a source and its columns, where the user names nothing; see `load_material`, whose errors it raises."""
+    return recognised(source, Wish())[2]
+
+
 def recognised(source: str, wish: Wish) -> tuple[Reader, Sheet, Layout, str]:
     """The open source, a sample, the kind with its columns, and the source's name in messages."""
     reader = open_rows(source)
     name = Path(source).name if Path(source).expanduser().exists() else source
-    if not reader.headers:
-        # No row is an object: reading them all again collects the reasons.
-        rejected = [Rejected(name, row.line, "", row.reason) for row in reader.rows(()) if isinstance(row, Broken)]
-        check_enough_kept(name, kept=0, rejected=rejected, options=_options("plain"))
     sample = sample_rows(reader)
-    if not sample and next(iter(reader.rows(reader.headers)), None) is None:
-        check_enough_kept(name, kept=0, rejected=[], options="")
+    if not sample:
+        check_any_row(reader, name=name, options=_options(wish.kind or "plain"))
     sheet = Sheet(reader.headers, sample, first_rows(reader))
     try:
         return reader, sheet, recognise(sheet, wish), name
     except BadData as error:
-        raise BadData(f"{name}: {error}") from None
+        raise type(error)(f"{name}: {error}") from None
 
 
 def _wish(kind: str | None, prompt: str | None, completion: str | None, text: tuple[str, ...], label: str | None) -> Wish:

@@ -4,9 +4,13 @@ from hone.core.errors import BadData
 from hone.task.layout import Sheet
 from hone.task.nested import holds_objects
 
-__all__ = ["refuse_nested", "refuse_preferences"]
+__all__ = ["Refused", "refuse_nested", "refuse_preferences"]
 
 _EXAMPLES_INSIDE = ("instances", "paragraphs", "qas")
+
+
+class Refused(BadData):
+    """Rows that are known for what they are, and that no other reading would do justice to."""
 
 
 def refuse_preferences(sheet: Sheet) -> None:
@@ -18,14 +22,14 @@ def refuse_preferences(sheet: Sheet) -> None:
             if prompt
             else "Write the chosen answers as rows of prompt and completion, or of messages."
         )
-        raise BadData(
+        raise Refused(
             f"The rows hold a chosen and a rejected answer: preferences. Training on preferences is not there yet. {cure}"
         )
     label = sheet.find(("label",))
     if label and (sheet.find(("messages", "conversations")) or (sheet.find(("prompt",)) and sheet.find(("completion",)))):
         cells = sheet.cells(label)
         if cells and all(str(cell).strip().lower() in ("true", "false") for cell in cells):
-            raise BadData(
+            raise Refused(
                 f"The column '{label}' says of each answer whether it was wanted: preferences. Training on preferences is not there "
                 "yet. Keep the rows that are true; or name the kind (--kind completion or chat), and every answer is learnt."
             )
@@ -35,7 +39,7 @@ def refuse_nested(sheet: Sheet) -> None:
     """Rows that hold several examples each, as SQuAD's own files and Natural Instructions do."""
     column = sheet.find(_EXAMPLES_INSIDE)
     if column and holds_objects(sheet.cells(column)):
-        raise BadData(
+        raise Refused(
             f"Each row holds several examples, as a list of objects in '{column}'. hone reads one example from each row. "
             "Write a row for every example, with the other columns repeated."
         )

@@ -7,9 +7,10 @@ from collections import Counter
 from collections.abc import Sequence
 
 from hone.core.errors import BadData
+from hone.task.reader import Broken, Reader
 from hone.task.records import Rejected
 
-__all__ = ["Unusable", "check_enough_kept"]
+__all__ = ["Unusable", "check_any_row", "check_enough_kept"]
 
 
 class Unusable(Exception):
@@ -44,3 +45,19 @@ def check_enough_kept(name: str, *, kept: int, rejected: Sequence[Rejected], opt
         f"{name}: {len(rejected)} of {kept + len(rejected)} rows cannot be used: {kinds}.\n{places}\n"
         f"hone stops when over half of the rows are unusable. Correct the file, or name other columns with {options}."
     )
+
+
+def check_any_row(reader: Reader, *, name: str, options: str) -> None:
+    """Refuse a source whose sample is empty: there are no rows, or their cells cannot be told apart.
+
+    Raises:
+        BadData: see `check_enough_kept`.
+    """
+    kept = 0
+    rejected: list[Rejected] = []
+    for row in reader.rows(reader.headers):
+        if isinstance(row, Broken):
+            rejected.append(Rejected(name, row.line, "", row.reason))
+        else:
+            kept += 1
+    check_enough_kept(name, kept=kept, rejected=rejected, options=options)
