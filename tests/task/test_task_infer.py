@@ -53,6 +53,27 @@ def test_identifiers_numbers_and_dates_are_never_text_or_label():
     assert (columns.text, columns.label) == (("note",), "score")
 
 
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ("premise", "hypothesis"),
+        ("sentence1", "sentence2"),
+        ("Question", "passage"),
+        ("question", "sentence"),
+        ("TextA", "TextB"),
+    ],
+)
+def test_two_texts_that_belong_together_are_both_read(one, other):
+    columns = infer({"word": lambda i: WORDS[i % 4], other: text, one: lambda i: f"so {text(i)}", "label": lambda i: "ab"[i % 2]})
+    assert columns.text == (one, other) and f"'{one}' and '{other}', a pair" in columns.because
+
+
+def test_half_a_pair_that_is_empty_or_the_label_is_no_pair():
+    empty = infer({"premise": text, "hypothesis": lambda i: "", "label": lambda i: "ab"[i % 2]})
+    label = infer({"question": text, "sentence": lambda i: "ab"[i % 2]}, label="sentence")
+    assert empty.text == ("premise",) and label.text == ("question",)
+
+
 def test_another_long_text_is_mentioned_with_the_option_that_adds_it():
     columns = infer({"title": text, "description": text, "label": lambda i: "ab"[i % 2]})
     assert columns.text == ("description",) and "--text title,description" in columns.because

@@ -24,6 +24,11 @@ _TEXT_NAMES = (
     "text", "message", "body", "content", "sentence", "review", "question", "description", "utterance", "query", "comment",
     "tweet", "post", "document", "article", "email", "ticket", "input", "prompt", "summary", "subject", "title", "headline", "x",
 )  # fmt: skip
+# Two texts that say something only together.
+_TEXT_PAIRS = (
+    ("sentence1", "sentence2"), ("sentence_1", "sentence_2"), ("sentence_a", "sentence_b"), ("text1", "text2"),
+    ("text_a", "text_b"), ("premise", "hypothesis"), ("question1", "question2"), ("question", "sentence"), ("question", "passage"),
+)  # fmt: skip
 _LONGEST_LABEL = 60
 _MOST_CLASSES = 200
 _LONG_TEXT = 20
@@ -59,10 +64,9 @@ def infer_columns(
         label = chosen.name
         reasons.append(why)
     if not text:
-        best, why = _choose_text([profile for profile in profiles if profile.name != label], profiles)
-        text = (best.name,)
-        reasons.append(why)
-        reasons.append(_more_text(best, [profile for profile in profiles if profile.name != label]))
+        candidates = [profile for profile in profiles if profile.name != label]
+        text, why = _choose_text(candidates, profiles)
+        reasons += [why, _more_text(text, candidates)]
     because = "; ".join(reason for reason in reasons if reason)
     return Columns(text=tuple(text), label=label, group=group, because=f"{because[0].upper()}{because[1:]}.")
 
@@ -106,29 +110,33 @@ def _can_be_label(profile: Profile) -> bool:
     return profile.filled < 20 or profile.distinct <= 0.5 * profile.filled
 
 
-def _choose_text(candidates: list[Profile], profiles: list[Profile]) -> tuple[Profile, str]:
+def _choose_text(candidates: list[Profile], profiles: list[Profile]) -> tuple[tuple[str, ...], str]:
     usable = [profile for profile in candidates if not profile.is_ignored and profile.number_share < 0.5]
+    known = {"_".join(name_words(profile.name)): profile.name for profile in usable}
+    for one, other in _TEXT_PAIRS:
+        if one in known and other in known:
+            return (known[one], known[other]), f"texts '{known[one]}' and '{known[other]}', a pair by their names"
     named = [
         profile for profile in usable if _rank(profile.name, _TEXT_NAMES) and (profile.mean_length >= 10 or profile.repeats < 2)
     ]
     if named:
         best = min(named, key=lambda profile: _rank(profile.name, _TEXT_NAMES) or (9, 9))
-        return best, f"text '{best.name}' by its name"
+        return (best.name,), f"text '{best.name}' by its name"
     if not usable:
         raise _nothing_fits("text", "holds text", profiles)
     best = max(usable, key=lambda profile: profile.mean_length)
-    return best, f"text '{best.name}' because its cells are the longest ({best.mean_length:.0f} characters on average)"
+    return (best.name,), f"text '{best.name}' because its cells are the longest ({best.mean_length:.0f} characters on average)"
 
 
-def _more_text(best: Profile, candidates: list[Profile]) -> str:
+def _more_text(chosen: tuple[str, ...], candidates: list[Profile]) -> str:
     """Other columns of long text that the user may want to add, in file order."""
     names = [
         profile.name
         for profile in candidates
-        if profile is best
+        if profile.name in chosen
         or (not profile.is_ignored and profile.number_share < 0.5 and profile.repeats < 3 and profile.mean_length >= _LONG_TEXT)
     ]
-    others = [name for name in names if name != best.name]
+    others = [name for name in names if name not in chosen]
     if not others:
         return ""
     shown = ", ".join(f"'{name}'" for name in others[:3])

@@ -14,10 +14,6 @@ __all__ = ["find_classify", "find_label_score", "find_multi_label", "find_plain"
 _LISTED = ("labels", "label", "tags", "categories", "topics", "genres", "emotions")
 _SCORES = ("score", "similarity", "similarity_score", "relatedness_score", "rating")
 _CLASSES = ("label", "labels", "class", "class_name", "category")
-_TEXT_PAIRS = (
-    ("sentence1", "sentence2"), ("sentence_1", "sentence_2"), ("sentence_a", "sentence_b"), ("text1", "text2"),
-    ("text_a", "text_b"), ("premise", "hypothesis"), ("question1", "question2"),
-)  # fmt: skip
 _PLAIN = ("text", "content", "document", "article", "body", "story", "code", "markdown")
 _ABOUT = frozenset(
     ("title", "source", "licence", "license", "url", "link", "date", "timestamp", "meta", "metadata", "file", "filename", "fname",
@@ -76,12 +72,9 @@ def _are_fractions(sheet: Sheet, column: str) -> bool:
 
 
 def _texts(sheet: Sheet, wish: Wish, label: str) -> tuple[str, ...]:
-    """The text columns beside a label: those named, a pair known by its names, or the one that `infer_columns` finds."""
+    """The text columns beside a label: those named, or those that `infer_columns` finds."""
     if wish.text:
         return wish.text
-    for one, other in _TEXT_PAIRS:
-        if (first := sheet.find((one,))) and (second := sheet.find((other,))):
-            return first, second
     try:
         return infer_columns(sheet.headers, sheet.sample, text=(), label=label, group=None).text
     except BadData:
