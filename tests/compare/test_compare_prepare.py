@@ -42,6 +42,12 @@ def test_free_text_in_a_test_file_is_refused_as_labels_that_training_lacks(tmp_p
         prepared(data, test=test)
 
 
+def test_composed_and_decomposed_letters_are_one_class_and_are_described_by_either(tmp_path):
+    rows = [row | {"label": ("caf\u00e9", "cafe\u0301", "tea")[index % 3]} for index, row in enumerate(intents(60, classes=2))]
+    task = prepared(write(tmp_path / "rows.jsonl", rows), descriptions={"cafe\u0301": "a place"}).task
+    assert task.labels == ("caf\u00e9", "tea") and task.descriptions == {"caf\u00e9": "a place"}
+
+
 REFUSED = [
     ({"prompt": "a", "chosen": "b", "rejected": "c"}, "preferences is not there yet. .*--prompt prompt --completion chosen"),
     ({"prompt": "a", "completion": "b", "label": True}, "'label' says of each answer whether it was wanted"),

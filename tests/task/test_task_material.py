@@ -214,6 +214,12 @@ ORDER = [
 ]
 
 
+@pytest.mark.parametrize("row", [{"text": "t", "labels": ["e\u0301"]}, {"tokens": ["t"], "ner_tags": ["e\u0301"]}])
+def test_labels_and_tags_are_composed(tmp_path, row):
+    (read,) = load_material(write(tmp_path, [row])).rows
+    assert (getattr(read, "labels", None) or read.tags) == ("\u00e9",)
+
+
 @pytest.mark.parametrize("before", [0, 5000])
 def test_an_answer_far_inside_its_context_is_found_there(tmp_path, before):
     rows = [

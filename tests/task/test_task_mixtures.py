@@ -88,6 +88,11 @@ def test_everything_wrong_is_told_at_once(said):
     assert [int(line.split("line ")[1].split(":")[0]) for line in lines] == [3, 4, 5, 1]
 
 
+def test_a_word_is_told_for_the_composed_label_that_rows_have(said):
+    (task,) = read_mixture(said("tasks:\n  - {data: mail.csv, words: {cafe\u0301: a place}}\n")).tasks
+    assert task.words == {"caf\u00e9": "a place"}
+
+
 def test_no_file_is_told():
     with pytest.raises(Usage, match=r"There is no file of tasks nowhere\.yaml"):
         read_mixture("nowhere.yaml")

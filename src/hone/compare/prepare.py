@@ -3,6 +3,7 @@
 `hone check` is this file and nothing more.
 """
 
+import unicodedata
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -174,7 +175,8 @@ def _prepare_labelled(settings: CompareSettings) -> Prepared:
     everyone = [*split.train, *split.validation, *split.test]
     told = [rejected_rows(rejected), *findings, *leaks, near_duplicates(examples), *class_balance(everyone)]
     labels = tuple(sorted({example.label for example in everyone}))
-    _check_descriptions(settings.descriptions, labels)
+    descriptions = {unicodedata.normalize("NFC", label): text for label, text in settings.descriptions.items()}
+    _check_descriptions(descriptions, labels)
     task = Task(
         name=Path(settings.data).name,
         kind="text-classification",
@@ -184,7 +186,7 @@ def _prepare_labelled(settings: CompareSettings) -> Prepared:
         split=split,
         columns=table.columns,
         findings=tuple(finding for finding in told if finding is not None),
-        descriptions=settings.descriptions,
+        descriptions=descriptions,
     )
     given = len(table.examples) + sum(len(rows) for rows in held.values()) + len(rejected)
     return Prepared(task, rejected, given - len(everyone))

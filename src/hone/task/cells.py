@@ -3,6 +3,7 @@
 The loop here runs once per row of the file, a million times if need be: it keeps one example and nothing else.
 """
 
+import unicodedata
 from collections.abc import Callable, Sequence
 
 from hone.core.errors import BadData
@@ -123,6 +124,8 @@ def _label_reader(column: str, names: tuple[str, ...] | None, file: TextFile | N
             raise Unusable(column, "missing cell: the row has no value there")
         if not text:
             raise Unusable(column, "empty label")
+        # One word may be written with composed and with decomposed letters; it is one class.
+        text = unicodedata.normalize("NFC", text)
         text = known.setdefault(text, text)
         if type(cell) is str:
             known[cell] = text

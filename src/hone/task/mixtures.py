@@ -3,6 +3,7 @@
 Each problem of the file is told at once, with its line. The one surprise: a source is looked for beside the YAML file.
 """
 
+import unicodedata
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -173,7 +174,7 @@ def _tasks(given: Any, path: Path, place: str, problems: list[str]) -> tuple[lis
             continue
         loose = {str(key): value for key, value in entry.items()}
         if isinstance(loose.get("words"), dict):
-            loose["words"] = {str(label): str(word) for label, word in loose["words"].items()}
+            loose["words"] = {unicodedata.normalize("NFC", str(label)): str(word) for label, word in loose["words"].items()}
         task = _read(_TASK, loose, places_in(entry, path), problems, here=here)
         if task is not None:
             tasks.append(_opened(task, path.parent))
