@@ -53,6 +53,50 @@ def test_what_cannot_be_read_is_said(names, said, tmp_path):
         [list(read_texts(source)) for source in find_sources([str(tmp_path / name) for name in names])]
 
 
+def test_what_cannot_be_read_is_told_with_its_reason_and_the_rest_goes_on(tmp_path):
+    (tmp_path / "a.txt").write_text("a good text", encoding="utf-8")
+    (tmp_path / "blank.txt").write_text("\n", encoding="utf-8")
+    (tmp_path / "latin.txt").write_bytes("caf\xe9 au lait ".encode("latin-1") * 9)
+    (tmp_path / "nul.txt").write_text("good \0 bad", encoding="utf-8")
+    (tmp_path / "wide.txt").write_text("caf\xe9", encoding="utf-16")
+    (tmp_path / "rows.jsonl").write_text(
+        '{"text": "first"}\n{"text": broken}\n{"text": ""}\n{"text": "last"}\n', encoding="utf-8"
+    )
+    (tmp_path / "stray.json").write_text('[{"name": "x", "v": 1}]', encoding="utf-8")
+    (tmp_path / "blank.jsonl").write_text("\n", encoding="utf-8")
+    (tmp_path / "cover.png").write_bytes(b"x")
+    told = []
+    sources = find_sources([str(tmp_path)], unread=told.append)
+    assert [text for source in sources for text in read_texts(source, unread=told.append)] == [
+        "a good text", "first", "last", "caf\xe9"
+    ]  # fmt: skip
+    reasons = {one.name.removeprefix(f"{tmp_path}/"): one.reason for one in told}
+    names = (
+        "cover.png",
+        "blank.jsonl",
+        "blank.txt",
+        "latin.txt",
+        "nul.txt",
+        "rows.jsonl line 2",
+        "rows.jsonl line 3",
+        "stray.json",
+    )
+    assert tuple(reasons) == names
+    assert "is empty" in reasons["blank.txt"]
+    assert "iconv" in reasons["latin.txt"]
+    assert "NUL" in reasons["nul.txt"]
+
+
+def test_a_named_blank_table_is_passed_over_and_a_named_one_without_a_text_is_refused(tmp_path):
+    (tmp_path / "blank.jsonl").write_text("\n", encoding="utf-8")
+    (tmp_path / "stray.json").write_text('[{"name": "x", "v": 1}]', encoding="utf-8")
+    told = []
+    assert list(read_texts(*find_sources([str(tmp_path / "blank.jsonl")]), unread=told.append)) == []
+    assert len(told) == 1
+    with pytest.raises(BadData, match=r"stray\.json"):
+        list(read_texts(*find_sources([str(tmp_path / "stray.json")]), unread=told.append))
+
+
 def test_the_stream_holds_every_text_and_its_end(tokenizer, tmp_path):
     corpus = encoded(tmp_path, tokenizer, TEXTS)
     for index, text in enumerate(TEXTS):

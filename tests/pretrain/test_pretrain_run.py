@@ -1,6 +1,7 @@
 """`hone pretrain` from texts to a model that plain transformers loads, for every family, and its advice."""
 
 import json
+from pathlib import Path
 
 import pytest
 import torch
@@ -8,7 +9,7 @@ from safetensors.torch import load_file
 
 from hone.cli.main import run
 from hone.core.configuration import parse_count, settings_from
-from hone.core.errors import Usage
+from hone.core.errors import BadData, Usage
 from hone.pretrain import PRETRAIN, PretrainRecord, pretrain
 from hone.pretrain.advise import Pace, advise_size, advise_tokens, tell_cost
 from killed import run_whole_and_killed
@@ -129,6 +130,32 @@ def test_the_command_prints_the_record_and_names_what_is_missing(texts, tmp_path
     assert "Name the texts" in capsys.readouterr().err
     assert run(["pretrain", texts, "--size", "big"]) == 3
     assert "8m" in capsys.readouterr().err
+
+
+def test_what_is_not_read_is_named_before_training_and_counted_in_record_and_card(texts, tmp_path, capsys):
+    folder = tmp_path / "texts"
+    folder.mkdir()
+    (folder / "rows.jsonl").write_bytes(Path(texts).read_bytes() + b'{"text": broken}\n')
+    (folder / "latin.txt").write_bytes(b"caf\xe9 au lait")
+    (folder / "blank.txt").write_text("\n", encoding="utf-8")
+    done = pretrain(settings(str(folder), tmp_path / "run", tokens=2_000, evaluations=1))
+    assert done.unread == 3
+    assert [Path(one.split(":")[0]).name for one in done.unread_examples] == [
+        "blank.txt",
+        "latin.txt",
+        f"rows.jsonl line {len(TEXTS) + 1}",
+    ]
+    said = capsys.readouterr().err
+    assert "3 files and rows cannot be read" in said
+    assert "latin.txt: not UTF-8" in said
+    assert "3 files and rows could not be read" in (tmp_path / "run" / "README.md").read_text()
+
+
+def test_where_nothing_can_be_read_the_reasons_are_named(tmp_path):
+    (tmp_path / "latin.txt").write_bytes(b"caf\xe9 au lait")
+    with pytest.raises(BadData, match=r"(?s)There is no text in .*latin\.txt: not UTF-8"):
+        pretrain(settings(str(tmp_path / "latin.txt"), tmp_path / "run"))
+    assert not (tmp_path / "run").exists()
 
 
 @pytest.mark.parametrize(("text", "count"), [("8m", 8_000_000), ("1.3B", 1_300_000_000), ("125k", 125_000), ("8_192", 8192)])

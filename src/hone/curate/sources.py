@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from hone.core.errors import BadData, Usage, did_you_mean
-from hone.task import ROW_FILES, WHOLE_TEXTS, Broken, Reader, file_kind, files_below, open_rows, read_row
+from hone.task import ROW_FILES, WHOLE_TEXTS, Broken, Reader, Unread, file_kind, files_below, open_rows, read_row
 from hone.task.decode import open_text
 
 __all__ = ["RawText", "SourceFile", "Unread", "divide", "find_files", "read_texts"]
@@ -36,14 +36,6 @@ class RawText:
     name: str
     text: str
     columns: dict[str, str]
-
-
-@dataclass(frozen=True, slots=True)
-class Unread:
-    """A file or row that cannot be read, and why."""
-
-    name: str
-    reason: str
 
 
 def find_files(sources: Sequence[str], *, leave_out: Path | None = None) -> tuple[list[SourceFile], list[Unread]]:

@@ -14,7 +14,7 @@ import torch
 
 from hone.catalogue import ModelFolder, locate_model
 from hone.core.console import note, progress
-from hone.core.errors import Usage
+from hone.core.errors import BadData, Usage
 from hone.core.store import replace_folder, write_atomic
 from hone.measure import human_count
 from hone.model import (
@@ -35,7 +35,7 @@ from hone.model import (
 from hone.pretrain.advise import Pace, advise_size, advise_tokens
 from hone.pretrain.corpus import Corpus, Pieces, encode_corpus, hold_out, open_corpus, sample_texts
 from hone.pretrain.settings import PretrainObjective, PretrainSettings
-from hone.task import Source, find_sources, read_texts
+from hone.task import Source, Unread, find_sources, read_texts
 from hone.train import Causal, LogitObjective, Masked, Rehearsal, SpanCorruption, TrainPlan, rehearse
 
 __all__ = ["Begun", "Counted", "begin", "count_texts", "rehearse_pieces"]
@@ -49,6 +49,7 @@ _OBJECTIVES: dict[PretrainObjective, Callable[[TextReader, PretrainSettings], Lo
 }
 _BYTES_PER_TOKEN = 4.0  # of English, before a tokenizer has counted
 _TOKENIZER_BYTES = 60_000_000  # of text are enough to learn a tokenizer from
+_UNREAD_SHOWN = 20
 
 
 @dataclass(frozen=True)
@@ -58,6 +59,10 @@ class Counted:
     sources: Sequence[Source]
     texts: int
     bytes: int
+    unread: int
+    """Files and rows that cannot be read."""
+    unread_examples: tuple[Unread, ...]
+    """The first of them."""
 
 
 @dataclass(frozen=True)
@@ -86,16 +91,30 @@ def count_texts(settings: PretrainSettings) -> Counted:
     """Read everything once.
 
     Raises:
-        BadData: a source cannot be read.
+        BadData: a source cannot be read, or none holds a text.
     """
-    sources = find_sources(settings.data)
+    unread, shown = 0, list[Unread]()
+
+    def tell(one: Unread) -> None:
+        nonlocal unread
+        unread += 1
+        if len(shown) < _UNREAD_SHOWN:
+            shown.append(one)
+
+    sources = find_sources(settings.data, unread=tell)
     texts = size = 0
     with progress("Reading", len(sources)) as bar:
         for source in sources:
-            for said in read_texts(source, text=settings.text):
+            for said in read_texts(source, text=settings.text, unread=tell):
                 texts, size = texts + 1, size + len(said.encode("utf-8", "surrogatepass"))
             bar.advance()
-    return Counted(sources, texts, size)
+    if not texts:
+        reasons = "".join(f"\n  {one.name}: {one.reason}" for one in shown)
+        raise BadData(
+            f"There is no text in {', '.join(settings.data[:3])}. Check the files, or name --text. {unread:,} files and rows "
+            f"cannot be read{'; the first:' if reasons else '.'}{reasons}"
+        )
+    return Counted(sources, texts, size, unread, tuple(shown))
 
 
 def begin(settings: PretrainSettings, counted: Counted, work: Path, plan: TrainPlan) -> tuple[Begun, int]:

@@ -20,6 +20,7 @@ def write_card(done: PretrainRecord, base: ModelFolder, *, licence: str | None =
     hits = f" The likeliest token is right in {done.accuracy:.1%} of the places." if done.accuracy is not None else ""
     last = max((sample.step for sample in done.samples), default=0)
     shown = "\n\n".join(_shown(sample) for sample in done.samples if sample.step == last)
+    unread = f" {done.unread:,} files and rows could not be read." if done.unread else ""
     title = f"A {_KINDS[done.objective]} of {human_count(done.parameters)} parameters"
     head = card_metadata(
         CardFacts(
@@ -50,7 +51,7 @@ To be tuned further, or to study how such models learn.
 
 ## How it was made
 
-- Texts: {done.texts:,} of {len(done.sources)} sources, {human_bytes(done.corpus_bytes)}; digest {done.data_sha256[:12]}.
+- Texts: {done.texts:,} of {len(done.sources)} sources, {human_bytes(done.corpus_bytes)}; digest {done.data_sha256[:12]}.{unread}
 - {human_count(done.corpus_tokens)} tokens a pass, vocabulary of {done.vocabulary:,}.
 - {done.training.tokens_seen:,} tokens seen in {done.training.steps:,} steps, {done.training.tokens_seen / done.corpus_tokens:.2f} passes.
 - {human_seconds(done.seconds)} on {done.processor}, peak memory {human_bytes(done.peak_bytes or 0)}; finished {datetime.now(UTC):%Y-%m-%d}.

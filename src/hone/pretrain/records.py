@@ -32,6 +32,10 @@ class PretrainRecord(Record):
     validation_texts: int
     duplicates: int
     """Texts left out because validation holds them too."""
+    unread: int = 0
+    """Files and rows that could not be read; 0 also in records from before they were counted."""
+    unread_examples: tuple[str, ...] = ()
+    """The first of them, each with its reason."""
     corpus_bytes: int
     corpus_tokens: int
     """In one pass, short ends of texts left out."""

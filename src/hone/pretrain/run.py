@@ -7,7 +7,7 @@ from pathlib import Path
 
 from hone.catalogue import locate_model
 from hone.core.configuration import write_settings
-from hone.core.console import note, progress, set_quiet
+from hone.core.console import note, progress, set_quiet, warn
 from hone.core.device import peak_memory, processor_name, release_memory
 from hone.core.errors import Usage
 from hone.core.store import claim_folder, digest_file, digest_text, read_lines, released_if_refused, write_atomic, write_lines
@@ -102,6 +102,9 @@ def _make_ready(settings: PretrainSettings) -> _Ready:
     asked = settings.model_dump_json(exclude={"out", "track"})
     out = claim_folder(settings.out, settings.data[0], key=digest_text(asked, digest, base))
     note(f"{len(counted.sources)} sources, {counted.texts:,} texts, {human_bytes(counted.bytes)} of text.")
+    if counted.unread:
+        reasons = "".join(f"\n  {one.name}: {one.reason}" for one in counted.unread_examples)
+        warn(f"{counted.unread:,} files and rows cannot be read and are not trained on; the first:{reasons}")
     trial = TrainPlan(
         learning_rate=0.0,
         head_learning_rate=0.0,
@@ -184,6 +187,8 @@ def _record(
         texts=begun.train_texts,
         validation_texts=begun.validation_texts,
         duplicates=len(begun.corpus.ends) - begun.train_texts - begun.validation_texts,
+        unread=ready.counted.unread,
+        unread_examples=tuple(f"{one.name}: {one.reason}" for one in ready.counted.unread_examples),
         corpus_bytes=ready.counted.bytes,
         corpus_tokens=begun.train.tokens,
         expected_seconds=expected.seconds_per_token * ready.tokens,

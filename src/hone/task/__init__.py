@@ -12,7 +12,7 @@ Imports no torch, pyarrow, scikit-learn or rensa until a function that needs the
 from hone.task.cells import read_row
 from hone.task.check import class_balance, long_texts, near_duplicates, rejected_rows, remove_leaks
 from hone.task.completions import as_completion, choice_template
-from hone.task.corpus import ROW_FILES, WHOLE_TEXTS, Source, file_kind, files_below, find_sources, read_texts
+from hone.task.corpus import ROW_FILES, WHOLE_TEXTS, Source, Unread, file_kind, files_below, find_sources, read_texts
 from hone.task.duplicates import find_duplicates, normalise
 from hone.task.infer import infer_columns
 from hone.task.kinds import (
@@ -93,6 +93,7 @@ __all__ = [
     "TaskMixture",
     "TaskShape",
     "Template",
+    "Unread",
     "as_completion",
     "as_examples",
     "bundled_templates",
