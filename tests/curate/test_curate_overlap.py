@@ -1,5 +1,7 @@
 """Passages of evaluation sets are found by sequences of words, across paragraphs too, and only they are taken out."""
 
+import gzip
+
 import pytest
 from corpus import document, write_rows
 
@@ -58,3 +60,28 @@ def test_what_two_sets_share_counts_for_the_first(tmp_path):
     files = [str(write_rows(tmp_path / name, [{"q": QUESTION}])) for name in ("a.jsonl", "b.jsonl")]
     index_sets(files, tmp_path / "index", words=13)
     assert Overlap(tmp_path / "index", files, words=13).find(QUESTION)[1] == {files[0]: 1}
+
+
+@pytest.mark.parametrize("name", ["set.txt", "set.TXT", "set.txt.gz", "SET.TXT.GZ", "set.md", "set.markdown", "set.rst", "set"])
+def test_every_kind_of_text_file_is_one_text_from_its_first_line_on(tmp_path, name):
+    text = f"{QUESTION}\n\nAnother line, to be read.".encode()
+    (tmp_path / name).write_bytes(gzip.compress(text) if name.lower().endswith(".gz") else text)
+    (one,) = index_sets([str(tmp_path / name)], tmp_path / "index", words=13)
+    assert (one.texts, one.too_short, one.unread) == (1, 0, 0)
+    assert Overlap(tmp_path / "index", [one.name], words=13).find(QUESTION)[1] == {one.name: 1}
+
+
+def test_rows_that_cannot_be_read_are_counted_and_the_rest_is_looked_for(tmp_path):
+    other = "Seven red boats left the harbour before dawn and none of the keepers saw which way they went."
+    file = tmp_path / "set.jsonl"
+    file.write_bytes(b'{"q": broken}\n[1]\n{"q": "caf\xe9", "a": "%b"}\n{"q": "%b"}\n' % (other.encode(), QUESTION.encode()))
+    (one,) = index_sets([str(file)], tmp_path / "index", words=13)
+    assert (one.texts, one.unread) == (2, 3)
+    found = Overlap(tmp_path / "index", [one.name], words=13)
+    assert [found.find(text)[1] for text in (QUESTION, other)] == [{str(file): 1}] * 2
+
+
+def test_a_text_file_of_another_encoding_is_refused_with_the_cure(tmp_path):
+    (tmp_path / "set.txt").write_bytes(f"caf\xe9 {QUESTION}".encode("latin-1"))
+    with pytest.raises(BadData, match="iconv"):
+        index_sets([str(tmp_path / "set.txt")], tmp_path / "index", words=13)

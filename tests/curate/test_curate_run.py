@@ -165,6 +165,15 @@ def test_whole_documents_go_where_that_is_asked(crawl, tmp_path):
     assert step(record, "overlap").removed == {str(crawl / "test.jsonl"): 1}
 
 
+def test_rows_of_an_evaluation_set_that_cannot_be_read_are_told_and_kept_in_record_and_card(crawl, tmp_path, capsys):
+    test = tmp_path / "test.jsonl"
+    test.write_bytes((crawl / "test.jsonl").read_bytes() + b"{broken\n" * 2)
+    record, folder = curate_texts(settings_of(crawl, tmp_path / "out", only=("overlap",), not_in=(str(test),)))
+    assert (record.overlap[0].texts, record.overlap[0].unread, record.overlap[0].paragraphs) == (1, 2, 1)
+    assert "2 of its rows cannot be read" in capsys.readouterr().err
+    assert "2 of its rows could not be read" in (folder / "README.md").read_text()
+
+
 def test_titles_sources_and_licences_stay(tmp_path):
     row = {"text": document(1), "title": "One", "source": "here", "licence": "CC0", "id": 7}
     write_rows(tmp_path / "a.jsonl", [row])

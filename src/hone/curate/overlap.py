@@ -15,19 +15,20 @@ from datatrove.utils.text import simplify_text
 
 from hone.core.errors import BadData
 from hone.core.store import write_atomic
-from hone.task import Broken, open_rows
-from hone.task.decode import open_text
+from hone.task import WHOLE_TEXTS, Broken, file_kind, open_rows
+from hone.task.decode import bad_character, open_text
 
 __all__ = ["EvaluationSet", "Overlap", "index_sets"]
 
 
 @dataclass(frozen=True, slots=True)
 class EvaluationSet:
-    """One indexed set: its file, how many texts it has, and how many of them are too short to be looked for."""
+    """One indexed set: its file, how many texts it has, how many of them are too short to be looked for, and rows that cannot be read."""
 
     name: str
     texts: int
     too_short: int
+    unread: int
 
 
 def index_sets(files: Sequence[str], folder: Path, *, words: int) -> list[EvaluationSet]:
@@ -39,8 +40,11 @@ def index_sets(files: Sequence[str], folder: Path, *, words: int) -> list[Evalua
     sets = []
     for index, file in enumerate(files):
         hashes: set[int] = set()
-        texts = too_short = 0
+        texts = too_short = unread = 0
         for text in _texts(file):
+            if isinstance(text, Broken):
+                unread += 1
+                continue
             found = _sequences(simplify_text(text).split(), words)
             texts += 1
             too_short += not found
@@ -48,9 +52,10 @@ def index_sets(files: Sequence[str], folder: Path, *, words: int) -> list[Evalua
         if not hashes:
             raise BadData(
                 f"{file} holds no text of {words} words, so no overlap with it can be found. Name a smaller --overlap-words."
+                + (f" {unread:,} of its rows cannot be read: correct them." if unread else "")
             )
         write_atomic(folder / f"{index:04d}.hashes", numpy.sort(numpy.fromiter(hashes, dtype=numpy.uint64)).tobytes())
-        sets.append(EvaluationSet(file, texts, too_short))
+        sets.append(EvaluationSet(file, texts, too_short, unread))
     return sets
 
 
@@ -100,17 +105,33 @@ def _sequences(plain: Sequence[str], words: int) -> list[int]:
     ]
 
 
-def _texts(file: str) -> Iterator[str]:
-    """Every string of every row of a table, or a text file as one text."""
-    path = Path(file)
-    if path.suffix in (".txt", ".md") and path.is_file():
-        yield "".join(open_text(path).chunks(1 << 20))
+def _texts(file: str) -> Iterator[str | Broken]:
+    """Every string of every row of a table, or a text file as one text; a row of which a string is no text comes as broken, after its other strings.
+
+    Raises:
+        BadData: the file cannot be read, or is a text file with bytes that are no text.
+    """
+    path = Path(file).expanduser()
+    if file_kind(path) in WHOLE_TEXTS and path.is_file():
+        opened = open_text(path)
+        text = "".join(opened.chunks(1 << 20))
+        if reason := bad_character(text, opened):
+            raise BadData(f"{file}: {reason}. No overlap with it can be found.")
+        yield text
         return
     reader = open_rows(file)
     for row in reader.rows(reader.headers):
-        if not isinstance(row, Broken):
-            for cell in row[1]:
-                yield from _strings(cell)
+        if isinstance(row, Broken):
+            yield row
+            continue
+        bad = None
+        for text in (text for cell in row[1] for text in _strings(cell)):
+            if reason := bad_character(text, None):
+                bad = reason
+            else:
+                yield text
+        if bad:
+            yield Broken(row[0], bad)
 
 
 def _strings(value: Any) -> Iterator[str]:

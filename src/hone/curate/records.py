@@ -59,6 +59,8 @@ class SetOverlap(Record):
     texts: int
     too_short: int
     """Texts with fewer words than a sequence: they were not looked for."""
+    unread: int = 0
+    """Rows of it that could not be read, so that they or parts of them were not looked for; 0 also in records from before they were counted."""
     paragraphs: int
     """Paragraphs of the corpus that held a sequence of it."""
     documents: int

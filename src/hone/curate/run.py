@@ -92,21 +92,29 @@ def _tell(settings: CurateSettings, files: Sequence[SourceFile], other: Sequence
         warn(f"{each.name} is not read: {each.reason}.")
 
 
-def _index_sets(settings: CurateSettings, work: Path) -> list[tuple[str, int, int]]:
-    """Index the evaluation sets: (path, texts, texts too short)."""
+def _index_sets(settings: CurateSettings, work: Path) -> list[SetOverlap]:
+    """Index the evaluation sets: what is known of each before anything is held against it."""
     if "overlap" not in chosen_steps(settings):
         return []
     from hone.curate.overlap import index_sets
 
     found = index_sets(settings.not_in, work / "overlap", words=settings.overlap_words)
-    return [(each.name, each.texts, each.too_short) for each in found]
+    for each in found:
+        if each.unread:
+            warn(
+                f"{each.name}: {each.unread:,} of its rows cannot be read, in whole or in part, and what cannot is not looked for."
+            )
+    return [
+        SetOverlap(path=each.name, texts=each.texts, too_short=each.too_short, unread=each.unread, paragraphs=0, documents=0)
+        for each in found
+    ]
 
 
 def _gather(
     settings: CurateSettings,
     files: Sequence[SourceFile],
     other: Sequence[Unread],
-    sets: Sequence[tuple[str, int, int]],
+    sets: Sequence[SetOverlap],
     folder: Path,
     tasks: int,
     seconds: float,
@@ -138,14 +146,13 @@ def _gather(
         steps=tuple(_step(name, counts[name], work, settings.examples) for name in names),
         sources=tuple(_source(index, path, files, counts) for index, path in enumerate(settings.sources)),
         overlap=tuple(
-            SetOverlap(
-                path=path,
-                texts=texts,
-                too_short=short,
-                paragraphs=counts["overlap"][f"part:{path}"],
-                documents=counts["overlap"][f"documents:{path}"],
+            each.model_copy(
+                update={
+                    "paragraphs": counts["overlap"][f"part:{each.path}"],
+                    "documents": counts["overlap"][f"documents:{each.path}"],
+                }
             )
-            for path, texts, short in sets
+            for each in sets
         ),
         unread=counts["raw"]["unread"] + len(other),
         unread_examples=tuple(unread[:_UNREAD_SHOWN]),

@@ -115,6 +115,7 @@ def curation_card(record: CurationRecord) -> str:
         lines += [
             f"- {each.path}: {each.paragraphs:,} paragraphs in {each.documents:,} documents. {each.too_short:,} of its {each.texts:,} texts are "
             f"shorter than {record.settings.overlap_words} words and were not looked for."
+            + (f" {each.unread:,} of its rows could not be read, in whole or in part, nor be looked for." if each.unread else "")
             for each in record.overlap
         ]
     if record.unread:

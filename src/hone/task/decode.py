@@ -94,7 +94,7 @@ class TextFile:
         if good > bad / 20:
             return "The rest of the file is UTF-8: correct the line."
         name = "Windows-1252" if is_windows else "Windows-1252 or Latin-1"
-        plain = self.path.with_suffix("") if self.path.suffix == ".gz" else self.path
+        plain = self.path.with_suffix("") if self.path.suffix.lower() == ".gz" else self.path
         source = (
             f"zcat {self.name} | iconv -f WINDOWS-1252 -t UTF-8"
             if plain != self.path
@@ -151,7 +151,7 @@ def bad_character(text: str, file: TextFile | None) -> str | None:
 
 
 def _open_bytes(path: Path) -> IO[bytes]:
-    return cast(IO[bytes], gzip.open(path, "rb")) if path.suffix == ".gz" else path.open("rb")
+    return cast(IO[bytes], gzip.open(path, "rb")) if path.suffix.lower() == ".gz" else path.open("rb")
 
 
 class _readable:  # noqa: N801 - reads as a statement: `with _readable(path)`
