@@ -3,6 +3,7 @@
 import pytest
 
 from hone.curate import mask_personal
+from hone.curate.pii import _IBAN_COUNTRIES
 
 
 @pytest.mark.parametrize(
@@ -45,6 +46,37 @@ def test_personal_data_is_masked(text, masked, kind):
 )
 def test_what_only_looks_like_personal_data_stays(text):
     assert mask_personal(text) == (text, {})
+
+
+@pytest.mark.parametrize(
+    ("text", "masked"),
+    [
+        ("ES91 2100 0418 4502 0005 1332 BIC CAIXESBB", "<IBAN> BIC CAIXESBB"),
+        ("BE68 5390 0754 7034 BIC", "<IBAN> BIC"),
+        ("AT61 1904 3002 3457 3201 BIC", "<IBAN> BIC"),
+        ("PL61 1090 1014 0000 0712 1981 2874 PLN", "<IBAN> PLN"),
+        ("LU28 0019 4006 4475 0000 EUR 100", "<IBAN> EUR 100"),
+        ("ES91 2100 0418 4502 0005 1332 1999", "<IBAN> 1999"),
+        ("GB82 WEST 1234 5698 7654 32 TO 2024", "<IBAN> TO 2024"),
+    ],
+)
+def test_an_account_number_ends_where_its_country_says_whatever_follows(text, masked):
+    assert mask_personal(text) == (masked, {"iban": 1})
+
+
+@pytest.mark.parametrize("follows", ["", ".", " BIC", " EUR 5", " 1999", " GB", " 7 UP"])
+def test_the_accounts_of_every_country_are_masked_in_groups_and_without_blanks(follows):
+    for length, countries in _IBAN_COUNTRIES.items():
+        for country in countries.split():
+            body = "0123456789"[: (length - 4) % 10] + "0123456789" * ((length - 4) // 10)
+            check = 98 - int(body + "".join(str(int(sign, 36)) for sign in country) + "00") % 97
+            plain = f"{country}{check:02d}{body}"
+            for written in (plain, " ".join(plain[at : at + 4] for at in range(0, length, 4))):
+                assert mask_personal(f"Pay {written}{follows}") == (f"Pay <IBAN>{follows}", {"iban": 1})
+
+
+def test_an_account_number_inside_a_longer_one_stays():
+    assert mask_personal("ES9121000418450200051332X")[1]["iban"] == 0
 
 
 def test_every_one_of_several_is_counted():

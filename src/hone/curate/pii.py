@@ -34,7 +34,20 @@ _IBAN_COUNTRIES = {
     31: "MT SC",
     32: "LC",
 }
-_IBAN = re.compile(r"\b[A-Z]{2}\d{2}(?: ?[A-Z0-9]{4}){2,7}(?: ?[A-Z0-9]{1,3})?\b")
+_IBAN_LENGTHS = {country: length for length, countries in _IBAN_COUNTRIES.items() for country in countries.split()}
+
+
+def _iban_form(length: int) -> str:
+    """Of an account number of `length` signs: all together or in groups of four; what stands behind it is not part of it."""
+    groups, rest = divmod(length - 4, 4)
+    return rf"\d{{2}}(?: ?[A-Z0-9]{{4}}){{{groups}}}" + (rf" ?[A-Z0-9]{{{rest}}}" if rest else "") + r"\b"
+
+
+_IBAN = re.compile(
+    r"\b(?:"
+    + "|".join(f"(?:{countries.replace(' ', '|')}){_iban_form(length)}" for length, countries in _IBAN_COUNTRIES.items())
+    + ")"
+)
 # The first digits are those of the card networks: 2 and 5 Mastercard, 3 American Express and others, 4 Visa, 6 Discover and others.
 _CARD = re.compile(r"(?<![\w.-])[2-6]\d{3}(?:[ -]?\d){9,15}(?![\w-])(?!\.\d)")
 _EMAIL = re.compile(
@@ -78,7 +91,7 @@ def has_luhn_check(number: str) -> bool:
 def has_iban_check(account: str) -> bool:
     """Whether an account number has its country's length and passes the check of ISO 13616 (the remainder by 97 is 1)."""
     plain = account.replace(" ", "")
-    if plain[:2] not in _IBAN_COUNTRIES.get(len(plain), "").split():
+    if _IBAN_LENGTHS.get(plain[:2]) != len(plain):
         return False
     return int("".join(str(int(sign, 36)) for sign in plain[4:] + plain[:4])) % 97 == 1
 
