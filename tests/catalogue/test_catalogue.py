@@ -258,6 +258,11 @@ def test_full_fine_tuning_takes_sixteen_bytes_a_parameter_and_lora_far_less():
 def test_a_model_larger_than_the_disk_is_left_out_with_both_sizes():
     reasons = reasons_against(entry("Llama-3.1-70B"), read_wanted(max_disk="100GB"))
     assert reasons == {"disk": "its weights take 131 GB, and 100 GB are free"}
-    assert "disk" not in reasons_against(
-        entry("Mistral-7B-v0.1").model_copy(update={"stored": None}), read_wanted(max_disk="1MB")
-    )
+
+
+def test_an_unknown_size_on_disk_fails_what_was_asked_and_not_what_happens_to_be_free():
+    unknown = entry("Mistral-7B-v0.1").model_copy(update={"stored": None})
+    assert reasons_against(unknown, read_wanted(max_disk="1TB")) == {"disk": "its size on disk is unknown"}
+    free = read_wanted().model_copy(update={"free_disk": 1 << 20})
+    assert reasons_against(unknown, free) == {}
+    assert reasons_against(entry("gpt2"), free) == {"disk": "its weights take 475 MB, and 1.0 MB are free"}

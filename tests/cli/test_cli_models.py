@@ -75,6 +75,10 @@ def test_nothing_that_passes_is_an_answer_that_says_what_to_drop(capsys):
     assert f"Without the filter on memory alone there would be {len(read_catalogue())}" in text
 
 
+def test_a_disk_too_small_for_any_model_leaves_none_of_unknown_size_either(capsys):
+    assert "Nothing passes." in shown(capsys, "--max-disk", "1MB", "--no-hub")
+
+
 def test_without_a_network_a_card_is_shown_and_one_line_says_so(capsys):
     assert run(["models", "gpt2"]) == 0
     said = capsys.readouterr()

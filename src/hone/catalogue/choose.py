@@ -62,7 +62,7 @@ def choose(entries: Sequence[CatalogueEntry], wanted: Wanted, *, sort: str | Non
 
 
 def reasons_against(entry: CatalogueEntry, wanted: Wanted) -> dict[str, str]:
-    """Each filter that a model fails, by name, with why; what is not known does not pass."""
+    """Each filter that a model fails, by name, with why; what is not known does not pass what was asked for."""
     checks: dict[str, Callable[[CatalogueEntry, Wanted], str | None]] = {
         "task": lambda entry, wanted: misfit(entry, wanted.task) if wanted.task else None,
         "family": _against_family,
@@ -140,9 +140,12 @@ def _against_date(entry: CatalogueEntry, wanted: Wanted) -> str | None:
 
 def _against_disk(entry: CatalogueEntry, wanted: Wanted) -> str | None:
     size = entry.bytes_on_disk
-    if wanted.max_disk is None or size is None or size <= wanted.max_disk:
+    room = wanted.max_disk if wanted.max_disk is not None else wanted.free_disk
+    if size is None:
+        return "its size on disk is unknown" if wanted.max_disk is not None else None
+    if room is None or size <= room:
         return None
-    return f"its weights take {human_bytes(size)}, and {human_bytes(wanted.max_disk)} are free"
+    return f"its weights take {human_bytes(size)}, and {human_bytes(room)} are free"
 
 
 def sort_entries(entries: Sequence[CatalogueEntry], wanted: Wanted, sort: str) -> list[CatalogueEntry]:

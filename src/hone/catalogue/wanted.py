@@ -47,7 +47,9 @@ class Wanted(Record):
     released_after: str | None = None
     """Year and month; a model of that month passes."""
     max_disk: int | None = None
-    """Bytes that the weights may take on the disk."""
+    """Bytes that the weights may take on the disk; asked for, so that an unknown size does not pass."""
+    free_disk: int | None = None
+    """Bytes that are free there, which nobody asked about: only weights that are known to take more do not pass."""
 
     @property
     def filters(self) -> tuple[str, ...]:

@@ -66,7 +66,7 @@ def command(
         text = named_text(named, wanted, width=terminal_width(), free=catalogue.free_disk())
     else:
         if wanted.max_disk is None:
-            wanted = wanted.model_copy(update={"max_disk": catalogue.free_disk()})
+            wanted = wanted.model_copy(update={"free_disk": catalogue.free_disk()})
         choice, answer = catalogue.list_models(wanted, sort=sort, asks_hub=hub is True)
         records = catalogue.listing(wanted, choice.kept, answer, choice=choice)
         text = choice_text(choice, sort=sort, why=why, live=answer.models, width=terminal_width())
