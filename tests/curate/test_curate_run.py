@@ -196,6 +196,29 @@ def test_a_corpus_of_which_nothing_is_left_is_an_error_that_says_where_it_went(t
     assert not (tmp_path / "out" / "curation.json").exists()
 
 
+def test_where_nothing_can_be_read_the_reasons_are_named(tmp_path):
+    (tmp_path / "in").mkdir()
+    (tmp_path / "in" / "latin.txt").write_bytes("caf\xe9 au lait".encode("latin-1"))
+    (tmp_path / "in" / "z.json").write_text('[{"name": "x", "v": 1}]', encoding="utf-8")
+    with pytest.raises(BadData, match=r"(?s)no text in .*latin\.txt: not UTF-8.*z\.json: no column is named 'text'"):
+        curate_texts(CurateSettings(sources=(str(tmp_path / "in"),), out=str(tmp_path / "out")))
+
+
+def test_a_run_below_its_own_source_is_continued_and_then_read(tmp_path, monkeypatch):
+    """Without a folder named, the run lies in runs/ below the folder that is curated."""
+    write_texts(tmp_path / "a.jsonl", [document(1), document(2)])
+    monkeypatch.chdir(tmp_path)
+    settings = CurateSettings(sources=(".",))
+    with monkeypatch.context() as patched:
+        patched.setattr(Mask, "__call__", lambda self, document, count: 1 / 0)
+        with pytest.raises(Failed):
+            curate_texts(settings)
+    record, folder = curate_texts(settings)
+    assert (record.raw.documents, record.unread) == (2, 0)
+    assert curate_texts(settings) == (record, folder)
+    assert [path.name for path in (tmp_path / "runs").iterdir()] == [folder.name]
+
+
 def test_what_is_refused_at_the_start_leaves_no_folder(tmp_path):
     write_texts(tmp_path / "a.jsonl", [document(1)])
     with pytest.raises(Usage, match="language 'xx'"):

@@ -80,6 +80,26 @@ def test_hidden_files_and_the_runs_own_folder_are_not_sources(tmp_path):
     assert [each.name.split("/", 1)[1] for each in other] == ["cover.png"]
 
 
+def test_a_table_without_a_text_in_a_folder_is_named_and_the_rest_goes_on(tmp_path):
+    write_texts(tmp_path / "in" / "a.jsonl", ["One."])
+    (tmp_path / "in" / "z.json").write_text('[{"name": "x", "v": 1}]', encoding="utf-8")
+    text, unread = read(tmp_path / "in")
+    assert text == RawText("in/a.jsonl:1", "One.", {})
+    assert unread.name == "in/z.json"
+    assert unread.reason.startswith("no column is named 'text' (columns: name, v)")
+    assert [type(each) for each in read(tmp_path / "in", text="text")] == [RawText, Unread]
+
+
+def test_run_folders_inside_a_source_are_not_read_and_a_note_names_them(tmp_path, capsys):
+    for name in ("in/a.jsonl", "in/runs/one/texts.jsonl", "in/deep/run/texts.jsonl"):
+        write_texts(tmp_path / name, ["One."])
+    for name in ("in/runs/one", "in/deep/run"):
+        (tmp_path / name / "run.key").write_text("0", encoding="utf-8")
+    assert [file.name for file in find_files([str(tmp_path / "in")])[0]] == ["in/a.jsonl"]
+    assert capsys.readouterr().err.count("is a run folder of hone's and is not read") == 2
+    assert [file.name for file in find_files([str(tmp_path / "in" / "deep" / "run")])[0]] == ["run/texts.jsonl"]
+
+
 @pytest.mark.parametrize("tasks", [1, 2, 3, 7, 20])
 def test_dividing_loses_no_file_and_keeps_the_order(tasks):
     files = [SourceFile(f"{index}", f"{index}", 0, size) for index, size in enumerate([5, 1, 90, 0, 2, 2, 40, 7])]

@@ -15,6 +15,7 @@ from typing import BinaryIO
 from hone.core.errors import Failed, HoneError, Usage
 
 __all__ = [
+    "RUN_STAMP",
     "claim_folder",
     "digest_file",
     "digest_text",
@@ -28,6 +29,10 @@ __all__ = [
     "write_atomic",
     "write_lines",
 ]
+
+
+RUN_STAMP = "run.key"
+"""The file by which a folder is known to be that of a run."""
 
 
 def _read_umask() -> int:
@@ -133,7 +138,7 @@ def claim_folder(out: str | None, data: str, *, key: str) -> Path:
     """
     stem = re.sub(r"[^A-Za-z0-9_-]+", "-", Path(data).stem).strip("-") or "data"
     folder = Path(out) if out else Path("runs") / f"{stem}-{key[:8]}"
-    stamp = folder / "run.key"
+    stamp = folder / RUN_STAMP
     if stamp.exists() and stamp.read_text(encoding="utf-8") != key:
         raise Usage(
             f"{folder} holds a run with other rows or settings. Name another folder with --out, or remove it to start anew."
@@ -146,7 +151,7 @@ def claim_folder(out: str | None, data: str, *, key: str) -> Path:
 
 def release_folder(folder: Path) -> None:
     """Give a claimed folder back, as long as nothing else lies in it: what was refused leaves nothing behind."""
-    stamp = folder / "run.key"
+    stamp = folder / RUN_STAMP
     if stamp.exists() and list(folder.iterdir()) == [stamp]:
         stamp.unlink()
         folder.rmdir()

@@ -123,18 +123,26 @@ def _gather(
     counts = _statistics(work)
     names = chosen_steps(settings)
     kept = _amount(counts["written"], "kept")
+    unread = [UnreadText(path=str(row["path"]), reason=str(row["reason"])) for row in _examples(work, "raw")]
+    unread = [*(UnreadText(path=each.name, reason=each.reason) for each in other), *unread]
+    if not counts["raw"]["kept_documents"]:
+        reasons = "".join(f"\n  {_reason(each)}" for each in unread[:_UNREAD_SHOWN])
+        raise BadData(f"There is no text in {', '.join(settings.sources[:3])}. What cannot be read, first of all:{reasons}")
     if not kept.documents:
         worst = max(names, key=lambda name: sum(_by(counts[name], "removed:").values()))
         raise BadData(
             f"Nothing of {_amount(counts['raw'], 'kept').documents:,} documents was left; most went at the step '{worst}': "
             f"{_by(counts[worst], 'removed:')}. Leave steps out with --without, or set their thresholds."
+            + (
+                f" {counts['raw']['unread'] + len(other):,} files and rows cannot be read; the first: {_reason(unread[0])}"
+                if unread
+                else ""
+            )
         )
     with open_atomic(folder / TEXTS) as whole:  # gzip files one after another are a gzip file
         for rank in range(tasks):
             with (work / "texts" / f"{rank:05d}.jsonl.gz").open("rb") as part:
                 shutil.copyfileobj(part, whole)
-    unread = [UnreadText(path=str(row["path"]), reason=str(row["reason"])) for row in _examples(work, "raw")]
-    unread = [*(UnreadText(path=each.name, reason=each.reason) for each in other), *unread]
     return CurationRecord(
         hone_version=version("hone-lm"),
         datatrove_version=version("datatrove"),
@@ -159,6 +167,10 @@ def _gather(
         texts=TEXTS,
         texts_sha256=digest_file(folder / TEXTS),
     )
+
+
+def _reason(unread: UnreadText) -> str:
+    return f"{unread.path}: {unread.reason}"
 
 
 def _statistics(work: Path) -> dict[str, Counter[str]]:

@@ -21,12 +21,13 @@ _BYTES = re.compile("[\udc80-\udcff]")  # what is not UTF-8 travels as these (PE
 
 @dataclass(frozen=True, slots=True)
 class SourceFile:
-    """A file, its place in messages, which of the sources it belongs to, and its size in bytes."""
+    """A file, its place in messages, which of the sources it belongs to, its size in bytes, and whether that source is a folder."""
 
     path: str
     name: str
     source: int
     size: int
+    is_inside: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +61,7 @@ def find_files(sources: Sequence[str], *, leave_out: Path | None = None) -> tupl
             if file_kind(file) not in WHOLE_TEXTS | ROW_FILES:
                 other.append(Unread(name, f"hone reads {_KNOWN}"))
                 continue
-            found.append(SourceFile(str(file.resolve()), name, index, file.stat().st_size))
+            found.append(SourceFile(str(file.resolve()), name, index, file.stat().st_size, path.is_dir()))
         if len(found) == before:
             raise BadData(f"{source} holds nothing that can be read. hone reads {_KNOWN}.")
     seen: dict[str, str] = {}
@@ -89,7 +90,8 @@ def read_texts(file: SourceFile, *, text: str | None, keep: Sequence[str]) -> It
     Args:
         text: column of the text in tables. keep: columns that go along where they are there and filled.
     Raises:
-        Usage: a table has no such text column, or several columns of which none is `text`.
+        Usage: a table that was named itself has no such text column, or several columns of which none is `text`; below a
+            folder it comes as `Unread`.
     """
     path = Path(file.path)
     if file_kind(path) in WHOLE_TEXTS:
@@ -103,7 +105,13 @@ def read_texts(file: SourceFile, *, text: str | None, keep: Sequence[str]) -> It
     if not reader.headers:
         yield Unread(file.name, "no row is an object with columns")
         return
-    column = _text_column(reader.headers, text, file.name)
+    try:
+        column = _text_column(reader.headers, text, file.name)
+    except Usage as error:
+        if not file.is_inside:
+            raise
+        yield Unread(file.name, str(error).removeprefix(f"{file.name}: "))
+        return
     wanted = (column, *(name for name in keep if name in reader.headers and name != column))
     yield from _rows(reader, file.name, column, wanted)
 

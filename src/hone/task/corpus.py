@@ -9,7 +9,9 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from hone.core.console import note
 from hone.core.errors import BadData
+from hone.core.store import RUN_STAMP
 from hone.task.decode import bad_character, open_text
 from hone.task.kinds import Plain
 from hone.task.layout import Wish
@@ -140,12 +142,19 @@ def _rows(source: Source, text: Sequence[str], tell: Tell) -> Iterator[str]:
 
 
 def files_below(folder: Path, *, leave_out: Path | None = None) -> Iterator[Path]:
-    """All files of a folder and of its folders, by name; hidden ones, and what lies in `leave_out`, are passed over."""
+    """All files of a folder and of its folders, by name; hidden ones, and what lies in `leave_out`, are passed over.
+
+    Of hone's own run folders inside nothing is read, and a note says so: what one run wrote is no source of the next.
+    """
     left = leave_out.resolve() if leave_out is not None else None
     for here, inside, files in os.walk(folder):
-        inside[:] = sorted(name for name in inside if not name.startswith(".") and (Path(here) / name).resolve() != left)
+        at = Path(here)
+        inside[:] = sorted(name for name in inside if not name.startswith(".") and (at / name).resolve() != left)
+        for name in [name for name in inside if (at / name / RUN_STAMP).is_file()]:
+            note(f"{at / name} is a run folder of hone's and is not read. To read what it holds, name it.")
+            inside.remove(name)
         for name in sorted(files):
-            file = Path(here) / name
+            file = at / name
             if not name.startswith(".") and file.is_file():
                 yield file
 
