@@ -9,7 +9,7 @@ from hone.catalogue import bytes_needed, choose, find_entries, read_catalogue, r
 from hone.catalogue.answer import name_models
 from hone.catalogue.choose import reasons_against
 from hone.catalogue.locate import STARTERS
-from hone.catalogue.read import read_entries
+from hone.catalogue.read import _languages, language_code, languages_named, read_entries
 from hone.catalogue.wanted import parse_bytes
 from hone.core.errors import Usage
 
@@ -66,6 +66,32 @@ def test_heads_divide_what_they_share():
         assert shape.head_width or shape.hidden % shape.heads == 0, one.name
         assert shape.heads % (shape.key_value_heads or shape.heads) == 0, one.name
         assert shape.full_layers is None or (shape.full_layers < shape.layers and one.window), one.name
+
+
+def test_every_language_that_a_model_or_a_list_names_has_an_english_name():
+    codes = {code for one in CATALOGUE for code in one.languages}
+    codes |= {code for codes in _languages()["lists"].values() for code in codes.split()}
+    assert codes - set(_languages()["names"].values()) == set()
+    assert set(_languages()["names"].values()) - codes == set()
+
+
+@pytest.mark.parametrize(
+    ("name", "code"),
+    [
+        ("Bulgarian", "bg"),
+        ("Haitian  creole", "ht"),
+        ("Norwegian Bokmål", "nb"),
+        ("sepedi", "nso"),
+        ("Scottish Gaelic", "gd"),
+        ("BG", "bg"),
+    ],
+)
+def test_a_language_is_asked_for_by_its_name_or_its_code(name, code):
+    assert language_code(name) == code
+
+
+def test_a_text_names_languages_by_a_capital_and_latin_america_is_none():
+    assert languages_named("Sort Bulgarian and German-Croatian mails from Latin America; polish them.") == ("bg", "de", "hr")
 
 
 def test_languages_are_short_codes_each_once():

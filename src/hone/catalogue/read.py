@@ -78,7 +78,7 @@ def language_code(name: str) -> str:
     Raises:
         Usage: no model of the catalogue names it.
     """
-    asked = name.strip().lower()
+    asked = " ".join(name.lower().split())
     code = _languages()["names"].get(asked, asked)
     known = {language for entry in read_catalogue() for language in entry.languages}
     if code in known:
@@ -90,10 +90,19 @@ def language_code(name: str) -> str:
     )
 
 
+_OFTEN_NO_LANGUAGE = frozenset({"latin"})  # Latin America, the Latin alphabet
+
+
 def languages_named(text: str) -> tuple[str, ...]:
-    """The ISO codes of the languages that a text names with a capital letter, as English does: 'de' for 'sort German mails'."""
+    """The ISO codes of the languages that a text names with a capital letter, as English does: 'de' for 'sort German mails'.
+
+    Names of one word only, and not those that as often name something else.
+    """
     words = (word.strip(".,;:!?()'\"").removesuffix("'s") for word in text.split())
-    named = (_languages()["names"].get(part.lower()) for word in words for part in word.split("-") if part[:1].isupper())
+    parts = (part for word in words for part in word.split("-"))
+    named = (
+        _languages()["names"].get(part.lower()) for part in parts if part[:1].isupper() and part.lower() not in _OFTEN_NO_LANGUAGE
+    )
     return tuple(dict.fromkeys(code for code in named if code))
 
 
