@@ -159,11 +159,14 @@ def read_evaluations(folder: Path) -> list[Evaluation]:
 
 
 def load_answering(model: str, *, precision: Precision = "auto") -> tuple[ModelFolder, TextModel, TextReader]:
-    """The model of a name, with what a `hone tune` run in its folder trained."""
+    """The model of a name, with what a `hone tune` run or a `hone compare` winner in its folder trained.
+
+    Raises:
+        BadModel: it is an encoder, its base has other weights, or a comparison's winner trained no model that answers in words.
+    """
     run = Path(model)
-    tuned = json.loads((run / "hone.json").read_text(encoding="utf-8")) if (run / "hone.json").is_file() else None
-    is_whole = (run / "config.json").is_file()
-    folder = locate_model(model if tuned is None or is_whole else tuned["base"])
+    trained = _trained_in(run)
+    folder = locate_model(trained.base if trained else model)
     if family(read_config(folder)) == "encoder":
         raise BadModel(
             f"'{model}' is an encoder, which answers no questions in words. Name a decoder or an encoder-decoder, or measure "
@@ -171,17 +174,51 @@ def load_answering(model: str, *, precision: Precision = "auto") -> tuple[ModelF
         )
     reader = load_reader(folder, precision=precision)
     net = load_text_model(folder, pad_id=reader.pad_id)
-    if tuned is not None and not is_whole:
-        if tuned["base_sha256"] != folder.sha256:
+    if trained is not None:
+        if trained.base_sha256 != folder.sha256:
             raise BadModel(
-                f"{run} was trained on '{tuned['base']}' with other weights than those found. Put the same model in place."
+                f"{run} was trained on '{trained.base}' with other weights than those found. Put the same model in place."
             )
         from hone.train import make_trainable
 
-        tuned_net = make_trainable(tuned["settings"].get("method", "lora")).load(net, run)
+        tuned_net = make_trainable(trained.trainable).load(net, run)
         assert isinstance(tuned_net, type(net))
         net = tuned_net
-    return folder, net.to(reader.device), reader
+    return folder, net.to(reader.device), reader.leaving_room(net.virtual)
+
+
+@dataclass(frozen=True)
+class _Trained:
+    """What a folder adds to a model that lies elsewhere."""
+
+    base: str
+    base_sha256: str
+    trainable: str
+
+
+def _trained_in(run: Path) -> _Trained | None:
+    """What hone trained there; None where the folder is a whole model, or none of hone's."""
+    if not (run / "hone.json").is_file() or (run / "config.json").is_file():
+        return None
+    record = json.loads((run / "hone.json").read_text(encoding="utf-8"))
+    if "base" in record:
+        return _Trained(record["base"], record["base_sha256"], record["settings"].get("method", "lora"))
+    from hone.strategy.text.predictor import TEXT_FILE, TextRecord
+
+    way = record.get("strategy", "unknown")
+    if not (run / TEXT_FILE).is_file():
+        raise BadModel(
+            f"{run} is the winner of a comparison, '{way}', which answers rows like its own and writes no other words. Ask it with "
+            "hone predict, or name a decoder or an encoder-decoder here."
+        )
+    won = TextRecord.model_validate_json((run / TEXT_FILE).read_text(encoding="utf-8"))
+    if won.trainable is None or won.base_sha256 is None:
+        where = f" with --base-url {won.base_url}" if won.base_url else ""
+        raise BadModel(
+            f"{run} is the winner of a comparison, '{way}', which trained nothing: it is a way to ask '{won.base}'. "
+            f"Name that model: {won.base}{where}."
+        )
+    return _Trained(won.base, won.base_sha256, won.trainable)
 
 
 def _answer(task: str, sample: dict[str, Any]) -> dict[str, object]:
