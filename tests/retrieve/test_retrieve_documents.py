@@ -1,6 +1,7 @@
 """Files become texts with titles and headings, and whatever cannot be read is named with its reason."""
 
 import gzip
+import os
 import random
 import sys
 
@@ -138,6 +139,23 @@ def test_a_folder_with_nothing_readable_says_why(tmp_path):
         read_documents(str(tmp_path))
     with pytest.raises(BadData, match="does not exist"):
         read_documents(str(tmp_path / "nowhere"))
+
+
+def test_a_name_that_is_not_utf8_is_shown_by_its_bytes_and_the_file_is_read(tmp_path):
+    written = {b"caf\xe9.txt": b"words", b"caf\xe8.txt": b"others", b"s\xff.txt": b"", b"t\xe9.csv": b"text\na b\nc \xe9\n"}
+    for name, content in written.items():
+        (tmp_path / os.fsdecode(name)).write_bytes(content)
+    (tmp_path / os.fsdecode(b"link\xe9")).symlink_to(tmp_path.parent)
+    found = read_documents(str(tmp_path), text=["text"])
+    assert {name: document.text for name, document in by_name(found).items()} == {
+        "caf\\xe8.txt": "others",
+        "caf\\xe9.txt": "words",
+        "t\\xe9.csv#2": "a b",
+    }
+    assert reasons(found).keys() == {"s\\xff.txt", "link\\xe9", "t\\xe9.csv line 3"}
+    alone = read_documents(str(tmp_path / os.fsdecode(b"caf\xe9.txt")))
+    for each in (*found.set_aside, alone.source, *by_name(alone)):
+        str(each).encode("utf-8")
 
 
 def test_links_that_lead_nowhere_or_in_circles_end_nothing(library):

@@ -5,6 +5,7 @@ named file#id, where the id is the row's line unless a column is named.
 """
 
 import os
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -29,6 +30,7 @@ _READERS = {
 _TABLES = frozenset({".csv", ".tsv", ".tab", ".json", ".jsonl", ".ndjson", ".parquet"})
 _KNOWN = "Markdown, text, HTML, PDF, CSV, TSV, JSON, JSON Lines and Parquet"
 _MARK = "index.json"
+_ESCAPED_BYTE = re.compile("[\udc80-\udcff]")  # how Python hands over a byte of a name that is not UTF-8 (PEP 383)
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +78,7 @@ def read_documents(
     Raises:
         BadData: nothing there can be read; all reasons are told. Usage: columns are named and there is no table.
     """
-    path = Path(source).expanduser()
+    path, source = Path(source).expanduser(), _shown(source)
     if not path.exists():
         raise BadData(f"{source} does not exist. Give a folder of documents or one file ({_KNOWN}).")
     found = Documents(source, [])
@@ -84,14 +86,14 @@ def read_documents(
     has_table = any(_kind(file) in _TABLES for file in files)
     with progress("Reading", len(files)) as bar:
         for file in files:
-            name = file.name if path.is_file() else file.relative_to(path).as_posix()
+            name = _shown(file.name if path.is_file() else file.relative_to(path).as_posix())
             try:
                 if _kind(file) in _TABLES:
                     _read_table(file, name, found, text=tuple(text), id_column=id_column)
                 else:
                     _read_file(file, name, found)
             except HoneError as error:
-                found.set_aside.append(SetAside(path=name, reason=str(error)))
+                found.set_aside.append(SetAside(path=name, reason=_shown(str(error))))
             except OSError as error:
                 found.set_aside.append(SetAside(path=name, reason=f"cannot be read: {error.strerror or error}"))
             bar.advance()
@@ -109,6 +111,11 @@ def read_documents(
     return found
 
 
+def _shown(name: str) -> str:
+    r"""A name that can be written: of one that is not UTF-8 each byte that is none stands as \xe9, so that names stay apart."""
+    return _ESCAPED_BYTE.sub(lambda found: f"\\x{ord(found.group()) - 0xDC00:02x}", name)
+
+
 def _files(root: Path, leave_out: Path | None, found: Documents) -> Iterator[Path]:
     """All files below a folder in the order of their names; what is not entered is set aside, hidden names apart."""
     left = leave_out.resolve() if leave_out is not None else None
@@ -121,7 +128,9 @@ def _files(root: Path, leave_out: Path | None, found: Documents) -> Iterator[Pat
                 continue
             if child.is_symlink():
                 found.set_aside.append(
-                    SetAside(path=child.relative_to(root).as_posix(), reason="a link to a folder: name that folder to index it")
+                    SetAside(
+                        path=_shown(child.relative_to(root).as_posix()), reason="a link to a folder: name that folder to index it"
+                    )
                 )
                 continue
             kept.append(name)
@@ -132,7 +141,7 @@ def _files(root: Path, leave_out: Path | None, found: Documents) -> Iterator[Pat
                 continue
             if not child.is_file():
                 reason = "a link that leads nowhere" if child.is_symlink() else "no ordinary file"
-                found.set_aside.append(SetAside(path=child.relative_to(root).as_posix(), reason=reason))
+                found.set_aside.append(SetAside(path=_shown(child.relative_to(root).as_posix()), reason=reason))
                 continue
             yield child
 
@@ -140,7 +149,7 @@ def _files(root: Path, leave_out: Path | None, found: Documents) -> Iterator[Pat
 def _not_entered(error: OSError, root: Path, found: Documents) -> None:
     path = Path(error.filename)
     name = path.relative_to(root).as_posix() if path.is_relative_to(root) else str(path)
-    found.set_aside.append(SetAside(path=name, reason=f"cannot be entered: {error.strerror or error}"))
+    found.set_aside.append(SetAside(path=_shown(name), reason=f"cannot be entered: {error.strerror or error}"))
 
 
 def _is_index(folder: Path) -> bool:
@@ -180,14 +189,14 @@ def _read_table(file: Path, name: str, found: Documents, *, text: tuple[str, ...
     lines: dict[str, int] = {}
     for row in reader.rows(wanted):
         if isinstance(row, Broken):
-            aside.append(SetAside(path=f"{name} line {row.line}", reason=row.reason))
+            aside.append(SetAside(path=f"{name} line {row.line}", reason=_shown(row.reason)))
             continue
         line, cells = row
         try:
             values, joined = read_row(narrow, cells, columns)
             key = str(line) if id_column is None else _identity(values[id_column], id_column)
         except BadData as error:
-            aside.append(SetAside(path=f"{name} line {line}", reason=str(error)))
+            aside.append(SetAside(path=f"{name} line {line}", reason=_shown(str(error))))
             continue
         if not joined:
             aside.append(SetAside(path=f"{name} line {line}", reason="empty text"))
