@@ -19,7 +19,7 @@ from hone.core.errors import BadModel, Usage, need
 from hone.core.store import claim_folder, digest_text, released_if_refused, write_atomic, write_lines
 from hone.evaluate.benchmark_records import EvalSettings, Evaluation
 from hone.evaluate.benchmark_scores import group_scores, task_scores
-from hone.evaluate.local_tasks import LocalTask, find_local_tasks
+from hone.evaluate.local_tasks import LocalTask, check_shots, find_local_tasks
 from hone.model import (
     Backend,
     Generator,
@@ -49,7 +49,7 @@ def run_benchmarks(settings: EvalSettings) -> Evaluation:
     """Ask all questions of some benchmarks and write the run folder.
 
     Raises:
-        HoneError: the model cannot answer in words, a task is not known, files are missing.
+        HoneError: the model cannot answer in words, a task is not known, files are missing, or there are too few examples to show.
     """
     need("lm_eval", extra="harness")
     from hone.evaluate.harness import run_harness
@@ -57,7 +57,8 @@ def run_benchmarks(settings: EvalSettings) -> Evaluation:
     started, clock = datetime.datetime.now(datetime.UTC), time.perf_counter()
     tasks: Sequence[str | LocalTask] = [_ALIASES.get(name, name) for name in settings.tasks]
     if settings.data is not None:
-        tasks = find_local_tasks(Path(settings.data), settings.tasks)
+        tasks = local = find_local_tasks(Path(settings.data), settings.tasks)
+        check_shots(local, settings.shots)
     model = (_from_elsewhere if is_elsewhere(settings.model) else _from_here)(settings)
     out = model.out
     with released_if_refused(out):

@@ -186,12 +186,12 @@ def run_harness(
     """The harness's own result for some of its tasks, by name, and for tasks from local files.
 
     Raises:
-        Usage: the harness knows no task of a name. Failed: a task's questions cannot be fetched.
+        Usage: the harness knows no task of a name, or a task has too few examples to show. Failed: questions cannot be fetched.
     """
     named = [task for task in tasks if isinstance(task, str)]
     with quiet():
         manager = read_task_list(named)
-        with fetching():
+        with fetching(), _enough_examples(shots):
             found: dict[str, Any] = simple_evaluate(
                 model=model,
                 tasks=[task if isinstance(task, str) else configuration(task, shots) for task in tasks],
@@ -234,6 +234,18 @@ def fetching() -> Iterator[None]:
             f"The questions could not be fetched: {error}. Without a network, name a folder that holds the benchmark's files: --data DIR, "
             "or of a retained task the folder itself."
         ) from error
+
+
+@contextlib.contextmanager
+def _enough_examples(shots: int | None) -> Iterator[None]:
+    """The harness draws all examples before the model is asked, and asserts that there are enough."""
+    try:
+        yield
+    except (AssertionError, ValueError) as error:
+        said = str(error)
+        if shots is None or not ("fewshot samples" in said or "Sample larger than population" in said):
+            raise
+        raise Usage(f"--shots {shots} is more than a task has examples to show ({said}). Name fewer.") from error
 
 
 def configuration(task: LocalTask, shots: int | None) -> dict[str, Any]:

@@ -5,14 +5,16 @@ Each benchmark is turned into one of four plain forms with the harness's own wor
 
 import json
 import re
-from collections.abc import Callable, Iterator
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
+from hone.core.console import note
 from hone.core.errors import BadData, Usage, did_you_mean
 
-__all__ = ["LOCAL_TASKS", "LocalTask", "find_local_tasks", "is_local_task"]
+__all__ = ["LOCAL_TASKS", "LocalTask", "check_shots", "find_local_tasks", "is_local_task"]
 
 Row = dict[str, Any]
 Form = Literal["choices", "blank", "likelihood", "text"]
@@ -244,6 +246,30 @@ def find_local_tasks(folder: Path, names: tuple[str, ...]) -> list[LocalTask]:
     if problems:
         raise BadData("\n".join(problems))
     return tasks
+
+
+def check_shots(tasks: Sequence[LocalTask], shots: int | None) -> None:
+    """Say which tasks are asked without examples though some are asked for.
+
+    Args:
+        shots: examples before each question; None for what each task says.
+    Raises:
+        Usage: a task has some, but fewer than are asked for; all such tasks at once.
+    """
+    few, none = [], []
+    for task in tasks:
+        wanted = task.default_shots if shots is None else shots
+        held = Counter(map(repr, task.shots))
+        there = len(task.shots) - max((held[repr(row)] for row in task.tests), default=0)  # no question stands before itself
+        if task.shots and wanted > there:
+            few.append(f"{task.name} has {there}")
+        elif wanted and not task.shots:
+            none.append(task.name)
+    if few:
+        asked = f"--shots {shots}" if shots is not None else "the usual number of solved examples"
+        raise Usage(f"{asked} is more than there are: {', '.join(few)}. Name fewer, or put more rows into the files of examples.")
+    if none:
+        note(f"Asked without examples, since the files hold none to show: {', '.join(none)}.")
 
 
 def is_local_task(name: str) -> bool:
