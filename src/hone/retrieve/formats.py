@@ -4,6 +4,7 @@ Stands before `documents`, which walks folders. The one surprise: headings are k
 citations can say where they stand; a PDF's pages count as headings, since they are what a reader can turn to.
 """
 
+import codecs
 import logging
 import re
 from dataclasses import dataclass
@@ -13,13 +14,25 @@ from typing import Any
 
 from hone.core.errors import BadData, MissingPackage, need
 from hone.task.decode import open_text
+from hone.task.wording import counted
 
 __all__ = ["Heading", "Page", "read_html", "read_markdown", "read_pdf", "read_plain"]
 
-_FENCE = re.compile(r" {0,3}(`{3,}|~{3,})")
+_FENCE = re.compile(r" {0,3}(`{3,}(?!.*`)|~{3,})")  # with a backtick behind them, backticks are code within a line
 _ATX = re.compile(r" {0,3}(#{1,6})(?:[ \t]+(.*?))?(?:[ \t]+#+)?[ \t]*")
 _SETEXT = re.compile(r" {0,3}(=+|-{2,})[ \t]*")
+_FRONT = re.compile(r"---[ \t]*\n((?:[ \t]*(?:#.*)?\n)*[\"']?\w[^\n:]*:(?:[ \t].*)?\n(?:.*\n)*?)(?:---|\.\.\.)[ \t]*(?:\n|$)")
+_FRONT_TITLE = re.compile(r"^title:[ \t]+(?:\"(.*)\"|'(.*)'|([^\s>|].*?))(?:[ \t]+#.*)?[ \t]*$", flags=re.MULTILINE)
 _BYTES = re.compile("[\udc80-\udcff]")  # what is not UTF-8 travels as these (PEP 383)
+_NOT_ASCII = bytes(range(128, 256))
+_DECLARED = re.compile(
+    rb"<meta[^>]{0,200}charset\s*=\s*[\"']?\s*([\w.:-]+)|<\?xml[^>]{0,100}encoding\s*=\s*[\"']([\w.:-]+)", flags=re.IGNORECASE
+)
+_DECLARED_WITHIN = 4_096  # bytes; browsers look at the first 1,024
+_WIDER = {  # what browsers read for these names: https://encoding.spec.whatwg.org/#names-and-labels
+    **dict.fromkeys(("ascii", "iso8859-1"), "cp1252"),
+    **{"shift_jis": "cp932", "gb2312": "gb18030", "gbk": "gb18030", "euc_kr": "cp949", "iso8859-9": "cp1254", "tis-620": "cp874"},
+}
 _UNPRINTED = re.compile("[\0-\x08\x0e-\x1f\ud800-\udfff]")
 _BLOCKS = {
     *(
@@ -79,27 +92,50 @@ class Page:
     remarks: tuple[str, ...] = ()
 
 
-def read_plain(path: Path) -> Page:
+def read_plain(path: Path, *, declared: str = "") -> Page:
     """A text file: UTF-8, UTF-16 or UTF-32; what is none of these is read as Windows-1252, and that is remarked.
 
+    Where most of what is not ASCII is UTF-8, the file is, and each byte that is none stands as U+FFFD; that is remarked, too.
+
+    Args:
+        declared: the encoding that the file names, tried where it is not UTF-8.
     Raises:
         BadData: it is empty, or no text.
     """
-    if not path.read_bytes().strip():
+    raw = path.read_bytes()
+    if not raw.strip():
         raise BadData("it is empty")
     file = open_text(path)
-    text = "".join(file.chunks(1 << 20)).replace("\r\n", "\n").replace("\r", "\n")
+    text = "".join(file.chunks(1 << 20))
     remarks: tuple[str, ...] = ()
-    if _BYTES.search(text):
-        text = path.read_bytes().decode("cp1252", "replace").replace("\r\n", "\n").replace("\r", "\n")
+    bad = len(_BYTES.findall(text))
+    if (bad or text.isascii()) and declared and file.encoding == "utf-8" and (said := _as_declared(raw, declared)):
+        text = said
+    elif bad and len(raw) - len(raw.translate(None, _NOT_ASCII)) > 2 * bad:
+        text = _BYTES.sub("\ufffd", text)
+        remarks = (f"UTF-8 but for {counted(bad, 'byte')}, each read as \ufffd; if letters are missing, correct them",)
+    elif bad:
+        text = raw.decode("cp1252", "replace")
         remarks = ("not UTF-8: read as Windows-1252; if letters look wrong, convert the file to UTF-8",)
+    text = text.replace("\r\n", "\n").replace("\r", "\n")
     if "\0" in text or sum(1 for _ in _UNPRINTED.finditer(text[:65_536])) > 0.01 * len(text[:65_536]):
         raise BadData(f"{path.name} is no text: it holds bytes that no text has. Convert it to text, HTML or PDF.")
     return Page(text, remarks=remarks)
 
 
+def _as_declared(raw: bytes, declared: str) -> str | None:
+    """None where the file is not in the encoding that it names, or there is none of that name."""
+    try:
+        return raw.decode(_WIDER.get(codecs.lookup(declared).name, declared))
+    except (LookupError, ValueError):  # also of codecs that are no texts' encodings
+        return None
+
+
 def read_markdown(path: Path) -> Page:
-    """Markdown as it is written, with its headings (# and underlined, not inside fences); the first of level 1 is the title.
+    """Markdown as it is written, with its headings (# and underlined, not inside fences).
+
+    The title is that of the front matter (YAML between --- at the very beginning, in which there are no headings), or else the
+    first heading of level 1.
 
     Raises:
         BadData: it is empty, or no text.
@@ -107,8 +143,10 @@ def read_markdown(path: Path) -> Page:
     page = read_plain(path)
     headings: list[Heading] = []
     fence = ""
-    start, before, before_start = 0, "", 0
-    for line in page.text.splitlines(keepends=True):
+    front = _FRONT.match(page.text)
+    start = front.end() if front else 0
+    before, before_start = "", start
+    for line in page.text[start:].splitlines(keepends=True):
         bare = line.rstrip("\n")
         opened = _FENCE.match(bare)
         if fence:
@@ -128,7 +166,10 @@ def read_markdown(path: Path) -> Page:
             bare = ""
         before, before_start = ("", start) if fence else (bare, start)
         start += len(line)
-    title = next((heading.title for heading in headings if heading.level == 1), "")
+    named = _FRONT_TITLE.search(front[1]) if front else None
+    first = next((heading.title for heading in headings if heading.level == 1), "")
+    title = " ".join((named[1] or named[2] or named[3] or "").split()) if named else ""
+    title = title or first
     return Page(page.text, title, tuple(heading for heading in headings if heading.title), page.remarks)
 
 
@@ -138,7 +179,9 @@ def read_html(path: Path) -> Page:
     Raises:
         BadData: it is empty, no text, or shows none.
     """
-    source = read_plain(path)
+    with path.open("rb") as file:
+        found = _DECLARED.search(file.read(_DECLARED_WITHIN))
+    source = read_plain(path, declared=(found[1] or found[2]).decode("ascii", "replace") if found else "")
     parser = _Visible()
     try:
         parser.feed(source.text)
