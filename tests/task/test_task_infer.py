@@ -61,6 +61,7 @@ def test_identifiers_numbers_and_dates_are_never_text_or_label():
         ("Question", "passage"),
         ("question", "sentence"),
         ("TextA", "TextB"),
+        ("#1 String", "#2 String"),
     ],
 )
 def test_two_texts_that_belong_together_are_both_read(one, other):

@@ -28,6 +28,7 @@ _TEXT_NAMES = (
 _TEXT_PAIRS = (
     ("sentence1", "sentence2"), ("sentence_1", "sentence_2"), ("sentence_a", "sentence_b"), ("text1", "text2"),
     ("text_a", "text_b"), ("premise", "hypothesis"), ("question1", "question2"), ("question", "sentence"), ("question", "passage"),
+    ("1_string", "2_string"),  # MRPC: "#1 String"
 )  # fmt: skip
 _LONGEST_LABEL = 60
 _MOST_CLASSES = 200
