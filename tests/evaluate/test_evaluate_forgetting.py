@@ -118,6 +118,15 @@ def test_the_likeliest_choice_is_the_answer_per_token_where_choices_differ_in_le
     assert found.losses.tolist() == pytest.approx([0, 8 / 3, 3])
 
 
+def test_a_model_that_computes_no_numbers_is_never_right(tmp_path):
+    class Broken(Wordy):
+        def score(self, prompts, continuations, *, bar=None):
+            return [Likelihood(float("nan"), False, 1) for _ in continuations]
+
+    task = read_retained(written(tmp_path, [{"question": f"{n}?", "choices": ["good", "bad"], "answer": 0} for n in range(4)]))
+    assert not answer_retained([task], Broken(), title="")["rows"].is_right.any()
+
+
 class Writing(Wordy):
     """It also writes: what it is told to, one text after another."""
 

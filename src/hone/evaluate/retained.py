@@ -5,6 +5,7 @@ log-likelihoods, so a model that has learnt another format of answering is not t
 write one of the choices, what it writes is looked at besides, so that another format is seen for itself.
 """
 
+import math
 import random
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -123,7 +124,7 @@ def thin(tasks: Sequence[RetainedTask], *, most: int, seed: int) -> list[Retaine
 def answer_retained(
     tasks: Sequence[RetainedTask], backend: "Backend", *, title: str, writes: bool = False
 ) -> dict[str, RetainedAnswers]:
-    """A model's answers to all items, by task. Right is what is likelier than every other choice: where all are alike, nothing was answered.
+    """A model's answers to all items, by task. Of choices that are as likely the first counts, as the harness has it; what is no number is wrong.
 
     Args:
         backend: reads prompts as they are: template '{prompt}', no chat template. writes: whether it also writes where `is_written` says so.
@@ -140,7 +141,7 @@ def answer_retained(
         for few, right in zip(task.choices, task.right, strict=True):
             scored = [next(found) for _ in few]
             values = [one.log_likelihood / (one.tokens if task.is_long else 1) for one in scored]
-            is_right.append(all(values[right] > value for at, value in enumerate(values) if at != right))
+            is_right.append(values.index(max(values)) == right and not any(map(math.isnan, values)))
             losses.append(-scored[right].log_likelihood / scored[right].tokens)
             tokens.append(scored[right].tokens)
         answers[task.name] = RetainedAnswers(
