@@ -11,6 +11,7 @@ from hone.core.errors import BadData
 from hone.task.duplicates import text_key
 from hone.task.near import NEAR_SHARE, nearest_copies
 from hone.task.records import Example, Finding, Rejected, Split
+from hone.task.shingles import Common, common_shingles
 from hone.task.split import split_digest
 from hone.task.wording import counted
 
@@ -20,6 +21,7 @@ _PLACES = 20
 _UNEVEN_RATIO = 10
 _FEW_ROWS = 10
 _SHOWN_CLASSES = 6
+_LARGE_SHARE = 0.2
 
 
 def rejected_rows(rejected: Sequence[Rejected]) -> Finding | None:
@@ -57,18 +59,22 @@ def remove_leaks(split: Split, *, is_labelled: bool = True) -> tuple[Split, list
     """Take out of training and validation the rows that stand, exactly or nearly, in a part that judges them.
 
     Test rows are never removed. Training and validation are held against the test, training also against validation.
+    What a tenth of all rows have in common, such as an instruction, makes no row a copy of another.
 
     Args:
         is_labelled: whether labels are classes, of which each needs a training row.
     Returns:
-        The split without leaks under its new digest, and one finding per pair of parts that shared rows.
+        The split without leaks under its new digest, and one finding per pair of parts that shared rows; and a warning
+        where more than a fifth of the training rows went.
     Raises:
         BadData: a class would have no training row left, or validation no row.
     """
-    validation, by_test = _without(split.validation, split.test, "validation", "test")
-    train, from_test = _without(split.train, split.test, "training", "test")
-    train, from_validation = _without(train, validation, "training", "validation")
-    findings = [finding for finding in (from_test, by_test, from_validation) if finding is not None]
+    common = common_shingles([example.text for part in (split.train, split.validation, split.test) for example in part])
+    validation, by_test = _without(split.validation, split.test, "validation", "test", common=common)
+    train, from_test = _without(split.train, split.test, "training", "test", common=common)
+    train, from_validation = _without(train, validation, "training", "validation", common=common)
+    many = _many_gone(split.train, len(split.train) - len(train), is_labelled=is_labelled)
+    findings = [finding for finding in (from_test, by_test, from_validation, many) if finding is not None]
     if not findings:
         return split, []
     if not validation:
@@ -87,15 +93,29 @@ def remove_leaks(split: Split, *, is_labelled: bool = True) -> tuple[Split, list
     return Split(train=train, validation=validation, test=split.test, digest=digest), findings
 
 
+def _many_gone(train: list[Example], gone: int, *, is_labelled: bool) -> Finding | None:
+    """A warning where a large share of the training rows repeats the rows that judge them: the rows are hardly independent."""
+    if gone <= _LARGE_SHARE * len(train):
+        return None
+    cure = ": name the column that tells the sources apart with --group" if is_labelled else ""
+    return Finding(
+        kind="leak",
+        severity="warning",
+        message=f"{gone} of {counted(len(train), 'training row')} ({gone / len(train):.0%}) left out as copies of validation or "
+        f"test rows. Rows made from one source do this, such as questions about one passage{cure}.",
+        count=gone,
+    )
+
+
 def _without(
-    rows: list[Example], references: list[Example], name: str, reference_name: str
+    rows: list[Example], references: list[Example], name: str, reference_name: str, *, common: Common
 ) -> tuple[list[Example], Finding | None]:
     first: dict[bytes, int] = {}
     for index, example in enumerate(references):
         first.setdefault(text_key(example.text), index)
     exact = {index: first[key] for index, example in enumerate(rows) if (key := text_key(example.text)) in first}
     rest = [index for index in range(len(rows)) if index not in exact]
-    near = nearest_copies([rows[index].text for index in rest], [example.text for example in references])
+    near = nearest_copies([rows[index].text for index in rest], [example.text for example in references], common=common)
     copies = exact | {rest[index]: match for index, match in near.items()}
     if not copies:
         return rows, None

@@ -1,21 +1,21 @@
 """Near duplicates: pairs of texts that share at least 70% of their shingles, found without comparing all pairs.
 
 MinHash signatures (rensa) are cut into bands; texts equal in a band are candidates; candidates are confirmed by the
-exact Jaccard similarity of their shingles. The one surprise: short texts are compared by five characters, long ones
-by three words, and texts between the two lengths in both ways, so that no pair falls between.
+exact Jaccard similarity of their shingles. The one surprise: they must be alike in what is their own too, so rows of one
+template or instruction are no copies of each other, and rows with next to nothing of their own only when they are the same.
 
 Source: Broder 1997, https://doi.org/10.1109/SEQUEN.1997.666900; bands: Leskovec et al., Mining of Massive Datasets, ch. 3.
 """
 
-import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from functools import lru_cache
 from typing import Any
 
 import numpy
 import numpy.typing
 
-from hone.task.duplicates import normalise
+from hone.task.duplicates import text_key
+from hone.task.shingles import Common, Shingler, by_characters, by_words, common_shingles, jaccard, kinds_for, own_shingles
 
 __all__ = ["NEAR_SHARE", "nearest_copies", "shingle_similarity"]
 
@@ -26,15 +26,15 @@ NEAR_SHARE = 0.7
 _BANDS = 24
 _BAND_VALUES = 4
 _VALUES = _BANDS * _BAND_VALUES
-# At a true share of 0.7 the signatures agree in 0.7 +- 0.047 of their values: 0.5 lies four deviations below.
-_SIGNATURE_SHARE = 0.5
+# Of what is their own. Five characters are often part of a frequent word, so that without the common ones the edited copy of
+# a short text falls to 0.6, where a copy of a long one stays as it was.
+_OWN_SHARE: dict[Shingler, float] = {by_words: NEAR_SHARE, by_characters: 0.5}
+# At a true share of 0.5 or 0.7 the signatures agree in that share +- 0.05 of their values: 0.2 less lies four deviations below.
+_SIGNATURE_MARGIN = 0.2
 # Candidates per text and band. A bucket with more members is a template that thousands of rows share.
 _MOST_CANDIDATES = 32
 _MINHASH_SEED = 20200520
 _CHUNK = 4096
-_SHORT_WORDS = 12
-_LONG_WORDS = 16
-_WORD = re.compile(r"\w+")
 
 _Signatures = numpy.typing.NDArray[numpy.uint32]
 _Indexes = numpy.typing.NDArray[numpy.int64]
@@ -45,57 +45,78 @@ def shingle_similarity(one: str, other: str) -> float:
 
     By three words when both have 12 words or more; by five characters when one has fewer, or both have fewer than 16.
     """
-    lengths = sorted((len(_words(one)), len(_words(other))))
-    kinds = [_word_shingles] if lengths[0] >= _SHORT_WORDS else [_character_shingles]
-    if lengths[0] >= _SHORT_WORDS and lengths[1] < _LONG_WORDS:
-        kinds.append(_character_shingles)
-    return max(_jaccard(shingles(one), shingles(other)) for shingles in kinds)
+    ways = [kinds_for(one), kinds_for(other)]
+    kinds = [kind for kind in (by_words, by_characters) if all(kind in way for way in ways)] or [by_characters]
+    return max(jaccard(kind(one), kind(other)) for kind in kinds)
 
 
-def nearest_copies(texts: Sequence[str], references: Sequence[str] | None = None) -> dict[int, int]:
+def nearest_copies(
+    texts: Sequence[str], references: Sequence[str] | None = None, *, common: Common | None = None
+) -> dict[int, int]:
     """For each text that nearly repeats another: the index of one such text.
 
     Args:
         texts: what is searched. references: what it is compared with; when left out, the earlier ones of `texts`.
+        common: what counts as no text's own; when left out, it is told from the texts and references.
     Returns:
         Index in `texts` to index in `references` (or of an earlier text). Deterministic: no seed is drawn.
     """
     everything = list(texts) if references is None else [*texts, *references]
-    counts = [len(_words(text)) for text in everything]
+    common = common_shingles(everything) if common is None else common
+    kinds = [kinds_for(text) for text in everything]
+    border = None if references is None else len(texts)
     found: dict[int, int] = {}
-    for chosen, shingles in (
-        ([index for index, count in enumerate(counts) if count < _LONG_WORDS], _character_shingles),
-        ([index for index, count in enumerate(counts) if count >= _SHORT_WORDS], _word_shingles),
-    ):
-        if len(chosen) > 1:
-            for index, match in _search(everything, chosen, shingles, None if references is None else len(texts)).items():
-                found.setdefault(index, match)
-    border = 0 if references is None else len(texts)
-    return {index: found[index] - border for index in sorted(found)}
+    for kind in (by_characters, by_words):
+        chosen = [index for index, ways in enumerate(kinds) if kind in ways]
+        for index, match in _search(everything, chosen, kind, common, border).items():
+            found.setdefault(index, match)
+    return {index: found[index] - (border or 0) for index in sorted(found)}
 
 
 def _search(
-    everything: Sequence[str], chosen: Sequence[int], shingles: Callable[[str], frozenset[str]], border: int | None
+    everything: Sequence[str], chosen: Sequence[int], kind: Shingler, common: Common, border: int | None
 ) -> dict[int, int]:
-    """Near copies among the chosen texts, all by one kind of shingle. Below `border` lie the texts, above it the references."""
-    signatures = _signatures([everything[index] for index in chosen], shingles)
-    ids = numpy.asarray(chosen, dtype=numpy.int64)
+    """Copies among the chosen texts, all by one kind of shingle. Below `border` lie the texts, above it the references."""
+    signatures, has_own = _signatures([everything[index] for index in chosen], kind, common)
+    found = _same([index for index, has in zip(chosen, has_own.tolist(), strict=True) if not has], everything, border)
+    ids = numpy.asarray(chosen, dtype=numpy.int64)[has_own]
+    signatures = signatures[has_own]
     is_reference = None if border is None else ids >= border
     is_found = numpy.zeros(len(ids), dtype=bool)
-    shingles_of = lru_cache(maxsize=20_000)(lambda position: shingles(everything[chosen[position]]))
-    found: dict[int, int] = {}
-    for band in range(_BANDS):
+    own = lru_cache(maxsize=20_000)(lambda position: own_shingles(everything[int(ids[position])], kind, common))
+    whole = lru_cache(maxsize=20_000)(lambda position: kind(everything[int(ids[position])]))
+    for band in range(_BANDS if len(ids) > 1 else 0):
         values = numpy.ascontiguousarray(signatures[:, band * _BAND_VALUES : (band + 1) * _BAND_VALUES])
         keys = values.view([("", values.dtype)] * _BAND_VALUES).ravel()
         for lefts, rights in _candidates(keys, is_reference, is_found):
             agree = numpy.empty(len(lefts), dtype=bool)
             for start in range(0, len(lefts), _CHUNK):
                 part = slice(start, start + _CHUNK)
-                agree[part] = (signatures[lefts[part]] == signatures[rights[part]]).mean(axis=1) >= _SIGNATURE_SHARE
-            for left, right in zip(lefts[agree].tolist(), rights[agree].tolist(), strict=True):
-                if not is_found[left] and _jaccard(shingles_of(left), shingles_of(right)) >= NEAR_SHARE:
+                agree[part] = (signatures[lefts[part]] == signatures[rights[part]]).mean(axis=1) >= _OWN_SHARE[
+                    kind
+                ] - _SIGNATURE_MARGIN
+            for pair in zip(lefts[agree].tolist(), rights[agree].tolist(), strict=True):
+                left, right = pair
+                if is_found[left]:
+                    continue
+                if jaccard(own(left), own(right)) >= _OWN_SHARE[kind] and jaccard(whole(left), whole(right)) >= NEAR_SHARE:
                     is_found[left] = True
-                    found[chosen[left]] = chosen[right]
+                    found[int(ids[left])] = int(ids[right])
+    return found
+
+
+def _same(chosen: Sequence[int], everything: Sequence[str], border: int | None) -> dict[int, int]:
+    """The chosen texts that stand among the references, or earlier, letter by letter."""
+    first: dict[bytes, int] = {}
+    found: dict[int, int] = {}
+    for index in chosen if border is None else reversed(chosen):
+        key = text_key(everything[index])
+        if border is not None and index >= border:
+            first[key] = index
+        elif key in first:
+            found[index] = first[key]
+        elif border is None:
+            first[key] = index
     return found
 
 
@@ -134,35 +155,14 @@ def _candidates(
         yield texts[use], references[(first + offset)[use]]
 
 
-def _signatures(texts: Sequence[str], shingles: Callable[[str], frozenset[str]]) -> _Signatures:
+def _signatures(texts: Sequence[str], kind: Shingler, common: Common) -> tuple[_Signatures, numpy.typing.NDArray[numpy.bool_]]:
+    """The signatures of what is each text's own, and which texts have anything of their own."""
     from rensa import RMinHash
 
     signatures = numpy.empty((len(texts), _VALUES), dtype=numpy.uint32)
+    has_own = numpy.zeros(len(texts), dtype=bool)
     for start in range(0, len(texts), _CHUNK):
-        sets = [list(shingles(text)) for text in texts[start : start + _CHUNK]]
+        sets = [list(own_shingles(text, kind, common)) for text in texts[start : start + _CHUNK]]
         signatures[start : start + len(sets)] = RMinHash.digests_from_token_sets(sets, _VALUES, _MINHASH_SEED)
-    return signatures
-
-
-def _words(text: str) -> list[str]:
-    return _WORD.findall(normalise(text))
-
-
-def _word_shingles(text: str) -> frozenset[str]:
-    words = _words(text)
-    return (
-        frozenset(map(" ".join, zip(words, words[1:], words[2:], strict=False)))
-        if len(words) > 2
-        else frozenset([" ".join(words)])
-    )
-
-
-def _character_shingles(text: str) -> frozenset[str]:
-    # A text of signs and emoji only has no words; it stands as it is.
-    plain = " ".join(_words(text)) or normalise(text)
-    return frozenset(plain[index : index + 5] for index in range(max(1, len(plain) - 4)))
-
-
-def _jaccard(one: frozenset[str], other: frozenset[str]) -> float:
-    shared = len(one & other)
-    return shared / (len(one) + len(other) - shared)
+        has_own[start : start + len(sets)] = [bool(one) for one in sets]
+    return signatures, has_own
