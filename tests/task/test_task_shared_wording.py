@@ -4,6 +4,7 @@ import random
 
 import pytest
 
+import hone.task.near
 from hone.task import Example, near_duplicates, remove_leaks, split_examples, split_unlabelled
 from hone.task.near import nearest_copies
 
@@ -61,3 +62,13 @@ def test_many_lost_training_rows_are_a_warning():
     assert [(finding.severity, finding.count) for finding in findings if finding.severity != "removed"] == [("warning", gone)]
     assert f"{gone} of {len(split.train)} training rows" in findings[-1].message and "--group" in findings[-1].message
     assert "--group" not in remove_leaks(split, is_labelled=False)[1][-1].message
+
+
+def test_no_pair_is_compared_twice(monkeypatch):
+    templates = messages(20, words=23, seed=1)
+    texts = [f"{templates[index % 20]} {message}" for index, message in enumerate(messages(400, words=8, seed=2))]
+    compared = []
+    measure = hone.task.near.jaccard
+    monkeypatch.setattr(hone.task.near, "jaccard", lambda one, other: compared.append((one, other)) or measure(one, other))
+    assert nearest_copies(texts) == {}
+    assert len(compared) == len(set(compared)) > 100

@@ -85,6 +85,7 @@ def _search(
     is_found = numpy.zeros(len(ids), dtype=bool)
     own = lru_cache(maxsize=20_000)(lambda position: own_shingles(everything[int(ids[position])], kind, common))
     whole = lru_cache(maxsize=20_000)(lambda position: kind(everything[int(ids[position])]))
+    refused: set[tuple[int, int]] = set()
     for band in range(_BANDS if len(ids) > 1 else 0):
         values = numpy.ascontiguousarray(signatures[:, band * _BAND_VALUES : (band + 1) * _BAND_VALUES])
         keys = values.view([("", values.dtype)] * _BAND_VALUES).ravel()
@@ -97,11 +98,13 @@ def _search(
                 ] - _SIGNATURE_MARGIN
             for pair in zip(lefts[agree].tolist(), rights[agree].tolist(), strict=True):
                 left, right = pair
-                if is_found[left]:
+                if is_found[left] or pair in refused:
                     continue
                 if jaccard(own(left), own(right)) >= _OWN_SHARE[kind] and jaccard(whole(left), whole(right)) >= NEAR_SHARE:
                     is_found[left] = True
                     found[int(ids[left])] = int(ids[right])
+                else:
+                    refused.add(pair)
     return found
 
 
