@@ -2,11 +2,12 @@
 
 import random
 from collections import Counter
+from dataclasses import replace
 
 import pytest
 
 from hone.core.errors import BadData
-from hone.task import MIN_ROWS_PER_CLASS, Example, drop_rare, split_examples
+from hone.task import MIN_ROWS_PER_CLASS, Example, drop_rare, near_duplicates, remove_leaks, split_examples, split_unlabelled
 
 
 def rows(counts, *, groups=None, start=0):
@@ -144,3 +145,37 @@ def test_nineteen_rows_are_refused_and_twenty_are_not():
     with pytest.raises(BadData, match="There are 19 usable rows, at least 20"):
         split_examples(rows({"a": 10, "b": 9}), seed=0, grouped=False)
     split_examples(rows({"a": 10, "b": 10}), seed=0, grouped=False)
+
+
+def choice_rows(count, *, seed=0):
+    """One question, asked of other choices each time."""
+    generator = random.Random(seed)
+    things = [f"thing{index}" for index in range(5000)]
+    question = "Which of the following statements is true?"
+    return [
+        Example(question, "ABCD"[index % 4], "a.jsonl", index, choices=tuple(generator.sample(things, 4)))
+        for index in range(count)
+    ]
+
+
+def test_shuffling_a_file_of_one_question_with_many_choices_changes_no_part():
+    examples = choice_rows(100)
+    shuffled = random.Random(3).sample(examples, len(examples))
+    moved = [Example(row.text, row.label, row.file, line, choices=row.choices) for line, row in enumerate(shuffled)]
+    assert split_unlabelled(examples, seed=5).digest == split_unlabelled(moved, seed=5).digest
+
+
+def test_one_question_with_other_choices_is_no_leak_and_with_the_same_ones_it_is():
+    split = split_unlabelled(choice_rows(100), seed=0)
+    assert remove_leaks(split, is_labelled=False) == (split, [])
+    assert near_duplicates(choice_rows(100)) is None
+    copy = replace(split.test[0], line=1000)
+    after, (finding,) = remove_leaks(replace(split, train=[*split.train, copy]), is_labelled=False)
+    assert after.train == split.train and finding.count == 1 and "1 exactly" in finding.message
+
+
+def test_rows_without_choices_are_divided_as_they_were_before_choices_counted():
+    before = "bf2170d9dc3ed3c90e07b0b32bde634500e21aae8a12849c2eb68f107e0fd057"
+    assert (
+        split_unlabelled([Example(f"text {index} of a", "a", "a.csv", index + 2) for index in range(20)], seed=5).digest == before
+    )

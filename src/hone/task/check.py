@@ -41,7 +41,7 @@ def rejected_rows(rejected: Sequence[Rejected]) -> Finding | None:
 
 def near_duplicates(examples: Sequence[Example]) -> Finding | None:
     """Rows that nearly repeat an earlier row (Jaccard similarity of shingles at least 0.7). Nothing is removed."""
-    copies = nearest_copies([example.text for example in examples])
+    copies = nearest_copies([example.asked for example in examples])
     if not copies:
         return None
     places = tuple(f"{examples[later].place} is like line {examples[earlier].line}" for later, earlier in copies.items())
@@ -59,6 +59,7 @@ def remove_leaks(split: Split, *, is_labelled: bool = True) -> tuple[Split, list
     """Take out of training and validation the rows that stand, exactly or nearly, in a part that judges them.
 
     Test rows are never removed. Training and validation are held against the test, training also against validation.
+    Of a multiple choice the choices count too: one question with other choices is another row.
     What a tenth of all rows have in common, such as an instruction, makes no row a copy of another.
 
     Args:
@@ -69,7 +70,7 @@ def remove_leaks(split: Split, *, is_labelled: bool = True) -> tuple[Split, list
     Raises:
         BadData: a class would have no training row left, or validation no row.
     """
-    common = common_shingles([example.text for part in (split.train, split.validation, split.test) for example in part])
+    common = common_shingles([example.asked for part in (split.train, split.validation, split.test) for example in part])
     validation, by_test = _without(split.validation, split.test, "validation", "test", common=common)
     train, from_test = _without(split.train, split.test, "training", "test", common=common)
     train, from_validation = _without(train, validation, "training", "validation", common=common)
@@ -112,10 +113,10 @@ def _without(
 ) -> tuple[list[Example], Finding | None]:
     first: dict[bytes, int] = {}
     for index, example in enumerate(references):
-        first.setdefault(text_key(example.text), index)
-    exact = {index: first[key] for index, example in enumerate(rows) if (key := text_key(example.text)) in first}
+        first.setdefault(text_key(example.asked), index)
+    exact = {index: first[key] for index, example in enumerate(rows) if (key := text_key(example.asked)) in first}
     rest = [index for index in range(len(rows)) if index not in exact]
-    near = nearest_copies([rows[index].text for index in rest], [example.text for example in references], common=common)
+    near = nearest_copies([rows[index].asked for index in rest], [example.asked for example in references], common=common)
     copies = exact | {rest[index]: match for index, match in near.items()}
     if not copies:
         return rows, None

@@ -39,6 +39,11 @@ class Example:
         """Where a person finds the row: 'tickets.csv line 41'."""
         return f"{self.file} line {self.line}"
 
+    @property
+    def asked(self) -> str:
+        """What tells the row from others: its text, followed by the choices where there are any."""
+        return "\x1f".join((self.text, *self.choices))
+
 
 @dataclass(frozen=True, slots=True)
 class Rejected:

@@ -1,7 +1,7 @@
 """Training, validation and test rows: stratified by class, the same for the same rows in any order.
 
 Takes examples whose exact duplicates are out. The one surprise: nothing is shuffled; rows are ordered by the
-SHA-256 of the seed and their text, so sorting or shuffling the file changes no part.
+SHA-256 of the seed and what they ask, so sorting or shuffling the file changes no part.
 """
 
 import hashlib
@@ -144,7 +144,7 @@ def _by_hash(examples: Iterable[Example], seed: int) -> list[Example]:
 
     def key(example: Example) -> tuple[bytes, str, str, str, int]:
         digest = prefix.copy()
-        digest.update(example.text.encode("utf-8", "surrogatepass"))
+        digest.update(example.asked.encode("utf-8", "surrogatepass"))
         return digest.digest(), example.label, example.group or "", example.file, example.line
 
     return sorted(examples, key=key)

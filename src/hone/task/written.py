@@ -84,7 +84,7 @@ def join_references(examples: Sequence[Example]) -> tuple[list[Example], list[Fi
     """One example for rows that ask the same of the same choices; the finding says how many were joined."""
     copies: defaultdict[bytes, list[Example]] = defaultdict(list)
     for example in examples:
-        copies[text_key("\x1f".join((example.text, *example.choices)))].append(example)
+        copies[text_key(example.asked)].append(example)
     kept = []
     joined: list[Example] = []
     for first, *others in copies.values():
