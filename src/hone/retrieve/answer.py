@@ -9,10 +9,10 @@ from collections.abc import Callable, Sequence
 
 from hone.core.errors import Usage
 from hone.core.record import Record
-from hone.measure import normalise_answer
 from hone.model import Backend, Generator, Renderer, Sampling, TextModel, TextReader
 from hone.retrieve.prompt import with_passages
 from hone.retrieve.records import Passage
+from hone.retrieve.words import compared_words
 
 __all__ = ["Answer", "Citation", "answer_from", "answer_text", "answer_with", "cited", "shared_words"]
 
@@ -149,6 +149,6 @@ def answer_text(answer: Answer) -> str:
 
 def shared_words(answer: str, passage: str) -> float:
     """Share of the answer's words, each counted as often as it stands there, that occur in the passage; 0 for no words."""
-    words = normalise_answer(answer).split()
-    known = set(normalise_answer(passage).split())
+    words = compared_words(answer)
+    known = set(compared_words(passage))
     return sum(word in known for word in words) / len(words) if words else 0.0

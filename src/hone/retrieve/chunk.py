@@ -1,13 +1,14 @@
 """Documents cut into passages of so many tokens: at headings first, then paragraphs, then sentences, then words.
 
 Stands between `documents` and `index`. Every character that is not blank lies in a passage, in order, and a passage's text is
-exactly the characters that its span names. The one surprise: a single word longer than the limit (a key, a web address) is cut,
-since the encoder would otherwise read its beginning only.
+exactly the characters that its span names. The one surprise: a single word longer than the limit (a key, a web address, a
+paragraph in a script without spaces) is cut, since the encoder would otherwise read its beginning only. One so long that the
+tokenizer takes it for [UNK] is measured by its parts.
 """
 
 import re
 from bisect import bisect_right
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -22,9 +23,15 @@ from hone.retrieve.formats import Heading
 __all__ = ["Chunk", "ChunkSettings", "Chunker"]
 
 # Scripts written without spaces: each ideograph and kana counts as a word, so that a text in them can be cut at all.
-_WORD = re.compile(r"[\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff]|[^\s\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff]+")
-_SENTENCE_END = re.compile(r".*?[.!?\u2026][\"'\u2019\u201d)\]]*|.*[\u3002\uff01\uff1f]", flags=re.DOTALL)
+_IDEOGRAPH = r"\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff"
+_STOP, _CLOSING = r"\u3002\uff01\uff1f\uff61", r"\"'\u2019\u201d)\]"  # no space follows these stops
+_ENDED = rf"[{_STOP}]+[{_CLOSING}\u300d\u300f\u3011\uff09]*"
+_WORD = re.compile(rf"[{_IDEOGRAPH}](?:{_ENDED})?|[^\s{_IDEOGRAPH}{_STOP}]*{_ENDED}|[^\s{_IDEOGRAPH}{_STOP}]+")
+_SENTENCE_END = re.compile(rf".*?[.!?\u2026][{_CLOSING}]*|.*{_ENDED}", flags=re.DOTALL)
 _ABBREVIATION = re.compile(r"(?:[A-Z]|Mr|Mrs|Ms|Dr|Prof|St|No|vs|etc|e\.g|i\.e|cf|Fig|al)\.")
+_LONGEST_TOKEN = 32  # characters; one that stands for more is [UNK], which says nothing of how long a word is
+_PART = 16  # characters, in which such a word is measured
+_BLOCK = 100_000  # characters that are tokenised at once: offsets of 4 MB take 600 MB of memory
 _WORD_BREAK, _SENTENCE_BREAK, _LINE_BREAK, _PARAGRAPH_BREAK = range(4)
 
 
@@ -88,7 +95,8 @@ class Chunker:
             title = " > ".join(dict.fromkeys(part for part in (document.title, *trail) if part))
             found += [
                 Chunk(document.name, title, document.text[first:last], first, last)
-                for first, last in self._spans(document.text, start, end)
+                for begin, stop in _blocks(document.text, start, end)
+                for first, last in self._spans(document.text, begin, stop)
             ]
         return found
 
@@ -108,7 +116,10 @@ class Chunker:
         return text if parts else chunk.text
 
     def _spans(self, text: str, start: int, end: int) -> list[tuple[int, int]]:
-        """Where the passages of one section begin and end. Counts of pieces add up but for tokenizers that join words: those get less room."""
+        """Where the passages of a section, or of a block of it, begin and end.
+
+        Counts of pieces add up but for tokenizers that join words: those get less room.
+        """
         room = self._settings.tokens
         while True:
             spans = _packed(self._pieces(text, start, end, room), room, self._settings.overlap)
@@ -128,12 +139,12 @@ class Chunker:
         words = [(start + found.start(), start + found.end()) for found in _WORD.finditer(text[start:end])]
         if not words:
             return []
-        encoded = self._tokenizer(text[start:end], add_special_tokens=False, return_offsets_mapping=True, verbose=False)
         begins = [first for first, _ in words]
         ends: list[list[int]] = [[] for _ in words]
-        for _, last in encoded["offset_mapping"]:
-            if last:  # a token belongs where its last character lies: some hold the blank before their word
-                ends[max(0, bisect_right(begins, start + last - 1) - 1)].append(start + last)
+        for last in self._token_ends(
+            text[start:end]
+        ):  # a token belongs where its last character lies: some hold the blank before their word
+            ends[max(0, bisect_right(begins, start + last - 1) - 1)].append(start + last)
         pieces = []
         for at, (first, last) in enumerate(words):
             strength = _strength(text, first, last, words[at + 1][0] if at + 1 < len(words) else None)
@@ -143,6 +154,33 @@ class Chunker:
                 begin, known = known[room - 1], known[room:]
             pieces.append(_Piece(begin, last, min(len(known), room), strength))
         return pieces
+
+    def _token_ends(self, text: str) -> list[int]:
+        """Where each token ends; what is so long a word that it is one [UNK] is measured in parts."""
+        ends: list[int] = []
+        for first, last in self._offsets([text])[0]:
+            if last - first <= _LONGEST_TOKEN:
+                ends += [last] if last else []
+                continue
+            places = range(first, last, _PART)
+            parts = self._offsets([text[place : min(place + _PART, last)] for place in places])
+            ends += [place + end for place, part in zip(places, parts, strict=True) for _, end in part if end]
+        return ends
+
+    def _offsets(self, texts: list[str]) -> list[list[tuple[int, int]]]:
+        encoded = self._tokenizer(texts, add_special_tokens=False, return_offsets_mapping=True, verbose=False)
+        return list(encoded["offset_mapping"])
+
+
+def _blocks(text: str, start: int, end: int) -> Iterator[tuple[int, int]]:
+    """A section in one, or a very long one cut at paragraphs, lines or blanks."""
+    while end - start > _BLOCK:
+        middle, most = start + _BLOCK // 2, start + _BLOCK
+        found = (text.rfind(mark, middle, most) + len(mark) for mark in ("\n\n", "\n", " "))
+        stop = next((place for place in found if place > middle), most)
+        yield start, stop
+        start = stop
+    yield start, end
 
 
 def _titled(title: str, text: str) -> str:

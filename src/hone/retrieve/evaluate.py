@@ -14,10 +14,11 @@ from hone.core.console import progress, render_table
 from hone.core.errors import BadData, did_you_mean
 from hone.core.record import Record
 from hone.core.seeds import derive_seed
-from hone.measure import normalise_answer, quantile, ranking_interval, score_rankings
+from hone.measure import quantile, ranking_interval, score_rankings
 from hone.retrieve.documents import SetAside
 from hone.retrieve.index import Index
 from hone.retrieve.records import MODES, IndexRecord, Mode, Passage
+from hone.retrieve.words import compared_words
 from hone.task import Broken, open_rows
 
 __all__ = [
@@ -135,7 +136,7 @@ def _question(text: object, cell: object, names: "_Names | None") -> Question:
         if not values:
             raise BadData("no document")
         return Question(text.strip(), documents=tuple(dict.fromkeys(names.whole(each) for each in values)))
-    usable = tuple(each for each in values if normalise_answer(each))
+    usable = tuple(each for each in values if compared_words(each))
     if not usable:
         raise BadData("no answer, or none but articles and punctuation")
     return Question(text.strip(), answers=usable)
@@ -211,11 +212,14 @@ def _marks(question: Question, passages: Sequence[Passage]) -> list[bool]:
 
 
 def holding(passages: Sequence[Passage], answers: Sequence[str]) -> list[bool]:
-    """Whether each passage is the first that holds one of the answers in whole words (SQuAD normalisation): 'art' is not in 'party'."""
-    wanted = [f" {normalise_answer(answer)} " for answer in answers]
+    """Whether each passage is the first that holds one of the answers in whole words (SQuAD normalisation): 'art' is not in 'party'.
+
+    Where a script puts no spaces between words, each character is one.
+    """
+    wanted = [f" {' '.join(compared_words(answer))} " for answer in answers]
     marks: list[bool] = []
     for passage in passages:
-        text = f" {normalise_answer(passage.text)} "
+        text = f" {' '.join(compared_words(passage.text))} "
         marks.append(True not in marks and any(answer in text for answer in wanted))
     return marks
 
