@@ -3,12 +3,15 @@
 import csv
 import json
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
-from hone.compare.bundle import Bundle
+from hone.cli.main import run
+from hone.compare.bundle import Answer, Bundle
 from hone.core.errors import BadData
 from hone.serve import predict_file
+from hone.task import Columns
 
 LATE, LOST, REFUND = "the order is three days late", "your courier lost my letter", "can I have my money back"
 
@@ -208,3 +211,53 @@ def test_a_file_may_be_answered_in_place(bundle: Bundle, tmp_path: Path):
     source = write_csv(tmp_path / "in.csv", [["message"], [LOST], [REFUND]])
     predict_file(bundle, source, source)
     assert [row["predicted"] for row in read_csv(source)] == ["lost", "refund"]
+
+
+def test_dialogues_are_asked_as_they_were_compared(tmp_path: Path):
+    """The file that was compared, and rows that end with a question; the system text may have a column of its own."""
+    from hone.task import as_examples, load_material
+
+    rows = [
+        {
+            "messages": [said("user", f"first {at}"), said("assistant", "x"), said("user", "more"), said("assistant", "y")],
+            "system": "Be kind.",
+        }
+        for at in range(3)
+    ]
+    rows += [{"messages": [said("user", LOST), said("assistant", "z")], "system": None}]
+    source = write_jsonl(tmp_path / "in.jsonl", rows)
+    columns = Columns(text=("messages",), label="")
+    record = SimpleNamespace(kind="text-generation", columns=columns)
+    asked: list[str] = []
+    bundle = SimpleNamespace(provenance=record, predict=lambda texts: asked.extend(texts) or answers(texts))
+    assert predict_file(bundle, source, tmp_path / "out.jsonl") == 4  # type: ignore[arg-type]
+    assert asked == [example.text for example in as_examples(load_material(str(source)))[0]]
+    assert [row["predicted"] for row in read_jsonl(tmp_path / "out.jsonl")][3] == f"to {LOST}"
+    open_ended = [{"messages": rows[0]["messages"][:3]}, {"messages": []}, {"messages": json.dumps([said("user", LATE)])}]
+    asked.clear()
+    predict_file(bundle, write_jsonl(tmp_path / "more.jsonl", open_ended), tmp_path / "out.jsonl")  # type: ignore[arg-type]
+    assert asked == ["User: first 0\nAssistant: x\nUser: more", LATE]
+    broken = write_jsonl(tmp_path / "broken.jsonl", [{"messages": [{"role": "nobody", "content": "x"}]}])
+    said_of_it = refused(bundle, broken, tmp_path / "none.jsonl")  # type: ignore[arg-type]
+    assert "column 'messages': unknown role" in said_of_it
+
+
+def said(role: str, content: str) -> dict[str, str]:
+    return {"role": role, "content": content}
+
+
+def answers(texts: list[str]) -> list[Answer]:
+    return [Answer(label=f"to {text}", confidence=None, probabilities={}) for text in texts]
+
+
+@pytest.mark.parametrize("options", [["{file}"], [LATE, "{file}"], [LATE, "--text", "message"]])
+def test_a_file_or_a_column_without_out_is_refused(bundle: Bundle, tmp_path: Path, capsys, options: list[str]):
+    source = write_csv(tmp_path / "in.csv", [["message"], [LOST]])
+    assert run(["predict", str(bundle.folder), *(option.format(file=source) for option in options)]) == 3
+    told = capsys.readouterr()
+    assert told.out == "" and "--out" in told.err
+
+
+def test_a_text_longer_than_any_path_is_a_text(bundle: Bundle, capsys):
+    assert run(["predict", str(bundle.folder), f"{LOST} " * 300]) == 0
+    assert capsys.readouterr().out

@@ -28,11 +28,24 @@ def command(bundle: Path, inputs: tuple[str, ...], out: Path | None, text: str |
 
     ready = Bundle(bundle)
     if out is not None:
-        if len(inputs) != 1 or not Path(inputs[0]).is_file():
+        if len(inputs) != 1 or not _is_file(inputs[0]):
             raise Usage(f"--out needs one file of rows; '{' '.join(inputs)}' is no file.")
         rows = predict_file(ready, Path(inputs[0]), out, text=tuple(text.split(",")) if text else ())
         note(f"{rows:,} rows answered, in {out}.")
         return
+    files = [one for one in inputs if _is_file(one)]
+    if files:
+        raise Usage(f"'{files[0]}' is a file. Say where the answers to its rows go: --out answers.csv.")
+    if text is not None:
+        raise Usage("--text names columns of a file of rows. Name one file and --out, or leave --text out.")
     for answer in ready.predict(list(inputs)):
         sure = "" if answer.confidence is None else f"\t{answer.confidence:.3f}"  # a written text has none
         result(answer.to_json(indent=None) if as_json else f"{answer.label}{sure}")
+
+
+def _is_file(text: str) -> bool:
+    """A text to be answered may be longer than any path."""
+    try:
+        return Path(text).is_file()
+    except (OSError, ValueError):
+        return False

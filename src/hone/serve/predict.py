@@ -2,7 +2,8 @@
 
 import csv
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from io import StringIO
 from pathlib import Path
 
@@ -10,12 +11,13 @@ from hone.compare.bundle import Answer, Bundle
 from hone.core.console import progress
 from hone.core.errors import BadData, did_you_mean
 from hone.core.store import write_atomic
-from hone.task import Broken, Reader, open_rows, read_row
+from hone.task import Broken, Reader, open_rows, read_dialogue, read_row
 
 __all__ = ["predict_file"]
 
 BATCH = 512
 ADDED = ("predicted", "confidence")
+_Read = Callable[[Reader, Sequence[object], Sequence[str]], tuple[dict[str, object], str]]
 
 
 def predict_file(bundle: Bundle, source: Path, target: Path, *, text: Sequence[str] = ()) -> int:
@@ -42,7 +44,10 @@ def predict_file(bundle: Bundle, source: Path, target: Path, *, text: Sequence[s
         if name in reader.headers:
             raise BadData(f"{source} already has a column '{name}', where the answer goes. Rename or remove it, and run again.")
     between = "\n" if bundle.provenance.kind == "text-classification" else "\n\n"  # as training joined them
-    rows, texts = _read(reader, source, wanted, between)
+    # Of written answers dialogues alone have no column for them; they are asked as they were compared.
+    is_dialogue = bundle.provenance.kind == "text-generation" and not bundle.provenance.columns.label
+    read = read_dialogue if is_dialogue else partial(read_row, between=between)
+    rows, texts = _read(reader, source, wanted, read)
     answers: list[Answer | None] = []
     with progress("Answering", len(texts)) as bar:
         for at in range(0, len(texts), BATCH):
@@ -54,7 +59,7 @@ def predict_file(bundle: Bundle, source: Path, target: Path, *, text: Sequence[s
     return len(rows)
 
 
-def _read(reader: Reader, source: Path, wanted: Sequence[str], between: str) -> tuple[list[dict[str, object]], list[str]]:
+def _read(reader: Reader, source: Path, wanted: Sequence[str], read: _Read) -> tuple[list[dict[str, object]], list[str]]:
     """All rows by column, and their texts; every row that cannot be read is told at once."""
     rows, texts, broken = [], [], []
     for found in reader.rows(reader.headers):
@@ -62,7 +67,7 @@ def _read(reader: Reader, source: Path, wanted: Sequence[str], between: str) -> 
             broken.append(f"{source} line {found.line}: {found.reason}")
             continue
         try:
-            row, text = read_row(reader, found[1], wanted, between=between)
+            row, text = read(reader, found[1], wanted)
         except BadData as error:
             broken.append(f"{source} line {found[0]}: {error}")
             continue

@@ -51,7 +51,7 @@ from hone.task.records import Columns, Example, Finding, Rejected, Split, Table,
 from hone.task.refuse import Refused
 from hone.task.split import MIN_ROWS_PER_CLASS, drop_rare, split_examples, split_unlabelled
 from hone.task.templates import Template, bundled_templates, few_shot_prompt, read_templates
-from hone.task.written import ANSWERED_KINDS, LETTERS, as_examples, join_references, usual_metric
+from hone.task.written import ANSWERED_KINDS, LETTERS, as_examples, join_references, read_dialogue, usual_metric
 
 __all__ = [
     "ANSWERED_KINDS",
@@ -116,6 +116,7 @@ __all__ = [
     "near_duplicates",
     "normalise",
     "open_rows",
+    "read_dialogue",
     "read_mixture",
     "read_row",
     "read_templates",

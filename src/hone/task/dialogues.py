@@ -7,7 +7,10 @@ from hone.task.kinds import Message, Role
 from hone.task.nested import nested, string
 from hone.task.rejects import Unusable
 
-__all__ = ["read_messages"]
+__all__ = ["SYSTEM_COLUMNS", "read_messages"]
+
+SYSTEM_COLUMNS = ("system", "system_prompt")
+"""Where a dialogue's system text may stand in a column of its own."""
 
 _ROLES: dict[str, Role] = {
     "system": "system", "developer": "system",
@@ -20,15 +23,15 @@ _MISSING = object()
 
 
 def read_messages(
-    cells: Sequence[object], columns: Sequence[str], file: TextFile | None, *, system: object = None
+    cells: Sequence[object], columns: Sequence[str], file: TextFile | None, *, system: object = None, is_learnt: bool = True
 ) -> tuple[Message, ...]:
     """The messages of one row.
 
     Args:
         cells: the columns that hold messages; several are put one after the other. system: the text of a column of its
-            own, which goes first where the messages have no system text themselves.
+            own, which goes first where the messages have no system text themselves. is_learnt: an answer must be among them.
     Raises:
-        Unusable: a message without a known role or without text, or no message of the assistant.
+        Unusable: a message without a known role or without text, or no message of the assistant where one is learnt.
     """
     messages: list[Message] = []
     for cell, column in zip(cells, columns, strict=True):
@@ -41,7 +44,7 @@ def read_messages(
         messages.insert(0, Message("system", string(system, "system", file)))
     if not messages:
         raise Unusable(", ".join(columns), "no messages: the list is empty")
-    if not any(message.role == "assistant" for message in messages):
+    if is_learnt and not any(message.role == "assistant" for message in messages):
         raise Unusable(", ".join(columns), "no assistant message: there is nothing to learn")
     return tuple(messages)
 

@@ -23,6 +23,7 @@ from collections.abc import Callable, Sequence
 
 from hone.core.errors import BadData, did_you_mean
 from hone.task.choice_layout import find_choice
+from hone.task.dialogues import SYSTEM_COLUMNS
 from hone.task.kinds import Kind
 from hone.task.layout import Layout, Sheet, Wish
 from hone.task.nested import holds_list, holds_objects
@@ -33,7 +34,6 @@ from hone.task.text_layouts import find_classify, find_label_score, find_multi_l
 __all__ = ["recognise"]
 
 _MESSAGES = ("messages", "conversations", "conversation")
-_SYSTEM = ("system", "system_prompt")
 _TOKENS = ("tokens", "words")
 _TAGS = ("ner_tags", "tags", "labels", "pos_tags", "ner", "chunk_tags")
 _CONTEXTS = ("context", "passage", "paragraph")
@@ -96,7 +96,7 @@ def recognise(sheet: Sheet, wish: Wish) -> Layout:
 
 
 def _chat(sheet: Sheet, wish: Wish) -> Layout | None:
-    system = sheet.find(_SYSTEM)
+    system = sheet.find(SYSTEM_COLUMNS)
     if wish.text:
         return Layout("chat", wish.text, None, system, "as named")
     if (messages := sheet.find(_MESSAGES)) and (wish.kind or holds_objects(sheet.cells(messages))):

@@ -10,12 +10,18 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
+from hone.core.errors import BadData
+from hone.task.cells import read_row
+from hone.task.dialogues import SYSTEM_COLUMNS, read_messages
 from hone.task.duplicates import text_key
-from hone.task.kinds import Choice, Completion, Dialogue, Kind, Material, Passage, TaskShape
+from hone.task.kinds import Choice, Completion, Dialogue, Kind, Material, Message, Passage, TaskShape
+from hone.task.profile import name_words
+from hone.task.reader import Reader
 from hone.task.records import Example, Finding, Rejected
+from hone.task.rejects import Unusable
 from hone.task.wording import counted
 
-__all__ = ["ANSWERED_KINDS", "LETTERS", "as_examples", "join_references", "usual_metric"]
+__all__ = ["ANSWERED_KINDS", "LETTERS", "as_examples", "join_references", "read_dialogue", "usual_metric"]
 
 LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 _PLACES = 20
@@ -48,13 +54,38 @@ def _dialogue(row: Dialogue) -> Example | str:
     before = row.messages[:last]
     if not before:
         return "nothing is said before the answer"
+    return Example(_said(before), row.messages[last].content.strip(), row.file, row.line)
+
+
+def _said(before: Sequence[Message]) -> str:
+    """A dialogue as one text: what the system says, then the one thing said, or else who says what."""
     spoken = [message for message in before if message.role != "system"]
     told = [message.content for message in before if message.role == "system"]
     if len(spoken) <= 1:
         told += [message.content for message in spoken]
     else:
         told.append("\n".join(f"{message.role.capitalize()}: {message.content}" for message in spoken))
-    return Example("\n\n".join(told), row.messages[last].content.strip(), row.file, row.line)
+    return "\n\n".join(told)
+
+
+def read_dialogue(reader: Reader, cells: Sequence[object], text: Sequence[str]) -> tuple[dict[str, object], str]:
+    """As `read_row`, of a row that holds a dialogue: what is asked is the last answer where it ends in one, else the next.
+
+    Args:
+        cells: in the order of `reader.headers`. text: the columns that hold messages.
+    Raises:
+        BadData: a cell whose characters cannot be used, or that holds no messages; names the column.
+    """
+    row, _ = read_row(reader, cells, ())
+    filled = [name for name in text if row[name] not in (None, "", [])]
+    system = next((row[name] for name in reader.headers if "_".join(name_words(name)) in SYSTEM_COLUMNS), None)
+    if not filled:
+        return row, ""
+    try:
+        messages = read_messages([row[name] for name in filled], filled, reader.file, system=system, is_learnt=False)
+    except Unusable as unusable:
+        raise BadData(f"column '{unusable.column}': {unusable.reason}") from None
+    return row, _said(messages[:-1] if messages[-1].role == "assistant" else messages)
 
 
 def _passage(row: Passage) -> Example | str:
