@@ -1,7 +1,7 @@
 """From the harness's answers to scores with intervals, marks of floor and ceiling, and official averages. The values are the harness's own."""
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Literal
 
 import numpy as np
@@ -54,7 +54,8 @@ def task_scores(name: str, found: dict[str, Any], chances: dict[str, float | Non
         mine = [sample[metric] for sample in samples if sample["filter"] == variant and metric in sample]
         interval = _interval(metric, mine, float(value))
         chance = None
-        if metric in ("acc", "acc_norm") and is_choice:
+        is_right_or_wrong = {float(one) for one in mine if isinstance(one, int | float | np.number)} <= {0.0, 1.0}
+        if metric in ("acc", "acc_norm") and is_choice and is_right_or_wrong:  # else it is a share, as of TruthfulQA's MC2
             chance = chances.get(name) or float(np.mean([1 / max(1, len(sample["arguments"])) for sample in samples]))
         made.append(
             BenchmarkScore(
@@ -127,11 +128,26 @@ def _macro_f1(tables: NDArray[np.float64]) -> NDArray[np.float64]:
     return metric_from_confusion(tables, "macro_f1")
 
 
+def _bare(metric: str) -> str:
+    """Without the filter by which the answer was taken: 'exact_match (get-answer)' is 'exact_match'."""
+    return metric.split(" (", 1)[0]
+
+
+def _one_each(scores: Iterable[BenchmarkScore]) -> list[BenchmarkScore]:
+    """The first score of each task: no question is in a pool twice, however many filters its answer was taken by."""
+    found: dict[str, BenchmarkScore] = {}
+    for score in scores:
+        found.setdefault(score.task, score)
+    return list(found.values())
+
+
 def group_scores(scores: Sequence[BenchmarkScore]) -> list[GroupScore]:
     """Pools of questions, and the official averages of GLUE and SuperGLUE as far as their tasks were run."""
     made = []
     for pool in _POOLED:
-        mine = [score for score in scores if score.task.startswith(f"{pool}_") and score.metric in ("acc", "exact_match")]
+        mine = _one_each(
+            score for score in scores if score.task.startswith(f"{pool}_") and _bare(score.metric) in ("acc", "exact_match")
+        )
         if len(mine) > 1:
             total = sum(score.n for score in mine)
             right = sum(score.value * score.n for score in mine)

@@ -13,6 +13,7 @@ from datasets import Dataset
 from datasets.exceptions import DatasetNotFoundError
 from lm_eval import evaluator, simple_evaluate
 from lm_eval.api.model import LM, TemplateLM
+from lm_eval.api.task import ConfigurableTask
 from lm_eval.tasks import TaskManager
 from lm_eval.utils import get_rolling_token_windows, make_disjoint_window
 
@@ -21,7 +22,17 @@ from hone.core.errors import Failed, Usage
 from hone.evaluate.local_tasks import LocalTask
 from hone.model import Generator, Sampling, Scorer, Seq2SeqModel
 
-__all__ = ["EngineLM", "configuration", "fetching", "in_groups", "moved_spaces", "quiet", "read_task_list", "run_harness"]
+__all__ = [
+    "EngineLM",
+    "configuration",
+    "fetching",
+    "in_groups",
+    "marks_itself",
+    "moved_spaces",
+    "quiet",
+    "read_task_list",
+    "run_harness",
+]
 
 _WRITTEN = 256  # tokens of an answer where a task names no limit: the harness's own default
 _TEXTS = 2_000  # tokenised at once
@@ -216,6 +227,11 @@ def read_task_list(named: Sequence[str]) -> TaskManager:
     if unknown:
         raise Usage(f"lm-evaluation-harness knows no task {', '.join(map(repr, unknown))}. `lm-eval ls tasks` lists them.")
     return manager
+
+
+def marks_itself(task: Any) -> bool:
+    """Whether a task says by itself how right an answer is, instead of the right choice's being the likeliest."""
+    return callable(task.config.process_results) or type(task).process_results is not ConfigurableTask.process_results
 
 
 @cache

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from hone.core.errors import Usage
-from hone.evaluate.harness import fetching, quiet, read_task_list
+from hone.evaluate.harness import fetching, marks_itself, quiet, read_task_list
 from hone.evaluate.retained import RetainedTask, chosen_among, followed, joined
 
 __all__ = ["harness_task", "questions"]
@@ -31,11 +31,16 @@ def questions(task: Any) -> RetainedTask:
     Of one continuation after several contexts whole texts are the choices.
 
     Raises:
-        Usage: it has several right answers to a question, or none.
+        Usage: it has several right answers to a question, or none, or marks choices in a way of its own, as TruthfulQA's MC2 does.
     """
     task.build_all_requests(limit=_MOST, rank=0, world_size=1)
     if task.OUTPUT_TYPE != "multiple_choice":
         return followed(task.task_name, [_pair(task, one) for one in task.instances])
+    if marks_itself(task):
+        raise Usage(
+            f"'{task.task_name}' marks its choices in a way of its own, so several may be right, and what is lost of it cannot be counted. "
+            "Name a task with one right choice to a question."
+        )
     prompts, choices, right = [], [], []
     for asked in _by_document(task.instances):
         doc = asked[0].doc
