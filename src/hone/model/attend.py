@@ -16,7 +16,7 @@ from torch import nn
 
 from hone.model.stacking import forget_places, heads_first, put_tokens
 
-__all__ = ["Pattern", "Stretch", "attend", "capped", "forget_masks", "hidden"]
+__all__ = ["Pattern", "Stretch", "attend", "capped", "forget_masks", "hidden", "shares_of"]
 
 _CALL = 8_192  # scores per head that take as long as the calls for one more sequence: measured at 10,000, eight heads
 _BLOCK = 256  # queries in a block
@@ -47,6 +47,14 @@ def capped(scores: torch.Tensor, softcap: float) -> torch.Tensor:
     return softcap * torch.tanh(scores.float() / softcap)
 
 
+def shares_of(scores: torch.Tensor, sinks: torch.Tensor | None) -> torch.Tensor:
+    """The softmax over the keys, [..., t, s]; with `sinks`, broadcastable to [..., t, 1], less what those take."""
+    if sinks is None:
+        return scores.softmax(dim=-1)
+    column = sinks.to(scores.dtype).expand(*scores.shape[:-1], 1)
+    return torch.cat([scores, column], dim=-1).softmax(dim=-1)[..., :-1]
+
+
 @dataclass(frozen=True)
 class Pattern:
     """Which sequences stand one after the other, and how each attends to its keys."""
@@ -59,6 +67,8 @@ class Pattern:
     window: int | None = None
     """Tokens back from a query's own place that it sees, itself counted; as many forward where attention is not causal."""
     dropout: float = 0.0
+    sinks: torch.Tensor | None = None
+    """Learned scores [H] of a key without a value for each query head: it takes its share, which is dropped. `attend` knows none."""
 
     @property
     def stretches(self) -> Iterator[Stretch]:
@@ -133,6 +143,7 @@ def attend(
     Returns:
         [T, H, D], zeros behind the last sequence, differentiable in the first five.
     """
+    assert pattern.sinks is None, "written out elsewhere"
     work = _Work(tuple(pattern.stretches), pattern, query.shape[1] // key.shape[1])
     with torch.autocast(query.device.type, enabled=False):
         found: torch.Tensor = _Attend.apply(query, key, value, bias, ahead, work)  # type: ignore[no-untyped-call]

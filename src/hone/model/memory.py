@@ -14,7 +14,7 @@ from typing import Any, Literal
 import torch
 from torch import nn
 
-from hone.model.attend import Pattern, capped
+from hone.model.attend import Pattern, capped, shares_of
 from hone.model.stacking import stack
 
 __all__ = ["Memory", "Tree"]
@@ -127,7 +127,10 @@ class Memory:
         scores = _scores(by_head.reshape(len(keys), -1, by_head.shape[2]), keys, None, scale=pattern.scale, softcap=softcap)
         hidden = self._hidden(pattern.window, query)
         scores.view(len(keys), share, len(query), -1)[..., -hidden.shape[1] :] += hidden
-        found = torch.bmm(scores.softmax(dim=-1).to(values.dtype), values)
+        sinks = pattern.sinks
+        if sinks is not None:
+            sinks = sinks.view(len(keys), share, 1).expand(-1, -1, len(query)).reshape(len(keys), -1, 1)
+        found = torch.bmm(shares_of(scores, sinks).to(values.dtype), values)
         return found.view(by_head.shape).transpose(0, 1).contiguous()
 
     def _hidden(self, window: int | None, like: torch.Tensor) -> torch.Tensor:
@@ -200,8 +203,10 @@ class Memory:
         own = _scores(
             rows.flatten(0, 1), keys.flatten(0, 1), hidden.expand(-1, groups, -1, -1).flatten(0, 1), scale=scale, softcap=softcap
         )
+        sinks = None if pattern.sinks is None else pattern.sinks.view(groups, heads // groups, 1)
         if module not in self._shared:
-            found = torch.bmm(own.softmax(dim=-1).to(values.dtype), values.flatten(0, 1))
+            own = own.view(batch, groups, heads // groups, room)
+            found = torch.bmm(shares_of(own, sinks).to(values.dtype).flatten(0, 1), values.flatten(0, 1))
             return found.view(batch, heads, width)
         shared_keys, shared_values = self._shared[module]
         before = shared_keys.shape[1]
@@ -213,7 +218,8 @@ class Memory:
             far = far[None, :, None].expand(groups, -1, heads // groups, -1).reshape(groups, -1, before)
         first = _scores(rows.transpose(0, 1).reshape(groups, -1, width), shared_keys, far, scale=scale, softcap=softcap)
         first = first.view(groups, batch, heads // groups, before).transpose(0, 1)  # [B, K, share, p]
-        shares = torch.cat([first, own.view(batch, groups, heads // groups, room)], dim=-1).softmax(dim=-1).to(values.dtype)
+        scores = torch.cat([first, own.view(batch, groups, heads // groups, room)], dim=-1)
+        shares = shares_of(scores, sinks).to(values.dtype)
         ahead = shares[..., :before].transpose(0, 1).reshape(groups, -1, before)
         found = torch.bmm(ahead, shared_values).view(groups, batch, heads // groups, width).transpose(0, 1)
         found = found + torch.bmm(shares[..., before:].flatten(0, 1), values.flatten(0, 1)).view(

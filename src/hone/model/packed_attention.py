@@ -13,7 +13,7 @@ import torch
 from torch import nn
 
 from hone.model.arithmetic import product_dtype
-from hone.model.attend import Pattern, Stretch, attend, capped, hidden
+from hone.model.attend import Pattern, Stretch, attend, capped, hidden, shares_of
 from hone.model.last_block import Chosen
 from hone.model.memory import Memory
 from hone.model.stacking import stack, unstack
@@ -22,11 +22,13 @@ __all__ = [
     "ATTENTION",
     "Layout",
     "Role",
+    "Trial",
     "current_layout",
     "current_memory",
     "prefixes_hidden",
     "register_attention",
     "set_layout",
+    "tried",
 ]
 
 ATTENTION = "hone_packed"
@@ -51,8 +53,41 @@ class Layout:
         return self.target if role == "target" else self.source
 
 
+class Trial:
+    """What a network tells packed attention, so that it is known whether anything of it is left out."""
+
+    def __init__(self) -> None:
+        self.masked: set[int] = set()
+        """Tokens back that its masks would let a query see, which packed passes make without masks."""
+        self._windows: set[int] = set()
+        self._unknown: set[str] = set()
+
+    def see(self, rest: dict[str, Any], window: int | None) -> None:
+        """One call of attention: its window, and arguments that packed attention does not read."""
+        self._windows |= set() if window is None else {window}
+        self._unknown |= {name for name, value in rest.items() if value is not None and name not in _HARMLESS}
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether attention was told all that the answer depends on. A window that stands only in a mask is longer than a trial's rows."""
+        return not self._unknown and all(any(abs(size - told) <= 1 for told in self._windows) for size in self.masked)
+
+
+# Arguments that change no answer, or do so before attention is called:
+_HARMLESS = frozenset(
+    {
+        "cache_position",
+        "deterministic",
+        "output_attentions",
+        "output_hidden_states",
+        "past_key_values",
+        "position_ids",
+        "use_cache",
+    }
+)
 _layout: Layout | None = None
 _memory: Memory | None = None
+_trial: Trial | None = None
 _hides_prefixes = False
 
 
@@ -71,6 +106,17 @@ def set_layout(layout: Layout | None, memory: Memory | None = None) -> None:
     """Say how the next forward pass is packed, None for padded batches, and what it remembers of earlier ones. It holds until the next call."""
     global _layout, _memory
     _layout, _memory = layout, memory
+
+
+@contextlib.contextmanager
+def tried() -> Iterator[Trial]:
+    """Inside this block packed passes say what they are told."""
+    global _trial
+    _trial = Trial()
+    try:
+        yield _trial
+    finally:
+        _trial = None
 
 
 def current_layout() -> Layout | None:
@@ -95,6 +141,8 @@ def register_attention() -> None:
 def _padded_mask(*arguments: Any, **named: Any) -> Any:
     from transformers.masking_utils import sdpa_mask
 
+    if _trial is not None and named.get("local_size") is not None:
+        _trial.masked.add(named["local_size"])
     return None if _layout is not None else sdpa_mask(*arguments, **named)
 
 
@@ -110,13 +158,16 @@ def _attention(
     position_bias: torch.Tensor | None = None,
     sliding_window: int | None = None,
     softcap: float | None = None,
+    s_aux: torch.Tensor | None = None,
     **rest: Any,
 ) -> tuple[Any, None]:
-    """transformers' attention interface: query [B, H, T, D], key and value [B, K, S, D]; result [B, T, H, D]."""
+    """transformers' attention interface: query [B, H, T, D], key and value [B, K, S, D], s_aux [H]; result [B, T, H, D]."""
     if _layout is None:
         assert _hides_prefixes or not hasattr(module, "prefix"), "a padded pass would leave out what prefix tuning trained"
         named = {"dropout": dropout, "scaling": scaling, "is_causal": is_causal, "position_bias": position_bias, **rest}
-        return _padded(module, query, key, value, attention_mask, softcap, named)
+        return _padded(module, query, key, value, attention_mask, softcap, s_aux, named)
+    if _trial is not None:
+        _trial.see(rest | {"attention_mask": attention_mask}, sliding_window)
     role: Role = getattr(module, "_role", "target")
     queries, keys = _layout.source if role == "source" else _layout.target, _layout.lengths(role)
     if role == "cross" and _layout.readers:
@@ -128,7 +179,7 @@ def _attention(
     scale = query.shape[-1] ** -0.5 if scaling is None else scaling
     module.reads = (groups, key.shape[3])  # type: ignore[assignment]  # for prefix tuning, which puts keys of this shape before them
     prefix = None if _hides_prefixes else getattr(module, "prefix", None)  # [2, K, P, D]
-    pattern = Pattern(queries, keys, scale, causal, sliding_window, dropout)
+    pattern = Pattern(queries, keys, scale, causal, sliding_window, dropout, s_aux)
     if _memory is not None and role != "source":
         prefix = _memory.ahead(module)
         if role == "target":
@@ -138,7 +189,7 @@ def _attention(
             _memory.keep(module, k, v)
             return _answer(module, query, found), None
         _memory.keep(module, k, v)
-    if q.device.type == "cpu" and softcap is None and max(keys) <= _SHORT:
+    if q.device.type == "cpu" and softcap is None and s_aux is None and max(keys) <= _SHORT:
         return _answer(module, query, attend(q, k, v, position_bias, prefix, pattern)), None
     return _answer(module, query, _by_stretches(q, k, v, position_bias, prefix, pattern, softcap)), None
 
@@ -164,7 +215,8 @@ def _by_stretches(
     pattern: Pattern,
     softcap: float | None,
 ) -> torch.Tensor:
-    """As `attend`, by torch's fused kernel, or written out where scores are capped: for long sequences and other devices than CPUs."""
+    """As `attend`, by torch's fused kernel, or written out where that lacks something: for long sequences and other devices than CPUs."""
+    is_written_out = softcap is not None or pattern.sinks is not None
     answers = []
     for part in pattern.stretches:
         part_q, part_k, part_v = (
@@ -180,8 +232,8 @@ def _by_stretches(
             part_k, part_v = torch.cat([ahead[0], part_k], dim=2), torch.cat([ahead[1], part_v], dim=2)
             added = None if added is None else nn.functional.pad(added, (prefix.shape[2], 0))
         is_plain = pattern.is_causal and pattern.window is None and prefix is None and position_bias is None
-        if softcap is not None:
-            found = _scores(part_q, part_k, part_v, added, pattern.scale, softcap, pattern.dropout)
+        if is_written_out:
+            found = _written_out(part_q, part_k, part_v, added, pattern, softcap)
         else:
             options: dict[str, Any] = {"is_causal": True} if is_plain else {"attn_mask": added}  # the flag is quicker than a mask
             part_k, part_v = _repeated(part_q, part_k, part_v)
@@ -222,35 +274,37 @@ def _padded(
     value: torch.Tensor,
     mask: torch.Tensor | None,
     softcap: float | None,
+    sinks: torch.Tensor | None,
     named: dict[str, Any],
 ) -> tuple[torch.Tensor, None]:
-    """transformers' own function; written out where scores are capped, which the fused kernel lacks."""
+    """transformers' own function; written out where scores are capped or sinks take a share, which the fused kernel lacks."""
     from transformers.modeling_utils import ALL_ATTENTION_FUNCTIONS
 
-    if softcap is None:
+    if softcap is None and sinks is None:
         return ALL_ATTENTION_FUNCTIONS["sdpa"](module, query, key, value, mask, **named)  # type: ignore[no-any-return]
     scale = query.shape[-1] ** -0.5 if named["scaling"] is None else named["scaling"]
-    added = mask
+    added, length = mask, (query.shape[2],)
+    pattern = Pattern(length, length, scale, is_causal=True, dropout=named["dropout"], sinks=sinks)
     if mask is None and getattr(module, "is_causal", True):
-        length = (query.shape[2],)
-        added = hidden(Stretch(0, 0, length, length), Pattern(length, length, scale, is_causal=True), query)
+        added = hidden(Stretch(0, 0, length, length), pattern, query)
     elif mask is not None and mask.dtype == torch.bool:
         added = torch.zeros(mask.shape, dtype=query.dtype, device=mask.device)
         added.masked_fill_(~mask, torch.finfo(query.dtype).min)  # finite: a padded query may see no key at all
-    return _scores(query, key, value, added, scale, softcap, named["dropout"]).transpose(1, 2).contiguous(), None
+    return _written_out(query, key, value, added, pattern, softcap).transpose(1, 2).contiguous(), None
 
 
-def _scores(
+def _written_out(
     q: torch.Tensor,
     k: torch.Tensor,
     v: torch.Tensor,
     added: torch.Tensor | None,
-    scale: float,
-    softcap: float,
-    dropout: float,
+    pattern: Pattern,
+    softcap: float | None,
 ) -> torch.Tensor:
-    """Attention written out, for scores with a cap; the softmax in fp32. [b, H, t, D]."""
+    """Attention for scores with a cap, or with sinks; the softmax in fp32. [b, H, t, D]."""
     k, v = _repeated(q, k, v)
-    scores = capped(torch.matmul(q, k.transpose(2, 3)) * scale, softcap)
-    shares = (scores if added is None else scores + added).softmax(-1).to(v.dtype)
-    return torch.matmul(nn.functional.dropout(shares, p=dropout) if dropout else shares, v)
+    scores = (torch.matmul(q, k.transpose(2, 3)) * pattern.scale).float()
+    scores = scores if softcap is None else capped(scores, softcap)
+    sinks = None if pattern.sinks is None else pattern.sinks.view(-1, 1, 1)
+    shares = shares_of(scores if added is None else scores + added, sinks).to(v.dtype)
+    return torch.matmul(nn.functional.dropout(shares, p=pattern.dropout) if pattern.dropout else shares, v)

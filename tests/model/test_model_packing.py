@@ -1,0 +1,107 @@
+"""Architectures of many kinds, tiny and random: what packs, shares and writes gives what transformers' own attention gives."""
+
+import copy
+import warnings
+
+import pytest
+import torch
+import transformers
+
+from hone.model import LanguageModel
+from hone.model.generate import Generator, Sampling
+from hone.model.score import Scorer
+from tiny_language import tiny_tokenizer
+
+SIZE = len(tiny_tokenizer())
+EXPERTS = {"num_local_experts": 4, "num_experts_per_tok": 2}
+MORE = {
+    "gpt_oss": {"sliding_window": 5, "head_dim": 8, **EXPERTS},
+    "granite_swa": {"sliding_window": 5},
+    "phimoe": {"sliding_window": 16, **EXPERTS},
+    "doge": {"sliding_window": 16},
+    "diffllama": {},
+    "jetmoe": {"kv_channels": 8, **EXPERTS},
+    "llama": {},
+}
+
+
+def made(kind):
+    """A network whose answers differ, sinks and all."""
+    usual = {"vocab_size": SIZE, "hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 4, "num_key_value_heads": 2}
+    usual |= {"intermediate_size": 48, "pad_token_id": 0, "bos_token_id": 1, "eos_token_id": 2}
+    config = transformers.AutoConfig.for_model(kind, **usual, **MORE[kind])
+    torch.manual_seed(0)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        net = transformers.AutoModelForCausalLM.from_config(config, dtype=torch.float32, attn_implementation="eager").eval()
+    with torch.no_grad():
+        for name, parameter in net.named_parameters():
+            if parameter.ndim > 1:
+                parameter.normal_(std=0.5 if "embed" in name else 2 / parameter.shape[-1] ** 0.5)
+            elif "sinks" in name:
+                parameter.normal_()
+    return net
+
+
+def rows(*lengths, seed=0):
+    generator = torch.Generator().manual_seed(seed)
+    return [torch.randint(3, SIZE, (length,), generator=generator).tolist() for length in lengths]
+
+
+def plain(net, sequences):
+    """Logits of transformers alone, one sequence after the other."""
+    with torch.no_grad():
+        return torch.cat([net(input_ids=torch.tensor([row])).logits[0] for row in sequences])
+
+
+@pytest.mark.parametrize(
+    ("kind", "packs"), [("gpt_oss", True), ("granite_swa", True), ("phimoe", False), ("doge", False), ("llama", True)]
+)
+def test_rows_longer_than_a_window_are_read_as_transformers_reads_them(kind, packs):
+    """Sinks take their share; a window of which attention itself is not told is padded for."""
+    own = made(kind)
+    net = LanguageModel(copy.deepcopy(own), pad_id=0, head="causal").eval()
+    assert net.packs == packs
+    asked = rows(40, 23, 4)
+    with torch.no_grad():
+        found = net(asked, range(67))
+    wanted = plain(own, asked)
+    assert (found - wanted).abs().max() < 1e-4 * wanted.abs().max()
+
+
+@pytest.mark.parametrize("kind", ["gpt_oss", "granite_swa"])
+def test_sinks_learn_what_they_learn_in_transformers(kind):
+    own = made(kind)
+    net = LanguageModel(copy.deepcopy(own), pad_id=0, head="causal").eval()
+    (asked,), labels = rows(12), torch.tensor([3, 4])
+    net([asked], [5, 11], labels).backward()
+    torch.nn.functional.cross_entropy(own(input_ids=torch.tensor([asked])).logits[0, [5, 11]], labels, reduction="sum").backward()
+    theirs = {name: parameter.grad for name, parameter in own.named_parameters() if "sinks" in name}
+    ours = {name: parameter.grad for name, parameter in net.base.named_parameters() if "sinks" in name}
+    assert theirs and all(torch.allclose(ours[name], grad, rtol=1e-3, atol=1e-5) for name, grad in theirs.items())
+
+
+@pytest.mark.parametrize("kind", ["gpt_oss", "granite_swa"])
+def test_a_padded_pass_of_a_network_made_ready_has_its_sinks(kind):
+    own = made(kind)
+    net = LanguageModel(copy.deepcopy(own), pad_id=0, head="causal").eval()
+    asked = rows(20)
+    assert net.packs and torch.allclose(plain(net.base, asked), plain(own, asked), rtol=1e-3, atol=1e-4)
+
+
+@pytest.mark.parametrize("kind", ["gpt_oss", "granite_swa", "llama"])
+def test_what_is_remembered_changes_no_text_and_no_score(kind):
+    own = made(kind)
+    net = LanguageModel(copy.deepcopy(own), pad_id=0, head="causal").eval()
+    (block,) = rows(20)
+    asked = [[*block, *row] for row in rows(3, 9, 5, seed=1)]
+    found = Generator(net, tiny_tokenizer(), precision="fp32").generate(asked, Sampling(max_new_tokens=10))
+    for prompt, (answer,) in zip(asked, found, strict=True):
+        row = own.generate(torch.tensor([prompt]), max_new_tokens=10, do_sample=False, pad_token_id=0)[0, len(prompt) :].tolist()
+        assert list(answer.ids) == row[: row.index(2) if 2 in row else None]
+    prompts, continuations = [asked[at // 2] for at in range(6)], rows(3, 2, 4, 1, 3, 2, seed=2)
+    scores = Scorer(net, precision="fp32").score(prompts, continuations)
+    for prompt, continuation, score in zip(prompts, continuations, scores, strict=True):
+        shares = plain(own, [[*prompt, *continuation]])[len(prompt) - 1 : -1].log_softmax(-1)
+        wanted = shares[torch.arange(len(continuation)), torch.tensor(continuation)].sum().item()
+        assert score.log_likelihood == pytest.approx(wanted, rel=1e-3)
