@@ -283,3 +283,50 @@ def test_a_chat_template_marks_the_answers_and_their_end():
         "money",
         "</s>",
     ]
+
+
+def chatted(length, turns):
+    """What is left of a dialogue in a tokenizer's own template, and what of it is trained."""
+    tokenizer = tiny_tokenizer()
+    before = tokenizer.chat_template
+    turn = "{% if m.role == 'assistant' %}box {{ m.content }} </s> {% else %}{{ m.content }} {% endif %}"
+    said = f"{{% for m in messages %}}{turn}{{% endfor %}}"
+    tokenizer.chat_template = f"<s> {said}{{% if add_generation_prompt %}}box {{% endif %}}"
+    try:
+        renderer = rendered(chat=True, length=length)
+        found = renderer.dialogue(turns) if isinstance(turns, list) else renderer.completion(turns, "refund please")
+        asked = None if isinstance(turns, list) else renderer.prompts([turns], leaving=3)[0]
+    finally:
+        tokenizer.chat_template = before
+    if asked is not None:
+        assert found.ids[: len(asked)] == asked, "it is trained behind another prompt than it answers"
+    assert len(found.ids) <= length
+    return words(found)
+
+
+def test_with_a_chat_template_too_a_long_prompt_loses_its_oldest_part_and_the_answer_stays():
+    tokens, trained = chatted(8, "parcel never came and nobody answers")
+    assert tokens == ["<s>", "and", "nobody", "answers", "box", "refund", "please", "</s>"]
+    assert trained == ["refund", "please", "</s>"]
+
+
+@pytest.mark.parametrize(
+    ("length", "left", "learnt"),
+    [
+        (20, "<s> parcel never came box refund </s> nobody answers box please </s>", "refund </s> please </s>"),
+        (10, "<s> came box refund </s> nobody answers box please </s>", "refund </s> please </s>"),
+        (8, "<s> nobody answers box please </s>", "please </s>"),
+        (4, "<s> box please </s>", "please </s>"),
+    ],
+)
+def test_a_long_dialogue_loses_its_oldest_turns_and_the_last_answer_stays(length, left, learnt):
+    turns = [("user", "parcel never came"), ("assistant", "refund"), ("user", "nobody answers"), ("assistant", "please")]
+    tokens, trained = chatted(length, turns)
+    assert (tokens, trained) == (left.split(), learnt.split())
+
+
+def test_without_a_chat_template_a_long_dialogue_keeps_its_last_answer():
+    turns = [("user", "parcel never came and nobody answers"), ("assistant", "refund"), ("user", "late")]
+    tokens, trained = words(rendered(length=8).dialogue(turns))
+    assert tokens[0] == "<s>" and len(tokens) == 8
+    assert trained == ["refund", "</s>"]

@@ -1,7 +1,8 @@
 """From a row to the tokens a language model reads, and which of them it is trained to write. The one renderer.
 
 Prompt and answer are tokenised apart, as they are when the model is used: there the prompt ends where the answer
-begins. Chat models get their own chat template. Masks go by position, never by token id.
+begins. Chat models get their own chat template. Masks go by position, never by token id. A row that is too long loses
+its oldest tokens, as a prompt does when the model is used, so that the last answer stays.
 """
 
 from collections.abc import Sequence
@@ -53,15 +54,10 @@ class Renderer:
         """A prompt and its answer; the answer ends with the end-of-sequence token, which is trained too."""
         if self.uses_chat:
             return self.dialogue([("user", prompt), ("assistant", completion)])
-        before = self.prompt(prompt)
-        after = [*self._tokens(completion), self._end]
-        is_cut = len(before) + len(after) > self._length
-        if is_cut:  # the answer is what is learnt: the prompt gives way, its oldest part first
-            before = self._cut(before, max(self._length - len(after), len(self._start) + 1))
-        return self._finish([(before, False), (after, True)], is_cut=is_cut)
+        return self._finish([(self.prompt(prompt), False), ([*self._tokens(completion), self._end], True)])
 
     def dialogue(self, turns: Sequence[Turn]) -> Rendered:
-        """All turns of a dialogue; those of the assistant are trained, each with the token that ends it."""
+        """All turns of a dialogue; those of the assistant are trained, each with the token that ends it. Too long, it loses its oldest turns."""
         pieces: list[tuple[list[int], bool]] = []
         if not self.uses_chat:
             pieces.append((list(self._start), False))
@@ -69,7 +65,7 @@ class Renderer:
                 pieces.append((self._tokens(f"{role.capitalize()}:"), False))
                 answer = [*self._tokens(f" {content}"), self._end] if role == "assistant" else self._tokens(f" {content}\n")
                 pieces.append((answer, role == "assistant"))
-            return self._finish(pieces, is_cut=False)
+            return self._finish(pieces)
         done = ""
         for index, (role, _) in enumerate(turns):
             if role != "assistant":
@@ -83,7 +79,7 @@ class Renderer:
                 )
             pieces += [(self._tokens(prompt[len(done) :]), False), (self._tokens(whole[len(prompt) :]), True)]
             done = whole
-        return self._finish(pieces, is_cut=False)
+        return self._finish(pieces)
 
     def prompt(self, prompt: str) -> list[int]:
         """Token ids of a prompt alone, as the model reads it before it answers."""
@@ -137,12 +133,41 @@ class Renderer:
         """The last tokens of a prompt that fit, behind the one that begins every text."""
         if len(ids) <= room:
             return ids
-        return [*self._start, *ids[len(ids) - (room - len(self._start)) :]]
+        start = self._begun(ids)
+        return [*start, *ids[len(ids) - (room - len(start)) :]]
 
-    def _finish(self, pieces: list[tuple[list[int], bool]], *, is_cut: bool) -> Rendered:
-        ids = [token for tokens, _ in pieces for token in tokens]
-        trained = [self._trains_all or flag for tokens, flag in pieces for _ in tokens]
-        return Rendered(ids[: self._length], trained[: self._length], is_cut or len(ids) > self._length)
+    def _begun(self, ids: list[int]) -> list[int]:
+        """The token that begins every text, where these begin with it: a chat template may leave it out."""
+        return self._start if ids[: len(self._start)] == self._start else []
+
+    def _finish(self, pieces: list[tuple[list[int], bool]]) -> Rendered:
+        """Pieces of text in their order, those of the model marked, as one row that fits the context."""
+        total = sum(len(tokens) for tokens, _ in pieces)
+        kept = pieces if total <= self._length else self._newest(pieces)
+        ids = [token for tokens, _ in kept for token in tokens]
+        trained = [self._trains_all or flag for tokens, flag in kept for _ in tokens]
+        return Rendered(ids[: self._length], trained[: self._length], total > self._length)
+
+    def _newest(self, pieces: list[tuple[list[int], bool]]) -> list[tuple[list[int], bool]]:
+        """As many of the last answers as fit, the first of them behind the end of its prompt. The answers are what is learnt."""
+        turns: list[tuple[list[int], list[int]]] = []  # prompt and answer
+        for tokens, is_answer in pieces:
+            if not turns or (turns[-1][1] and not is_answer):
+                turns.append(([], []))
+            turns[-1][is_answer].extend(tokens)
+        start = self._begun(turns[0][0])
+        while len(turns) > 1 and not turns[-1][1]:  # nothing is learnt behind the last answer
+            turns.pop()
+        least = len(start) + 1
+        sizes = [len(prompt) + len(answer) for prompt, answer in turns]
+        first, behind = 0, sum(sizes) - len(turns[0][0])
+        while first + 1 < len(turns) and behind + min(least, len(turns[first][0])) > self._length:
+            behind -= len(turns[first][1]) + len(turns[first + 1][0])
+            first += 1
+        turns = turns[first:]
+        oldest = turns[0][0] if first == 0 else [*start, *turns[0][0]]
+        turns[0] = (self._cut(oldest, max(self._length - behind, least)), turns[0][1])
+        return [(tokens, is_answer) for pair in turns for tokens, is_answer in zip(pair, (False, True), strict=True)]
 
     def _chat(self, turns: Sequence[Turn], *, opens_answer: bool) -> str:
         messages = [{"role": role, "content": content} for role, content in turns]
