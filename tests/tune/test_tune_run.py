@@ -13,6 +13,7 @@ from hone.core.configuration import read_settings, settings_from
 from hone.core.console import set_quiet
 from hone.core.errors import BadData, Usage
 from hone.evaluate import earlier_prompts, find_tasks
+from hone.model import Generator
 from hone.tune import TUNE, TuneRecord, TuneSettings, mask_preview, tune_rows
 from killed import run_whole_and_killed
 from tiny import SENTENCES
@@ -214,6 +215,23 @@ def test_a_validation_row_never_trains(rows, model, tmp_path):
 def test_rows_longer_than_the_context_are_cut_and_counted(rows, model, tmp_path):
     done = tune_rows(settings(rows("completion"), model("llama"), tmp_path / "run", length=8))
     assert 0 < done.rows.cut <= done.rows.train
+
+
+@pytest.mark.parametrize("kind", ["gpt2", "llama", "bart"])
+def test_answers_to_long_rows_stay_within_the_context(kind, model, tmp_path, monkeypatch):
+    """A prompt that fills the context of 64 tokens gives way to the answer, of which learned positions would have none left."""
+    text = " ".join(SENTENCES * 2)
+    lines = [json.dumps({"prompt": f"{n} {text}", "completion": text if kind == "bart" else text[: 20 + n]}) for n in range(20)]
+    (tmp_path / "long.jsonl").write_text("\n".join(lines))
+    asked, own = [], Generator.generate
+    monkeypatch.setattr(
+        Generator, "generate", lambda self, rows, how, **more: asked.append((rows, how)) or own(self, rows, how, **more)
+    )
+    tune_rows(settings(str(tmp_path / "long.jsonl"), model(kind), tmp_path / "run", steps=1))
+    assert asked
+    for rows, how in asked:
+        assert max(map(len, rows)) + (0 if kind == "bart" else how.max_new_tokens) <= 64
+        assert max(map(len, rows)) > 32 and rows[0][0] == 1
 
 
 def test_a_killed_run_goes_on_and_ends_the_same(rows, model, tmp_path):

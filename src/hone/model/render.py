@@ -97,11 +97,19 @@ class Renderer:
         Raises:
             Usage: nothing of a prompt would be left.
         """
+        known = {prompt: self.fitting(self._readable(prompt), leaving=leaving) for prompt in dict.fromkeys(prompts)}
+        return [known[prompt] for prompt in prompts]
+
+    def fitting(self, ids: list[int], *, leaving: int) -> list[int]:
+        """Token ids of a prompt, the oldest cut away so that `leaving` more tokens fit into the context.
+
+        Raises:
+            Usage: nothing of the prompt would be left.
+        """
         room = self._length - leaving
         if room < len(self._start) + 1:
             raise Usage(f"An answer of {leaving:,} tokens leaves no room for a prompt: the model reads {self._length:,} in all.")
-        known = {prompt: self._cut(self._readable(prompt), room) for prompt in dict.fromkeys(prompts)}
-        return [known[prompt] for prompt in prompts]
+        return self._cut(ids, room)
 
     def pairs(
         self, prompts: Sequence[str], continuations: Sequence[str], *, ends: bool = False, spare: int = 0

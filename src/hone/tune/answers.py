@@ -17,6 +17,7 @@ from hone.model import (
     LanguageModel,
     Network,
     PooledClassifier,
+    Renderer,
     Sampling,
     Seq2SeqModel,
     TextReader,
@@ -57,15 +58,22 @@ def asked_rows(items: Sequence[Any], reader: TextReader, *, most: int) -> list[A
 
 
 def write_answers(net: Network, asked: Sequence[Asked], reader: TextReader, *, title: str) -> list[str]:
-    """Greedy answers, somewhat longer than the right ones at most; the network stays as it is."""
+    """Greedy answers, somewhat longer than the right ones at most; the network stays as it is.
+
+    A decoder reads prompt and answer in one context: a prompt too long loses its oldest part, and keeps at least half of it.
+    """
     assert isinstance(net, LanguageModel | Seq2SeqModel)
     longest = max(len(ids) for ids in reader.tokenizer([row.right for row in asked])["input_ids"])
+    most, prompts = min(_LONGEST, 8 + longest * 3 // 2, reader.context_length), [row.ids for row in asked]
+    if isinstance(net, LanguageModel):
+        free = reader.context_length - max(map(len, prompts))
+        most = min(most, max(free, reader.context_length // 2))
+        cutter = Renderer(reader.tokenizer, length=reader.context_length, chat=False)
+        prompts = [cutter.fitting(ids, leaving=most) for ids in prompts]
     was_training = net.training
     generator = Generator(net, reader.tokenizer, precision=reader.precision, takes_over=False)
     with progress(title, len(asked)) as bar:
-        found = generator.generate(
-            [row.ids for row in asked], Sampling(max_new_tokens=min(_LONGEST, 8 + longest * 3 // 2)), bar=bar
-        )
+        found = generator.generate(prompts, Sampling(max_new_tokens=most), bar=bar)
     net.train(was_training)
     return [answers[0].text.strip() for answers in found]
 
