@@ -15,7 +15,7 @@ from torch import nn
 from hone.model.arithmetic import Arithmetic
 from hone.model.batches import pad
 from hone.model.lean import make_lean
-from hone.model.packed_attention import Layout, prefixes_hidden, set_layout
+from hone.model.packed_attention import Layout, current_layout, current_memory, prefixes_hidden, set_layout
 from hone.model.packing import pack, pack_as, try_packing
 
 __all__ = ["Network", "Rows", "as_rows"]
@@ -140,6 +140,15 @@ class Network(nn.Module):
         """After a forward pass: what else calls the network is not packed. Gradient checkpointing still needs the layout."""
         if not (self.recomputes and torch.is_grad_enabled()):
             set_layout(None)
+
+    @contextlib.contextmanager
+    def layout_kept(self) -> Iterator[None]:
+        """For a pass inside a pass: behind this block the layout is what it was, which the recomputation of the outer one needs."""
+        layout, memory = current_layout(), current_memory()
+        try:
+            yield
+        finally:
+            set_layout(layout, memory)
 
     def states(self, rows: Rows) -> torch.Tensor:
         """Last hidden states of all tokens, [T, D] with T the tokens of the batch, row after row."""

@@ -31,13 +31,13 @@ class StartingPoint:
 
     @contextlib.contextmanager
     def put_back(self, net: nn.Module) -> Iterator[None]:
-        """Inside this block the network is the base; gradients of what was computed before stay right."""
+        """Inside this block the network is the base; gradients of what was computed before stay right, recomputed ones too."""
         trained = trained_parameters(net)
         now = {name: trained[name].data for name in self.values}
-        prompt = getattr(net, "without_prompt", contextlib.nullcontext)
+        prompt, layout = (getattr(net, name, contextlib.nullcontext) for name in ("without_prompt", "layout_kept"))
         try:
             self._swap(trained, self.values)
-            with prompt(), torch.no_grad():
+            with layout(), prompt(), torch.no_grad():
                 yield
         finally:
             self._swap(trained, now)
