@@ -161,6 +161,75 @@ def test_every_combination_trains(name, model):
     assert done >= 8 * 3 * 4
 
 
+@pytest.mark.parametrize("method", ["full", "prefix"])
+@pytest.mark.parametrize(("kind", "name"), [("llama", "completion"), ("gpt2", "completion"), ("t5", "write"), ("bert", "masked")])
+def test_held_to_the_base_by_answers_blocks_can_be_recomputed(kind, name, method, model):
+    """The base answers between a pass and the gradient for which its blocks are computed again; both ways train the same."""
+    found = []
+    for recomputes in (False, True):
+        net, objective, encoded = set_up(name, model(kind))
+        for module in net.modules():
+            if isinstance(module, torch.nn.Dropout):
+                module.p = 0.0
+        net = make_trainable(method).prepare(net)
+        heard = []
+        plan = TrainPlan(learning_rate=1e-2, head_learning_rate=1e-2, steps=3, batch_rows=6, evaluations=0)
+        fit(
+            net,
+            encoded,
+            plan=plan.model_copy(update={"gradient_checkpointing": recomputes}),
+            objective=objective,
+            mixture=SingleTask(len(encoded)),
+            regulariser=make_regulariser("kl", 1.0),
+            listener=heard.append,
+        )
+        found.append([(event.loss, event.penalty, event.gradient_norm) for event in heard])
+    for once, again in zip(*found, strict=True):
+        assert again == pytest.approx(once, rel=1e-4)
+    assert found[0][-1][1] > 0
+
+
+@pytest.mark.parametrize("method", ["top", "lora", "ia3", "adapter"])
+def test_what_the_base_relied_on_is_found_in_bf16_too(method, model):
+    """Frozen matrices are held in bf16 then, and take no fp32."""
+    net, objective, encoded = set_up("completion", model("llama"))
+    net = make_trainable(method).prepare(net)
+    net.narrow_frozen()
+    plan = TrainPlan(learning_rate=1e-2, head_learning_rate=1e-2, steps=2, batch_rows=6, evaluations=0, precision="bf16")
+    heard = []
+    fit(
+        net,
+        encoded,
+        plan=plan,
+        objective=objective,
+        mixture=SingleTask(len(encoded)),
+        regulariser=make_regulariser("ewc", 1.0),
+        listener=heard.append,
+    )
+    assert heard[-1].penalty > 0
+
+
+@pytest.mark.parametrize("name", ["regression", "multi_label", "answers"])
+def test_answers_are_drawn_as_the_objective_understands_them(name, model):
+    """The mean squared gradient of many drawn answers is the Fisher information: for a number 1, for a label p (1 - p), and so for a
+    token as the first or the last of an answer, among all tokens."""
+    _, objective, encoded = set_up(name, model("bert"))
+    torch.manual_seed(0)
+    batch = encoded[:1]
+    logits = torch.randn((len(batch[0].ids), 2) if name == "answers" else (1, 1 if name == "regression" else 3))
+    wanted = {
+        "regression": lambda: torch.ones(1, 1),
+        "multi_label": lambda: logits.sigmoid() * (1 - logits.sigmoid()),
+        "answers": lambda: logits.softmax(dim=0) * (1 - logits.softmax(dim=0)),
+    }[name]()
+    found = torch.zeros_like(logits)
+    for _ in range(3000):
+        leaf = logits.clone().requires_grad_()
+        objective.drawn(leaf, batch).backward()
+        found += leaf.grad.square() / 3000
+    assert torch.allclose(found, wanted, atol=0.03 + 0.05 * (name == "regression"))
+
+
 def plain_loss(net, name, item):
     """The loss of one item by transformers' own forward pass, nothing of hone in it."""
     base = net.base

@@ -86,6 +86,11 @@ class LogitObjective(ABC, Generic[Item]):
     def loss_from(self, logits: torch.Tensor, batch: Sequence[Item]) -> tuple[torch.Tensor, int]:
         """Summed loss in fp32 and the number of its terms, from the logits."""
 
+    def drawn(self, logits: torch.Tensor, batch: Sequence[Item]) -> torch.Tensor:
+        """Summed log-likelihood, fp32 scalar, of an answer that is drawn from what the logits say; here one of V for each term."""
+        shares = logits.float().log_softmax(dim=-1)  # [N, V]
+        return shares.gather(1, torch.multinomial(shares.detach().exp(), 1)).sum()
+
     def right(self, logits: torch.Tensor, batch: Sequence[Item]) -> int | None:
         """How many terms the likeliest answer gets right; None where a term has no single right answer."""
         return None

@@ -115,7 +115,8 @@ class _Run:
         self.regulariser, self.processes = regulariser, processes
         self.device = next(net.parameters()).device
         if regulariser is not None:
-            regulariser.start(net, objective, encoded)
+            with autocast(plan.precision, self.device):
+                regulariser.start(net, objective, encoded)
         ease(net, plan)
         is_alone = isinstance(processes, Alone)
         if isinstance(net, Network):

@@ -69,6 +69,11 @@ class MultiLabel(_PerText):
         loss = nn.functional.binary_cross_entropy_with_logits(logits.float(), targets, reduction="none")
         return loss.mean(dim=1).sum(), len(batch)
 
+    def drawn(self, logits: torch.Tensor, batch: Sequence[Labelled]) -> torch.Tensor:
+        """Of a yes or no for each label."""
+        answers = torch.bernoulli(logits.detach().float().sigmoid())
+        return -nn.functional.binary_cross_entropy_with_logits(logits.float(), answers, reduction="sum")
+
 
 class Regress(_PerText):
     """Half the squared error of one number, which `encode` scales to mean 0 and variance 1 over the first examples it sees."""
@@ -94,3 +99,8 @@ class Regress(_PerText):
         """Half the squared error in fp32, and the number of rows."""
         targets = torch.tensor([item.target for item in batch], device=logits.device)
         return 0.5 * (logits.float()[:, 0] - targets).square().sum(), len(batch)
+
+    def drawn(self, logits: torch.Tensor, batch: Sequence[Labelled]) -> torch.Tensor:
+        """Of a number that lies about the answer as the squared error says: normally, with variance 1."""
+        answers = logits.float()[:, 0]
+        return -0.5 * (answers - torch.normal(answers.detach(), 1.0)).square().sum()

@@ -112,6 +112,11 @@ class Answers(LogitObjective[AnswerSpan]):
             total = total - (shares[item.first, 0] + shares[item.last, 1]) / 2
         return total, len(batch)
 
+    def drawn(self, logits: torch.Tensor, batch: Sequence[AnswerSpan]) -> torch.Tensor:
+        """Of a first and a last token for each stretch."""
+        parts = torch.split(logits, [len(item.ids) for item in batch])
+        return torch.stack([super(Answers, self).drawn(part.T, [item]) for item, part in zip(batch, parts, strict=True)]).sum()
+
     def right(self, logits: torch.Tensor, batch: Sequence[AnswerSpan]) -> int:
         """Stretches whose likeliest first and last token are the answer's."""
         parts = torch.split(logits, [len(item.ids) for item in batch])

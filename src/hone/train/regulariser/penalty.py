@@ -84,9 +84,8 @@ class EWC(L2SP):
         stride = max(1, len(encoded) // FISHER_EXAMPLES)
         examples = list(encoded[::stride])[:FISHER_EXAMPLES]
         for item in examples:
-            log_shares = objective.logits(net, objective.collate([item])).float().log_softmax(dim=-1)  # [N, V]
-            drawn = torch.multinomial(log_shares.detach().exp(), 1)
-            log_shares.gather(1, drawn).sum().backward()  # type: ignore[no-untyped-call]
+            batch = objective.collate([item])
+            objective.drawn(objective.logits(net, batch), batch).backward()  # type: ignore[no-untyped-call]
             for name, fisher in self._fisher.items():
                 gradient = trained[name].grad
                 if gradient is not None:
