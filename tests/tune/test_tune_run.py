@@ -8,13 +8,16 @@ import sys
 import pytest
 import torch
 
+from hone.catalogue import locate_model
 from hone.cli.main import run
 from hone.core.configuration import read_settings, settings_from
 from hone.core.console import set_quiet
 from hone.core.errors import BadData, Usage
 from hone.evaluate import earlier_prompts, find_tasks
-from hone.model import Generator
+from hone.model import Generator, load_classifier, load_reader
+from hone.train import make_trainable
 from hone.tune import TUNE, TuneRecord, TuneSettings, mask_preview, tune_rows
+from hone.tune.ready import make_ready
 from killed import run_whole_and_killed
 from tiny import SENTENCES
 
@@ -232,6 +235,31 @@ def test_answers_to_long_rows_stay_within_the_context(kind, model, tmp_path, mon
     for rows, how in asked:
         assert max(map(len, rows)) + (0 if kind == "bart" else how.max_new_tokens) <= 64
         assert max(map(len, rows)) > 32 and rows[0][0] == 1
+
+
+@pytest.mark.parametrize("method", ["full", "lora", "top"])
+def test_a_saved_head_tells_numbers_in_the_units_of_the_rows(method, rows, model, tmp_path):
+    """In training they are scaled; whoever loads the run gets what the rows hold, to an error that the record's loss names."""
+    asked = settings(rows("score"), model("bert"), tmp_path / "run", method=method, steps=60, learning_rate=3e-3)
+    done = tune_rows(asked)
+    assert done.score_mean == pytest.approx(2.5, abs=0.3) and done.score_deviation == pytest.approx(2**0.5, abs=0.2)
+    base = locate_model(str(tmp_path / "run") if method == "full" else model("bert"))
+    reader = load_reader(base, precision="fp32")
+    net = load_classifier(base, ("score",))
+    net = make_trainable(method).load(net, tmp_path / "run").to(reader.device).eval()
+    ready = make_ready(asked.model_copy(update={"out": str(tmp_path / "again")}))
+    right = [item.target * done.score_deviation + done.score_mean for item in ready.rows.validation]
+    with torch.no_grad():
+        told = net([item.ids for item in ready.rows.validation])[:, 0].tolist()
+    error = sum((one - other) ** 2 for one, other in zip(told, right, strict=True)) / len(right)
+    assert error / 2 / done.score_deviation**2 == pytest.approx(done.loss, rel=1e-3)
+
+
+@pytest.mark.parametrize("kind", ["score", "multi_label"])
+def test_an_accuracy_that_there_is_none_of_is_refused_before_the_first_step(kind, rows, model, tmp_path):
+    with pytest.raises(Usage, match="has no accuracy"):
+        tune_rows(settings(rows(kind), model("bert"), tmp_path / "run", metric="accuracy"))
+    assert not (tmp_path / "run").exists()
 
 
 def test_a_killed_run_goes_on_and_ends_the_same(rows, model, tmp_path):

@@ -83,6 +83,8 @@ def choose(settings: TuneSettings, material: Material, folder: ModelFolder, read
         raise Usage(_misfit(settings, material.kind, has, folder.name))
     if settings.length is not None or reader.context_length > _MOST:
         reader.context_length = min(reader.context_length, settings.length or _MOST)
+    if settings.metric == "accuracy" and name in ("regression", "multi_label"):
+        raise Usage(f"The objective '{name}' has no accuracy: an answer is no single choice. Choose --metric loss.")
     labels = _labels(name, material.rows)
     template = None
     if name == "completion":

@@ -65,6 +65,9 @@ class TuneRecord(Record):
     base: str
     base_sha256: str
     labels: tuple[str, ...]
+    score_mean: float | None = None
+    """Of rows with a number: by their mean and deviation numbers are scaled in training and in the losses below, not in what was written."""
+    score_deviation: float | None = None
     template: str | None
     """The text before an answer, as it was trained and must be used."""
     choices_template: str | None = None

@@ -13,6 +13,7 @@ from hone.core.store import write_atomic
 from hone.model import HeadedNetwork
 from hone.train import (
     Measured,
+    Regress,
     TrainRecord,
     fit,
     join_processes,
@@ -104,6 +105,8 @@ def _record(
         base=ready.base.name,
         base_sha256=ready.base.sha256,
         labels=ready.chosen.labels,
+        score_mean=ready.objective.mean if isinstance(ready.objective, Regress) else None,
+        score_deviation=ready.objective.deviation if isinstance(ready.objective, Regress) else None,
         template=ready.chosen.template,
         choices_template=ready.chosen.choices_template,
         rows=ready.rows.counts,
@@ -129,10 +132,7 @@ def _score(ready: Ready) -> Callable[[Any], float]:
     def score(net: Any) -> float:
         found = measure_loss(net, ready.objective, ready.rows.validation, ready.reader)
         if ready.settings.metric == "accuracy":
-            if found.accuracy is None:
-                raise Usage(
-                    f"The objective '{ready.chosen.name}' has no accuracy, for its answers are numbers. Choose --metric loss."
-                )
+            assert found.accuracy is not None, "refused before the first step"
             return found.accuracy
         return -found.loss
 
@@ -141,6 +141,8 @@ def _score(ready: Ready) -> Callable[[Any], float]:
 
 def _write(done: TuneRecord, ready: Ready) -> None:
     out = ready.out
+    if isinstance(ready.objective, Regress) and isinstance(ready.net, HeadedNetwork):
+        ready.objective.unscale(ready.net)
     ready.trainable.save(ready.net, out)
     ready.reader.save(out)
     write_atomic(out / "hone.json", done.to_json())

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import torch
 from torch import nn
 
-from hone.model import TextReader
+from hone.model import HeadedNetwork, TextReader
 from hone.task import Example, MultiLabelled, Scored
 from hone.train.contracts import HeadKind, LogitObjective
 from hone.train.objective.items import Labelled
@@ -104,3 +104,9 @@ class Regress(_PerText):
         """Of a number that lies about the answer as the squared error says: normally, with variance 1."""
         answers = logits.float()[:, 0]
         return -0.5 * (answers - torch.normal(answers.detach(), 1.0)).square().sum()
+
+    @torch.no_grad()
+    def unscale(self, net: HeadedNetwork) -> None:
+        """Give the trained head the mean and the deviation, so that it answers in the rows' own units: for whoever loads it."""
+        net.classifier.weight.mul_(self.deviation)
+        net.classifier.bias.mul_(self.deviation).add_(self.mean)
