@@ -26,21 +26,32 @@ class Tag(PlacedLabels):
         self._reader = reader
 
     def encode(self, examples: Sequence[Tagged]) -> list[Placed]:
-        """Token ids and, at the first token of each word, its tag; words past the context length are cut."""
+        """Token ids and, at the first token of each word, its tag; words past the context length are cut.
+
+        The words are read as text with spaces between them: many tokenizers would write words that they are given one by one together.
+        """
         items = []
         for example in examples:
             found = self._reader.tokenizer(
-                list(example.tokens), is_split_into_words=True, truncation=True, max_length=self._reader.context_length
+                " ".join(example.tokens), truncation=True, max_length=self._reader.context_length, return_offsets_mapping=True
             )
-            places, labels = [], []
-            seen: set[int] = set()
-            for place, word in enumerate(found.word_ids()):
-                if word is not None and word not in seen:
-                    seen.add(word)
-                    places.append(place)
-                    labels.append(self._index[example.tags[word]])
-            items.append(Placed(found["input_ids"], places, labels, is_cut=len(seen) < len(example.tokens)))
+            first = _first_tokens(found["offset_mapping"], example.tokens)
+            labels = [self._index[example.tags[word]] for word in first]
+            items.append(Placed(found["input_ids"], list(first.values()), labels, is_cut=len(first) < len(example.tokens)))
         return items
+
+
+def _first_tokens(offsets: Sequence[tuple[int, int]], words: Sequence[str]) -> dict[int, int]:
+    """Place of the first token of each word that has one, by the characters that tokens stand for in the words with spaces between."""
+    found: dict[int, int] = {}
+    word, start = 0, 0
+    for place, (begins, ends) in enumerate(offsets):
+        while word < len(words) and start + len(words[word]) <= begins:
+            start += len(words[word]) + 1
+            word += 1
+        if word < len(words) and max(begins, start) < ends:  # special tokens, and spaces alone, stand for no word
+            found.setdefault(word, place)
+    return found
 
 
 @dataclass(frozen=True, slots=True)
