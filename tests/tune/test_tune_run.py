@@ -255,6 +255,21 @@ def test_a_saved_head_tells_numbers_in_the_units_of_the_rows(method, rows, model
     assert error / 2 / done.score_deviation**2 == pytest.approx(done.loss, rel=1e-3)
 
 
+@pytest.mark.parametrize(
+    ("kind", "row"),
+    [
+        ("classify", {"text": "the box", "label": "gone"}),
+        ("multi_label", {"text": "the box", "labels": ["late", "gone"]}),
+        ("tag", {"tokens": ["the", "box"], "ner_tags": ["O", "gone"]}),
+    ],
+)
+@pytest.mark.parametrize("option", ["validation", "replay"])
+def test_a_class_that_the_data_lacks_is_named_with_its_row(option, kind, row, rows, model, tmp_path):
+    (tmp_path / "other.jsonl").write_text("\n".join(json.dumps(one) for one in [*ROWS[kind][:3], row]))
+    with pytest.raises(BadData, match=r"other.jsonl line 4: label 'gone' is none of .* add rows"):
+        tune_rows(settings(rows(kind), model("bert"), tmp_path / "run", **{option: str(tmp_path / "other.jsonl")}))
+
+
 @pytest.mark.parametrize("kind", ["score", "multi_label"])
 def test_an_accuracy_that_there_is_none_of_is_refused_before_the_first_step(kind, rows, model, tmp_path):
     with pytest.raises(Usage, match="has no accuracy"):

@@ -8,7 +8,7 @@ from torch import nn
 from hone.model import HeadedNetwork, TextReader
 from hone.task import Example, MultiLabelled, Scored
 from hone.train.contracts import HeadKind, LogitObjective
-from hone.train.objective.items import Labelled
+from hone.train.objective.items import ClassIndex, Labelled
 
 __all__ = ["Classify", "MultiLabel", "Regress"]
 
@@ -28,13 +28,15 @@ class Classify(_PerText):
     name = "classify"
 
     def __init__(self, labels: Sequence[str], reader: TextReader) -> None:
-        self._index = {label: index for index, label in enumerate(labels)}
+        self._classes = ClassIndex(labels)
         self._reader = reader
 
     def encode(self, examples: Sequence[Example]) -> list[Labelled]:
         """Token ids and class index per example."""
         tokens = self._reader.tokenize([example.text for example in examples])
-        return [Labelled(ids, self._index[example.label]) for ids, example in zip(tokens, examples, strict=True)]
+        return [
+            Labelled(ids, self._classes.of(example.label, example.place)) for ids, example in zip(tokens, examples, strict=True)
+        ]
 
     def loss_from(self, logits: torch.Tensor, batch: Sequence[Labelled]) -> tuple[torch.Tensor, int]:
         """Summed cross-entropy in fp32 and the number of rows."""
@@ -52,11 +54,14 @@ class MultiLabel(_PerText):
     name = "multi_label"
 
     def __init__(self, labels: Sequence[str], reader: TextReader) -> None:
-        self._labels = tuple(labels)
+        self._labels, self._classes = tuple(labels), ClassIndex(labels)
         self._reader = reader
 
     def encode(self, examples: Sequence[MultiLabelled]) -> list[Labelled]:
         """Token ids, and 0 or 1 per label."""
+        for example in examples:
+            for label in example.labels:
+                self._classes.of(label, example.place)
         tokens = self._reader.tokenize([example.text for example in examples])
         return [
             Labelled(ids, tuple(float(label in example.labels) for label in self._labels))

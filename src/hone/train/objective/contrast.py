@@ -13,7 +13,7 @@ from torch import nn
 from hone.model import Pooling, TextReader, pool
 from hone.task import Example
 from hone.train.contracts import HeadKind
-from hone.train.objective.items import Labelled
+from hone.train.objective.items import ClassIndex, Labelled
 
 __all__ = ["Contrast"]
 
@@ -32,7 +32,7 @@ class Contrast:
     is_divisible = False  # every row of a batch is held against every other
 
     def __init__(self, labels: Sequence[str], reader: TextReader, *, pooling: Pooling, temperature: float = 0.1) -> None:
-        self._index = {label: index for index, label in enumerate(labels)}
+        self._classes = ClassIndex(labels)
         self._reader = reader
         self._pooling = pooling
         self._temperature = temperature
@@ -41,7 +41,9 @@ class Contrast:
     def encode(self, examples: Sequence[Example]) -> list[Labelled]:
         """Token ids and class index per example; partners are later drawn from these."""
         tokens = self._reader.tokenize([example.text for example in examples])
-        encoded = [Labelled(ids, self._index[example.label]) for ids, example in zip(tokens, examples, strict=True)]
+        encoded = [
+            Labelled(ids, self._classes.of(example.label, example.place)) for ids, example in zip(tokens, examples, strict=True)
+        ]
         self._by_class = {}
         for item in encoded:
             self._by_class.setdefault(item.target, []).append(item)

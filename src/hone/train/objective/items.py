@@ -6,9 +6,10 @@ from dataclasses import dataclass
 import torch
 from torch import nn
 
+from hone.core.errors import BadData
 from hone.train.contracts import LogitObjective
 
-__all__ = ["Labelled", "Placed", "PlacedLabels", "SourceTarget", "spread"]
+__all__ = ["ClassIndex", "Labelled", "Placed", "PlacedLabels", "SourceTarget", "spread"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +52,27 @@ class SourceTarget:
     def length(self) -> int:
         """Tokens of both."""
         return len(self.source) + len(self.target)
+
+
+class ClassIndex:
+    """The classes that a head answers, by number."""
+
+    def __init__(self, labels: Sequence[str]) -> None:
+        self._index = {label: index for index, label in enumerate(labels)}
+
+    def of(self, label: str, row: str) -> int:
+        """Number of a class. `row`: where it stands.
+
+        Raises:
+            BadData: there is no such class.
+        """
+        if label not in self._index:
+            shown = ", ".join(list(self._index)[:20]) + (", ..." if len(self._index) > 20 else "")
+            raise BadData(
+                f"{row}: label '{label}' is none of those that the training data has: {shown}. "
+                "Correct or leave out the row, or add rows with this label to the training data."
+            )
+        return self._index[label]
 
 
 def spread(batch: Sequence[Placed], device: torch.device) -> tuple[list[list[int]], list[int], torch.Tensor]:

@@ -10,7 +10,7 @@ from hone.core.errors import BadModel
 from hone.model import TextReader
 from hone.task import Passage, Tagged
 from hone.train.contracts import HeadKind, LogitObjective
-from hone.train.objective.items import Placed, PlacedLabels
+from hone.train.objective.items import ClassIndex, Placed, PlacedLabels
 
 __all__ = ["AnswerSpan", "Answers", "Tag"]
 
@@ -22,7 +22,7 @@ class Tag(PlacedLabels):
     head: HeadKind = "token"
 
     def __init__(self, labels: Sequence[str], reader: TextReader) -> None:
-        self._index = {label: index for index, label in enumerate(labels)}
+        self._classes = ClassIndex(labels)
         self._reader = reader
 
     def encode(self, examples: Sequence[Tagged]) -> list[Placed]:
@@ -36,7 +36,7 @@ class Tag(PlacedLabels):
                 " ".join(example.tokens), truncation=True, max_length=self._reader.context_length, return_offsets_mapping=True
             )
             first = _first_tokens(found["offset_mapping"], example.tokens)
-            labels = [self._index[example.tags[word]] for word in first]
+            labels = [self._classes.of(example.tags[word], example.place) for word in first]
             items.append(Placed(found["input_ids"], list(first.values()), labels, is_cut=len(first) < len(example.tokens)))
         return items
 
