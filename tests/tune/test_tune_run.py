@@ -220,6 +220,19 @@ def test_rows_longer_than_the_context_are_cut_and_counted(rows, model, tmp_path)
     assert 0 < done.rows.cut <= done.rows.train
 
 
+@pytest.mark.parametrize("kind", ["completion", "chat"])
+def test_trained_on_prompts_too_a_model_is_asked_for_the_answer_alone(kind, rows, model, tmp_path):
+    """What is asked is where the answer begins, not where training does."""
+    told = []
+    for trains_all in (False, True):
+        out = tmp_path / f"run-{trains_all}"
+        tune_rows(settings(rows(kind), model("llama"), out, steps=1, train_on_prompt=trains_all))
+        lines = [json.loads(line) for line in (out / "answers.jsonl").read_text().splitlines()]
+        told.append([(line["read"], line["right"]) for line in lines])
+    assert told[0] == told[1]
+    assert {right for _, right in told[0]} <= {"please refund", "it is late"}
+
+
 @pytest.mark.parametrize("kind", ["gpt2", "llama", "bart"])
 def test_answers_to_long_rows_stay_within_the_context(kind, model, tmp_path, monkeypatch):
     """A prompt that fills the context of 64 tokens gives way to the answer, of which learned positions would have none left."""

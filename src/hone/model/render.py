@@ -5,6 +5,7 @@ begins. Chat models get their own chat template. Masks go by position, never by 
 its oldest tokens, as a prompt does when the model is used, so that the last answer stays.
 """
 
+import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -27,6 +28,8 @@ class Rendered:
     ids: list[int]
     is_trained: list[bool]
     is_cut: bool
+    answer: tuple[int, int]
+    """Where the last answer begins, and ends, in the ids; both 0 where there is none."""
 
 
 class Renderer:
@@ -154,7 +157,10 @@ class Renderer:
         kept = pieces if total <= self._length else self._newest(pieces)
         ids = [token for tokens, _ in kept for token in tokens]
         trained = [self._trains_all or flag for tokens, flag in kept for _ in tokens]
-        return Rendered(ids[: self._length], trained[: self._length], total > self._length)
+        ends = list(itertools.accumulate(len(tokens) for tokens, _ in kept))
+        last = next(((end - len(kept[at][0]), end) for at, end in reversed(list(enumerate(ends))) if kept[at][1]), (0, 0))
+        answer = (min(last[0], self._length), min(last[1], self._length))
+        return Rendered(ids[: self._length], trained[: self._length], total > self._length, answer)
 
     def _newest(self, pieces: list[tuple[list[int], bool]]) -> list[tuple[list[int], bool]]:
         """As many of the last answers as fit, the first of them behind the end of its prompt. The answers are what is learnt."""

@@ -49,10 +49,9 @@ def asked_rows(items: Sequence[Any], reader: TextReader, *, most: int) -> list[A
         if hasattr(item, "source"):
             ids, right = item.source, item.target
         else:
-            first = len(item.places) - 1
-            while first and item.places[first - 1] == item.places[first] - 1:
-                first -= 1
-            ids, right = item.ids[: item.places[first] + 1], item.labels[first:]
+            begins, ends = item.answer
+            begins = max(begins, 1)  # a model cannot be asked with nothing
+            ids, right = item.ids[:begins], item.ids[begins:ends]
         asked.append(Asked(list(ids), _text(reader, ids), _text(reader, right).strip()))
     return asked
 

@@ -33,6 +33,8 @@ class Placed:
     places: list[int]
     labels: list[int]
     is_cut: bool = False
+    answer: tuple[int, int] | None = None
+    """Where the last answer begins and ends in the ids, also where more than answers is learnt; None for what is no answer."""
 
     @property
     def length(self) -> int:

@@ -40,7 +40,7 @@ class Complete(PlacedObjective):
             else:
                 found = self._renderer.completion(example.prompt, example.completion)
             before = [index - 1 for index, trained in enumerate(found.is_trained) if trained and index > 0]
-            items.append(Placed(found.ids, before, [found.ids[place + 1] for place in before], found.is_cut))
+            items.append(Placed(found.ids, before, [found.ids[place + 1] for place in before], found.is_cut, found.answer))
         return items
 
 
