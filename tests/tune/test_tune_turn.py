@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from safetensors.torch import load_file, save_file
 
 from hone.cli.main import run
 from hone.cli.options import with_dial
@@ -58,6 +59,40 @@ def test_a_turned_run_is_the_base_at_0_the_run_at_1_and_between_in_the_middle(ki
     assert 0 < (half - base).norm() < (full - base).norm() * 1.2
     assert not torch.equal(half, full)
     assert json.loads((tmp_path / "0.5" / "hone.json").read_text())["dial"] == 0.5
+
+
+def in_other_names(folder, out, renamed):
+    """A model whose file names its weights as many on the Hub do."""
+    shutil.copytree(folder, out)
+    weights = {renamed(name): value for name, value in load_file(out / "model.safetensors").items()}
+    assert weights.keys() != load_file(out / "model.safetensors").keys()
+    save_file(weights, out / "model.safetensors", metadata={"format": "pt"})
+    return str(out)
+
+
+@pytest.mark.parametrize("method", ["full", "top"])
+def test_a_base_whose_file_names_its_weights_otherwise_is_turned_back_to(method, rows, model, tmp_path):
+    """openai-community/gpt2 holds h.0.attn..., and the run transformer.h.0.attn..."""
+    base = in_other_names(model("gpt2"), tmp_path / "base", lambda name: name.removeprefix("transformer."))
+    whole = tuned(rows, base, tmp_path / "run", method)
+    for position in (0.0, 0.5, 1.0):
+        turn_dial(whole, position, tmp_path / str(position))
+    assert torch.equal(logits(tmp_path / "0.0"), logits(base))
+    assert torch.equal(logits(tmp_path / "1.0"), logits(whole))
+    assert not torch.equal(logits(tmp_path / "0.5"), logits(whole))
+
+
+def test_an_encoder_from_a_model_with_an_output_layer_is_turned_back_to_it(model, tmp_path):
+    """The file of the base holds bert.encoder..., that of the run encoder..."""
+    (tmp_path / "rows.jsonl").write_text(
+        "".join(json.dumps({"text": f"{t} {n}", "label": "ab"[n % 2]}) + "\n" for n, t in enumerate(SENTENCES * 2))
+    )
+    whole = tuned(str(tmp_path / "rows.jsonl"), model("bert"), tmp_path / "run", "full")
+    turn_dial(whole, 0.0, tmp_path / "0")
+    base, turned = load_file(Path(model("bert")) / "model.safetensors"), load_file(tmp_path / "0" / "model.safetensors")
+    known = [name for name in turned if f"bert.{name}" in base]
+    assert len(known) > 20
+    assert all(torch.equal(turned[name], base[f"bert.{name}"]) for name in known)
 
 
 def test_turning_again_counts_from_where_it_stands(rows, model, tmp_path):

@@ -1,16 +1,19 @@
-"""The dial of a finished run: the same run folder with less of what was learnt, from its files alone, without loading a network.
+"""The dial of a finished run: the same run folder with less of what was learnt, from its files alone.
 
 Whole models are interpolated towards their base, what LoRA, bottleneck adapters and IA3 insert is scaled. 0 is the base to the bit, 1 the
-run as it was written.
+run as it was written. The one surprise: a base is loaded as a network where its file names weights otherwise than the run's, as many on the
+Hub do (openai-community/gpt2: h.0.attn..., not transformer.h.0.attn...).
 """
 
 import shutil
+import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from hone.catalogue import ModelFolder, locate_model
 from hone.core.errors import BadModel, Usage
 from hone.core.store import replace_folder, write_atomic
+from hone.model import Head, family, load_backbone, load_language_model, read_config
 from hone.tune.records import TuneRecord
 
 if TYPE_CHECKING:
@@ -50,7 +53,7 @@ def turn_dial(run: Path, position: float, out: Path) -> None:
         for path in run.iterdir():
             if path.is_file() and path.name != file:
                 shutil.copyfile(path, place / path.name)
-        _turn(run / file, place / file, position, base)
+        _turn(run / file, place / file, position, base, done.objective)
         write_atomic(place / "hone.json", _record_at(done, position).to_json())
 
 
@@ -87,32 +90,56 @@ def _base_of(done: TuneRecord) -> ModelFolder:
     return base
 
 
-def _turn(source: Path, target: Path, position: float, base: ModelFolder | None) -> None:
+def _turn(source: Path, target: Path, position: float, base: ModelFolder | None, objective: str) -> None:
     from safetensors.torch import load_file, save_file
 
     tensors = load_file(source)
-    origin = {} if base is None else _weights(base)
+    origin = {} if base is None else _weights(base.path)
+    if base is not None and any(_start_of(name, origin) is None for name in tensors if not _is_of_head(name)):
+        origin = _weights_as_saved(base, objective)
     turned = {name: _turned(name, value, position, origin) for name, value in tensors.items()}
     save_file(turned, target, metadata={"format": "pt"})
 
 
-def _weights(base: ModelFolder) -> dict[str, Any]:
+def _weights(folder: Path) -> dict[str, Any]:
     from safetensors.torch import load_file
 
-    return {name: value for shard in sorted(base.path.glob("*.safetensors")) for name, value in load_file(shard).items()}
+    return {name: value for shard in sorted(folder.glob("*.safetensors")) for name, value in load_file(shard).items()}
+
+
+def _weights_as_saved(base: ModelFolder, objective: str) -> dict[str, Any]:
+    """The base's weights by the names of the network that trained, and by those that transformers gives them when it writes them."""
+    net: Any
+    if objective in ("completion", "causal", "masked", "span"):
+        heads: dict[str, Head] = {"decoder": "causal", "encoder": "masked", "encoder-decoder": "seq2seq"}
+        net = load_language_model(base, heads[family(read_config(base))], pad_id=0).base
+    else:
+        net = load_backbone(base)
+    with tempfile.TemporaryDirectory() as place:
+        net.save_pretrained(place)
+        return net.state_dict() | _weights(Path(place))
+
+
+def _start_of(name: str, origin: dict[str, Any]) -> Any:
+    return origin.get(name.removeprefix("backbone."), origin.get(name))
+
+
+def _is_of_head(name: str) -> bool:
+    """Of a new head, which has no base."""
+    return name.startswith("classifier.")
 
 
 def _turned(name: str, value: "torch.Tensor", position: float, origin: dict[str, Any]) -> "torch.Tensor":
     """One tensor of the file. Of an adapter only what stands last is scaled, for the dial would else count twice."""
     import torch
 
-    if ".lora_A." in name or ".lora_embedding_A" in name or ".adapter.down." in name or name.startswith("classifier."):
+    if ".lora_A." in name or ".lora_embedding_A" in name or ".adapter.down." in name or _is_of_head(name):
         return value
     if ".lora_B." in name or ".lora_embedding_B" in name or ".adapter.up." in name:
         return value * position
     if "ia3_l" in name:
         return torch.lerp(torch.ones_like(value), value, position)
-    start = origin.get(name.removeprefix("backbone."), origin.get(name))
+    start = _start_of(name, origin)
     if start is None or start.shape != value.shape:
         raise BadModel(f"The base holds no '{name}' like the run's, so there is nothing to turn back to.")
     start = start.to(value.dtype)
