@@ -261,6 +261,17 @@ def test_muon_steps_the_matrices_between_the_layers_and_adamw_the_rest(located):
     assert all(net.get_parameter(name).ndim == 2 for name in inner)
 
 
+@pytest.mark.parametrize("kind", ["llama", "qwen2"])
+def test_the_output_layer_over_the_words_steps_by_adamw_tied_or_not(kind, tmp_path):
+    net = load_language_model(locate_model(str(save_language_model(tmp_path, kind))), "causal", pad_id=0)
+    is_tied = net.base.lm_head.weight is net.base.model.embed_tokens.weight
+    assert is_tied == (kind == "qwen2")
+    muon, adamw = make_optimiser(net, plan(learning_rate=1e-3, optimiser="muon"))._parts
+    by_adamw = {id(parameter) for group in adamw.param_groups for parameter in group["params"]}
+    assert {id(net.base.lm_head.weight), id(net.base.model.embed_tokens.weight)} <= by_adamw
+    assert len([one for group in muon.param_groups for one in group["params"]]) == 2 * 7
+
+
 @pytest.mark.parametrize(("size", "times"), [(0.02, 1.0), (0.1, 1.0), (1.0, 10.0)])
 def test_a_table_of_large_numbers_steps_in_proportion_to_them(size, times):
     net = torch.nn.Sequential(torch.nn.Embedding(6, 4), torch.nn.Linear(4, 4, bias=False))

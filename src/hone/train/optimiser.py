@@ -31,13 +31,13 @@ def is_head(name: str) -> bool:
 def make_optimiser(net: nn.Module, plan: TrainPlan) -> torch.optim.Optimizer:
     """Fused AdamW: two learning rates (head and rest) by two decays (matrices, and biases and norms, which do not decay).
 
-    With `muon` the matrices between the layers step by Muon instead, at the same rates (Jordan 2024, https://kellerjordan.github.io/posts/muon,
+    With `muon` all matrices but the words' tables, embeddings and output layer, step by Muon instead, at the same rates (Jordan 2024, https://kellerjordan.github.io/posts/muon,
     scaled as in Liu 2025, https://arxiv.org/abs/2502.16982, so that AdamW's rates serve). What begins much larger or smaller than is usual then
     steps in proportion, as with Adafactor (Shazeer 2018, https://arxiv.org/abs/1804.04235, section 8), by which T5 was made: its word table begins
     at 1, and its queries at an eighth of the other matrices, for no other scale keeps its attention from becoming all or nothing.
     """
     groups: dict[tuple[float, float, bool], list[nn.Parameter]] = {}
-    tables = {id(module.weight) for module in net.modules() if isinstance(module, nn.Embedding)}
+    tables = _word_tables(net)
     by_muon = plan.optimiser == "muon"
     usual = _usual_size(net, tables) if by_muon else 1.0
     for name, parameter in trained_parameters(net).items():
@@ -62,6 +62,13 @@ def make_optimiser(net: nn.Module, plan: TrainPlan) -> torch.optim.Optimizer:
     kind = torch.optim.Muon if has_fast_bf16(made[True][0]["params"][0].device) else Muon32
     muon = kind(made[True], adjust_lr_fn="match_rms_adamw")
     return muon if adamw is None else _Joint(muon, adamw)
+
+
+def _word_tables(net: nn.Module) -> set[int]:
+    """Ids of the matrices with a row for each word: embeddings, and an output layer over the vocabulary, tied or not."""
+    found = {id(module.weight) for module in net.modules() if isinstance(module, nn.Embedding)}
+    output = getattr(getattr(net, "base", None), "get_output_embeddings", lambda: None)()
+    return found if output is None else found | {id(output.weight)}
 
 
 def _size(parameter: nn.Parameter) -> float:
