@@ -1,5 +1,6 @@
 """Effort: the budget decides how many learning rates and passes every strategy gets, and how many rows are used."""
 
+import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -8,7 +9,10 @@ from stubs import Stub, entrants, make_bench, rows
 
 from hone.compare.effort import Forecast, plan_effort, plan_text, usable_rows
 from hone.compare.effort import _seconds_per_row as measured_pace
+from hone.compare.race import Outcome, Trial
+from hone.compare.run import _forecast
 from hone.compare.settings import CompareSettings
+from hone.core.store import write_atomic
 from hone.model import Encoder
 from hone.strategy import Effort, EncoderBench, Entrant, TextBench
 from hone.strategy.contracts import Pace
@@ -110,9 +114,39 @@ def test_every_strategy_has_an_estimate_in_the_order_given(bench: EncoderBench):
     forecast = planned(bench)
     assert list(forecast.estimates) == ["head", "lora", "full"]
     assert forecast.embed_seconds == pytest.approx(PER_ROW * (600 + 120))
-    trained = sum(estimate.seconds for estimate in forecast.estimates.values())
-    assert forecast.seconds == forecast.spent_seconds + forecast.embed_seconds + trained + forecast.after_seconds
+    strategies = sum(estimate.seconds for estimate in forecast.estimates.values())
+    assert forecast.seconds == forecast.spent_seconds + forecast.embed_seconds + strategies + forecast.after_seconds
     assert forecast.estimates["full"].peak_bytes == 5000 and forecast.estimates["head"].peak_bytes > 0
+
+
+def test_sentence_vectors_stand_in_the_estimate_of_each_that_reads_them_and_count_once(bench: EncoderBench):
+    readers = [Stub("head", reads_train_vectors=True), Stub("nearest", reads_train_vectors=True), Stub("zero_shot")]
+    forecast, embed = planned(bench, of=readers), PER_ROW * (600 + 120)
+    alone = planned(bench, of=[Stub("head"), Stub("nearest"), Stub("zero_shot")])
+    for name in ("head", "nearest"):
+        assert forecast.estimates[name].seconds == pytest.approx(alone.estimates[name].seconds + embed)
+    assert forecast.estimates["zero_shot"].seconds == alone.estimates["zero_shot"].seconds
+    assert forecast.seconds - forecast.spent_seconds == pytest.approx(alone.seconds - alone.spent_seconds)
+
+
+def test_other_strategies_get_a_plan_of_their_own_until_one_has_trained(bench: EncoderBench, tmp_path: Path):
+    everyone = entrants(bench, strategies())
+    settings = CompareSettings(data="x", budget_seconds=60.0)
+
+    def plan(some: list[Entrant]) -> Forecast:
+        return _forecast(some, settings, tmp_path, test_rows=50, retained_texts=0, clock=time.perf_counter())
+
+    first, fewer = plan(everyone), plan(everyone[:2])
+    assert fewer.epochs > first.epochs and list(fewer.estimates) == ["head", "lora"]
+    assert plan(everyone[:2]) == fewer  # it goes on as it was planned
+    trial = Trial(
+        settings={"epochs": fewer.epochs}, share=1.0, score=0.5, seconds=1.0, peak_bytes=None, trainable_parameters=1, note=""
+    )
+    outcome = Outcome(chosen=trial, seconds=1.0, peak_bytes=None, trials=(trial,), spread=None, stopped_early=None)
+    write_atomic(tmp_path / "strategies" / "lora" / "outcome.json", outcome.to_json())
+    assert plan(everyone[1:2]) == fewer.model_copy(update={"estimates": {"lora": fewer.estimates["lora"]}})
+    late = plan(everyone)
+    assert late.epochs == fewer.epochs and list(late.estimates) == ["head", "lora", "full"]
 
 
 def test_an_estimate_counts_the_full_run_the_short_ones_and_the_validation_scores(bench: EncoderBench):

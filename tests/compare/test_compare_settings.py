@@ -164,3 +164,9 @@ def test_a_model_named_on_the_command_line_wins_over_the_configuration(tmp_path:
     assert read_settings(COMPARE, path, {"budget_seconds": 20.0}) == CompareSettings(
         data="a.csv", model=("m",), budget_seconds=20
     )
+
+
+def test_none_retains_nothing_also_in_a_file_and_paths_are_texts(tmp_path: Path):
+    found = settings_from(COMPARE, {"data": "a.csv", "retain": "none"}, {"out": tmp_path / "run", "test": tmp_path / "t.csv"})
+    assert found.retain == () and found.out == str(tmp_path / "run") and found.test == str(tmp_path / "t.csv")
+    assert settings_from(COMPARE, {"data": "a.csv", "retain": "grammar, none"}).retain == ("grammar", "none")

@@ -112,15 +112,15 @@ def check_rows(named: Mapping[str, Any]) -> None:
 
 def given(**options: Any) -> dict[str, Any]:
     """The options that the user named, in the form that settings take."""
+    from hone.core.configuration import parse_names, parse_retained
+
     described = dict(_described(one) for one in options.pop("describe", ()))
     named = {name: value for name, value in options.items() if value is not None}
     if described:
         named["descriptions"] = described
     for name in ("text", "strategies", "track", "tasks", "retain"):
         if name in named:
-            named[name] = tuple(part.strip() for part in named[name].split(",") if part.strip())
-    if named.get("retain") == ("none",):
-        named["retain"] = ()
+            named[name] = (parse_retained if name == "retain" else parse_names)(named[name])
     return named
 
 

@@ -46,7 +46,9 @@ class Forecast(Record):
     batch_rows: int
     estimates: dict[str, Estimate]
     embed_seconds: float
-    """Sentence vectors of the training and validation rows, once for all strategies."""
+    """Sentence vectors of the training and validation rows, once for all strategies; each that reads them has them in its estimate."""
+    vector_readers: int = 0
+    """How many estimates hold `embed_seconds`."""
     after_seconds: float = 0.0
     """Test rows, retained tasks and the learning curve."""
     spent_seconds: float = 0.0
@@ -60,8 +62,8 @@ class Forecast(Record):
     @property
     def seconds(self) -> float:
         """The whole comparison."""
-        trained = sum(estimate.seconds for estimate in self.estimates.values())
-        return self.spent_seconds + self.embed_seconds + trained + self.after_seconds
+        strategies = sum(estimate.seconds for estimate in self.estimates.values())
+        return self.spent_seconds + strategies + (1 - self.vector_readers) * self.embed_seconds + self.after_seconds
 
 
 def _seconds_per_row(bench: Bench) -> float:
@@ -129,6 +131,8 @@ def plan_effort(
     if settings.retain and any(isinstance(one.bench, TextBench) for one in tuned):
         reserve += RETAINED_SHARE
     gone = spent + time.perf_counter() - started
+    rows_read = rows + len(some.validation)
+    embed = sum(seconds * rows_read for model, seconds in seen.per_row.items() if _embeds(entrants, model))
 
     def forecast(epochs: float, arms: int) -> Forecast:
         trying = _with_effort(entrants, Effort(epochs, arms, batch_rows))
@@ -136,10 +140,9 @@ def plan_effort(
             epochs=epochs,
             arms=arms,
             batch_rows=batch_rows,
-            estimates={one.key: _estimate(one, seen) for one in trying},
-            embed_seconds=sum(
-                seconds * (rows + len(some.validation)) for model, seconds in seen.per_row.items() if _embeds(entrants, model)
-            ),
+            estimates={one.key: _estimate(one, seen, embed) for one in trying},
+            embed_seconds=embed,
+            vector_readers=sum(map(_reads_vectors, trying)),
             after_seconds=_seconds_after(trying, seen, test_rows, retained_texts),
             spent_seconds=gone,
         )
@@ -192,10 +195,16 @@ def _embeds(entrants: Sequence[Entrant], model: str) -> bool:
     return any(isinstance(one.bench, EncoderBench) for one in entrants if one.model == model)
 
 
-def _estimate(entrant: Entrant, seen: _Seen) -> Estimate:
+def _reads_vectors(entrant: Entrant) -> bool:
+    """Whether the sentence vectors are part of its cost: what trains makes its own."""
+    return entrant.strategy.reads_train_vectors and not entrant.strategy.moves_weights
+
+
+def _estimate(entrant: Entrant, seen: _Seen, embed: float) -> Estimate:
     per_row = seen.per_row[entrant.model]
     if not entrant.strategy.moves_weights:
-        return Estimate(seconds=_cheap_seconds(entrant, per_row), peak_bytes=seen.peaks[entrant.model])
+        seconds = _cheap_seconds(entrant, per_row) + (embed if _reads_vectors(entrant) else 0.0)
+        return Estimate(seconds=seconds, peak_bytes=seen.peaks[entrant.model])
     pace, candidates = seen.paces[entrant.key], entrant.strategy.candidates(entrant.bench)
     seconds = _run_seconds(entrant, candidates[0], pace, per_row)
     if len(candidates) > 1:

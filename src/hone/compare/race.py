@@ -24,7 +24,7 @@ from hone.measure import Answers, human_seconds
 from hone.model import Precision
 from hone.strategy import Bench, Entrant, Fitted, Predictor, Settings, Strategy, TextBench, load_predictor
 
-__all__ = ["Finished", "race"]
+__all__ = ["Finished", "any_trained", "race"]
 
 LATE_GAIN = 0.10  # a short run may hide this much (measured: up to 8 points): strategies within it get their full run
 _LEAST_PROMPTS = 3
@@ -125,6 +125,12 @@ def race(entrants: Sequence[Entrant], folder: Path, *, embed_seconds: float) -> 
             done[entrant.key] = _finish(entrant, shorts.get(entrant.key), hopeless.get(entrant.key), folder)
             _tell(done[entrant.key])
     return [done[entrant.key] for entrant in entrants]
+
+
+def any_trained(folder: Path) -> bool:
+    """Whether a strategy that trains has finished in `strategies/` of a run."""
+    outcomes = (Outcome.model_validate_json(path.read_text(encoding="utf-8")) for path in folder.glob("*/outcome.json"))
+    return any("epochs" in one.chosen.settings for one in outcomes)
 
 
 def _run_short(tuned: Sequence[Entrant], folder: Path, done: Mapping[str, Finished]) -> dict[str, Finished]:

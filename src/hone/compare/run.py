@@ -19,7 +19,7 @@ from hone.compare.effort import Forecast, plan_effort, plan_text, usable_rows
 from hone.compare.forgotten import find_retained
 from hone.compare.line_up import LineUp, Models, benches, line_up, open_documents, open_rows
 from hone.compare.prepare import look_closer
-from hone.compare.race import race
+from hone.compare.race import any_trained, race
 from hone.compare.records import Comparison
 from hone.compare.report import render_report
 from hone.compare.report.words import metric_name
@@ -190,13 +190,19 @@ def _embed(entrants: Sequence[Entrant]) -> float:
 def _forecast(
     entrants: Sequence[Entrant], settings: CompareSettings, folder: Path, *, test_rows: int, retained_texts: int, clock: float
 ) -> Forecast:
-    """The plan; once made it is kept, so that a run that goes on does not change its course with the machine's speed."""
+    """The plan; once made it is kept, so that a run that goes on does not change its course with the machine's speed.
+
+    Other strategies get a plan of their own as long as none that trains has finished; then all train as long as that one did.
+    """
     path = folder / "plan.json"
     if path.exists():
-        known = Forecast.model_validate_json(path.read_text(encoding="utf-8"))
-        if all(one.key in known.estimates for one in entrants):
+        known, keys = Forecast.model_validate_json(path.read_text(encoding="utf-8")), {one.key for one in entrants}
+        if keys == set(known.estimates):
             return known
-        settings = settings.model_copy(update={"epochs": known.epochs, "arms": known.arms, "batch_rows": known.batch_rows})
+        if any_trained(folder / "strategies"):
+            if keys < set(known.estimates):
+                return known.model_copy(update={"estimates": {one.key: known.estimates[one.key] for one in entrants}})
+            settings = settings.model_copy(update={"epochs": known.epochs, "arms": known.arms, "batch_rows": known.batch_rows})
     spent = time.perf_counter() - clock
     forecast = plan_effort(entrants, settings, test_rows=test_rows, retained_texts=retained_texts, spent=spent)
     write_atomic(path, forecast.to_json())

@@ -4,7 +4,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from hone.core.configuration import Form, parse_duration, parse_names, parse_share
+from hone.core.configuration import Form, parse_duration, parse_names, parse_retained, parse_share
 from hone.core.record import Record
 
 __all__ = ["COMPARE", "CompareSettings", "MetricName"]
@@ -101,7 +101,7 @@ COMPARE = Form(
         "model": parse_names,
         "strategies": parse_names,
         "text": parse_names,
-        "retain": parse_names,
+        "retain": parse_retained,
         "budget_seconds": parse_duration,
         "may_lose": parse_share,
     },

@@ -5,6 +5,7 @@ YAML is an output before it is an input: each run writes the file that repeats i
 
 import difflib
 import io
+import os
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -22,6 +23,7 @@ __all__ = [
     "parse_count",
     "parse_duration",
     "parse_names",
+    "parse_retained",
     "parse_share",
     "read_settings",
     "settings_from",
@@ -72,6 +74,12 @@ def parse_count(text: str) -> int:
 def parse_names(text: str) -> tuple[str, ...]:
     """Names between commas."""
     return tuple(part.strip() for part in text.split(",") if part.strip())
+
+
+def parse_retained(text: str) -> tuple[str, ...]:
+    """Names of retained tasks between commas; 'none' for none at all."""
+    names = parse_names(text)
+    return () if names == ("none",) else names
 
 
 def parse_share(text: str) -> float:
@@ -158,6 +166,8 @@ def _choices(annotation: Any) -> str:
 def _exact(form: Form[Any], name: str, value: Any) -> Any:
     if name in form.readers and isinstance(value, str):
         return form.readers[name](value)
+    if isinstance(value, os.PathLike):
+        return os.fspath(value)
     if isinstance(value, list):
         return tuple(value)
     return dict(value) if isinstance(value, dict) else value

@@ -2,7 +2,7 @@
 
 from pydantic import Field
 
-from hone.core.configuration import Form, parse_names, parse_share
+from hone.core.configuration import Form, parse_names, parse_retained, parse_share
 from hone.core.record import Record
 from hone.model import Precision
 from hone.task import Kind
@@ -75,5 +75,5 @@ REMEMBER = Form(
         "output_dir": "out",
         "output": "out",
     },
-    readers={"ways": parse_names, "text": parse_names, "retain": parse_names, "may_lose": parse_share},
+    readers={"ways": parse_names, "text": parse_names, "retain": parse_retained, "may_lose": parse_share},
 )

@@ -4,7 +4,7 @@ from typing import Any, Literal
 
 from pydantic import Field, model_validator
 
-from hone.core.configuration import Form, parse_names, parse_share
+from hone.core.configuration import Form, parse_names, parse_retained, parse_share
 from hone.core.record import Record
 from hone.model import Precision
 from hone.task import Kind
@@ -193,7 +193,7 @@ TUNE = Form(
     readers={
         "text": parse_names,
         "track": parse_names,
-        "retain": parse_names,
+        "retain": parse_retained,
         "may_lose": parse_share,
         "confidence": parse_share,
     },
