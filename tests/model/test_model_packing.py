@@ -7,7 +7,8 @@ import pytest
 import torch
 import transformers
 
-from hone.model import LanguageModel
+from hone.core.errors import BadModel
+from hone.model import LanguageModel, Seq2SeqModel
 from hone.model.generate import Generator, Sampling
 from hone.model.score import Scorer
 from tiny_language import tiny_tokenizer
@@ -89,7 +90,7 @@ def test_a_padded_pass_of_a_network_made_ready_has_its_sinks(kind):
     assert net.packs and torch.allclose(plain(net.base, asked), plain(own, asked), rtol=1e-3, atol=1e-4)
 
 
-@pytest.mark.parametrize("kind", ["gpt_oss", "granite_swa", "llama"])
+@pytest.mark.parametrize("kind", ["gpt_oss", "granite_swa", "llama", "jetmoe", "diffllama"])
 def test_what_is_remembered_changes_no_text_and_no_score(kind):
     own = made(kind)
     net = LanguageModel(copy.deepcopy(own), pad_id=0, head="causal").eval()
@@ -105,3 +106,31 @@ def test_what_is_remembered_changes_no_text_and_no_score(kind):
         shares = plain(own, [[*prompt, *continuation]])[len(prompt) - 1 : -1].log_softmax(-1)
         wanted = shares[torch.arange(len(continuation)), torch.tensor(continuation)].sum().item()
         assert score.log_likelihood == pytest.approx(wanted, rel=1e-3)
+
+
+def test_a_network_that_remembers_wrongly_says_so_and_reads_anew(capsys):
+    net = LanguageModel(made("diffllama"), pad_id=0, head="causal").eval()
+    assert net.packs and not Generator(net, tiny_tokenizer(), precision="fp32").shares
+    assert not Scorer(net, precision="fp32").shares
+    assert capsys.readouterr().err.count("every text is read from its beginning") == 1
+
+
+def test_words_computed_past_the_output_layer_are_refused():
+    special = {"pad_token_id": 0, "bos_token_id": 1, "eos_token_id": 2}
+    config = transformers.MobileBertConfig(
+        vocab_size=SIZE,
+        hidden_size=32,
+        embedding_size=16,
+        intra_bottleneck_size=16,
+        num_hidden_layers=1,
+        intermediate_size=16,
+        **special,
+    )
+    with pytest.raises(BadModel, match="MobileBertForMaskedLM computes its words past its output layer"):
+        LanguageModel(transformers.MobileBertForMaskedLM(config), pad_id=0, head="masked")
+    sizes = {f"{part}_ffn_dim": 16 for part in ("encoder", "decoder")} | {
+        f"num_{part}_layers": 1 for part in ("encoder", "decoder")
+    }
+    config = transformers.ProphetNetConfig(vocab_size=SIZE, hidden_size=16, **sizes, **special)
+    with pytest.raises(BadModel, match="ProphetNetForConditionalGeneration computes its words"):
+        Seq2SeqModel(transformers.ProphetNetForConditionalGeneration(config), pad_id=0)

@@ -16,6 +16,7 @@ from hone.core.console import Bar
 from hone.core.record import Record
 from hone.model.arithmetic import Arithmetic, autocast
 from hone.model.language import TextModel
+from hone.model.sharing import may_share
 from hone.model.write import Writing, begin_writing
 
 __all__ = ["Generated", "Generator", "Sampling"]
@@ -91,9 +92,9 @@ class Generator:
         """
         self.net, self.tokenizer, self.precision = net, tokenizer, precision
         net.eval()
+        self.shares = shares is not False and may_share(net, precision)
         if takes_over:
             net.stop_training(precision)
-        self.shares = net.packs if shares is None else shares and net.packs
         configured = getattr(net.base.generation_config, "eos_token_id", None)
         ends = configured if isinstance(configured, list) else [configured]
         self._ends = {end for end in (*ends, tokenizer.eos_token_id) if end is not None}

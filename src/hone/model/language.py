@@ -93,6 +93,11 @@ class _WithVocabulary(Network):
         self.eval()
         self._last, self._can_fuse = neither
         wanted = self._probed()
+        if wanted is not None and wanted.shape[:-1] != (2,):
+            raise BadModel(
+                f"{type(self.base).__name__} computes its words past its output layer: for two tokens it answers {list(wanted.shape)} "
+                "logits, so it cannot be trained or scored here. Choose a model of another architecture."
+            )
         for self._last, self._can_fuse in ways:
             found = self._probed()
             if wanted is not None and found is not None and torch.allclose(found, wanted, rtol=1e-3, atol=1e-4):

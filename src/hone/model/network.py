@@ -46,6 +46,8 @@ class Network(nn.Module):
         self.narrows = True
         """Whether the last block may compute only what is asked for; not where somebody else reads what it makes of the rest."""
         self._hides_prompt = False
+        self.remembers: bool | None = None
+        """Whether keys of earlier passes may be read again; None until it is tried."""
 
     @property
     def base(self) -> Any:

@@ -185,7 +185,9 @@ def _attention(
         if role == "target":
             q, k, v = (one[: sum(queries)] for one in (q, k, v))  # tokens behind the last sequence are not remembered
         if _memory.mode != "packed" or (sliding_window is not None and prefix is not None):
-            found = _remembering(_memory, module, (q, k, v), position_bias, pattern, softcap)
+            found = _remembering(
+                _memory, module, (q, k, v), position_bias, pattern, softcap
+            ).contiguous()  # networks take views of it
             _memory.keep(module, k, v)
             return _answer(module, query, found), None
         _memory.keep(module, k, v)

@@ -15,6 +15,7 @@ from hone.model.batches import token_batches
 from hone.model.language import LanguageModel, Seq2SeqModel, TextModel
 from hone.model.memory import Memory
 from hone.model.packed_attention import Layout
+from hone.model.sharing import may_share
 from hone.model.tree import Crop, Push, Read, shared_reading
 
 __all__ = ["Likelihood", "Scorer"]
@@ -65,9 +66,9 @@ class Scorer:
         self.net = net
         self.precision = precision
         net.eval()
+        self.shares = shares is not False and may_share(net, precision)
         if takes_over:
             net.stop_training(precision)
-        self.shares = net.packs if shares is None else shares and net.packs
         self._totals: list[float] = []
         self._greedy: list[bool] = []
 

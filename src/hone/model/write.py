@@ -34,11 +34,13 @@ class Writing(Protocol):
         ...
 
 
-def begin_writing(net: TextModel, prompts: Sequence[Sequence[int]], *, shares: bool) -> Writing:
-    """The rows of a network; what all prompts of all batches begin with is read once, here."""
+def begin_writing(
+    net: TextModel, prompts: Sequence[Sequence[int]], *, shares: bool, least_shared: int = _LEAST_SHARED
+) -> Writing:
+    """The rows of a network; what all prompts of all batches begin with, if it has `least_shared` tokens, is read once, here."""
     if not shares:
         return _ReadAnew(net)
-    return _Targets(net) if isinstance(net, Seq2SeqModel) else _Continued(net, prompts)
+    return _Targets(net) if isinstance(net, Seq2SeqModel) else _Continued(net, prompts, least_shared)
 
 
 def _joined(answers: Iterator[tuple[torch.Tensor, torch.Tensor]]) -> torch.Tensor:
@@ -48,13 +50,13 @@ def _joined(answers: Iterator[tuple[torch.Tensor, torch.Tensor]]) -> torch.Tenso
 class _Continued:
     """A causal model behind its prompts."""
 
-    def __init__(self, net: LanguageModel, prompts: Sequence[Sequence[int]]) -> None:
+    def __init__(self, net: LanguageModel, prompts: Sequence[Sequence[int]], least_shared: int) -> None:
         self._net, self._memory = net, Memory(net)
         longer = [tuple(row) for row in net.lengthened(prompts)]
         first, last = min(longer), max(longer)
         shared = next((at for at, (one, other) in enumerate(zip(first, last, strict=False)) if one != other), len(first))
         self._shared = min(shared, min(map(len, longer)) - 1)  # every row reads at least one token of its own
-        if self._shared < _LEAST_SHARED or len(prompts) < 2:
+        if self._shared < least_shared or len(prompts) < 2:
             self._shared = 0
         for _, inputs in net.prefix_passes(first, 0, self._shared, self._memory, size=_PACKED):
             list(net.words_at(inputs, []))
