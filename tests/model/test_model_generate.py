@@ -88,6 +88,22 @@ def test_what_was_trained_is_remembered_too(kind, method, folder):
     assert results[0] != [answer.ids for (answer,) in untouched]
 
 
+def test_trained_keys_stand_outside_a_window(folder):
+    """Training and scoring show them to every query; so does what is remembered, however far a row has been written."""
+    from hone.train import make_trainable
+
+    writer = loaded(folder("gemma2"), "gemma2")
+    make_trainable("prefix", tokens=3).prepare(writer.net)
+    for name, parameter in writer.net.named_parameters():
+        if name.endswith(".prefix"):
+            torch.nn.init.normal_(parameter, generator=torch.Generator().manual_seed(1))
+    results = [
+        Generator(writer.net, tiny_tokenizer(), precision="fp32", shares=shares).generate(prompts(), Sampling(max_new_tokens=12))
+        for shares in (True, False)
+    ]
+    assert [[one.ids for one in row] for row in results[0]] == [[one.ids for one in row] for row in results[1]]
+
+
 def test_repetition_penalty_is_that_of_transformers(folder):
     found = loaded(folder("llama"), "llama").generate(prompts(), Sampling(max_new_tokens=12, repetition_penalty=1.7))
     for prompt, (answer,) in zip(prompts(), found, strict=True):

@@ -214,7 +214,7 @@ class Memory:
         far = None
         if window is not None:
             far = torch.zeros(batch, before, dtype=query.dtype, device=query.device)
-            far.masked_fill_(ends + before - place >= window, -torch.inf)
+            far.masked_fill_((ends + before - place >= window) & (place >= self._virtual), -torch.inf)
             far = far[None, :, None].expand(groups, -1, heads // groups, -1).reshape(groups, -1, before)
         first = _scores(rows.transpose(0, 1).reshape(groups, -1, width), shared_keys, far, scale=scale, softcap=softcap)
         first = first.view(groups, batch, heads // groups, before).transpose(0, 1)  # [B, K, share, p]
