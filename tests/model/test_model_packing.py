@@ -23,6 +23,8 @@ MORE = {
     "diffllama": {},
     "jetmoe": {"kv_channels": 8, **EXPERTS},
     "llama": {},
+    "qwen2_moe": {"num_experts": 4, "num_experts_per_tok": 2, "moe_intermediate_size": 16, "shared_expert_intermediate_size": 16},
+    "gemma3_text": {"sliding_window": 16, "head_dim": 8, "layer_types": ["full_attention"] * 2},
 }
 
 
@@ -56,10 +58,19 @@ def plain(net, sequences):
 
 
 @pytest.mark.parametrize(
-    ("kind", "packs"), [("gpt_oss", True), ("granite_swa", True), ("phimoe", False), ("doge", False), ("llama", True)]
+    ("kind", "packs"),
+    [
+        ("gpt_oss", True),
+        ("granite_swa", True),
+        ("phimoe", False),
+        ("doge", False),
+        ("llama", True),
+        ("qwen2_moe", True),
+        ("gemma3_text", True),
+    ],
 )
 def test_rows_longer_than_a_window_are_read_as_transformers_reads_them(kind, packs):
-    """Sinks take their share; a window of which attention itself is not told is padded for."""
+    """Sinks take their share; a window of which attention itself is not told is padded for, not one of a mask that no layer reads."""
     own = made(kind)
     net = LanguageModel(copy.deepcopy(own), pad_id=0, head="causal").eval()
     assert net.packs == packs

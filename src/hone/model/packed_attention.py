@@ -67,10 +67,9 @@ class Trial:
         self._windows |= set() if window is None else {window}
         self._unknown |= {name for name, value in rest.items() if value is not None and name not in _HARMLESS}
 
-    @property
-    def is_whole(self) -> bool:
-        """Whether attention was told all that the answer depends on. A window that stands only in a mask is longer than a trial's rows."""
-        return not self._unknown and all(any(abs(size - told) <= 1 for told in self._windows) for size in self.masked)
+    def is_whole(self, windows: set[int]) -> bool:
+        """Whether attention was told all that the answer depends on, these windows of masks among it (ModernBERT counts one token more)."""
+        return not self._unknown and all(any(abs(size - told) <= 1 for told in self._windows) for size in windows)
 
 
 # Arguments that change no answer, or do so before attention is called:
@@ -167,7 +166,7 @@ def _attention(
         named = {"dropout": dropout, "scaling": scaling, "is_causal": is_causal, "position_bias": position_bias, **rest}
         return _padded(module, query, key, value, attention_mask, softcap, s_aux, named)
     if _trial is not None:
-        _trial.see(rest | {"attention_mask": attention_mask}, sliding_window)
+        _trial.see(rest | {"attention_mask": None if _hides_nothing(attention_mask) else attention_mask}, sliding_window)
     role: Role = getattr(module, "_role", "target")
     queries, keys = _layout.source if role == "source" else _layout.target, _layout.lengths(role)
     if role == "cross" and _layout.readers:
@@ -194,6 +193,10 @@ def _attention(
     if q.device.type == "cpu" and softcap is None and s_aux is None and max(keys) <= _SHORT:
         return _answer(module, query, attend(q, k, v, position_bias, prefix, pattern)), None
     return _answer(module, query, _by_stretches(q, k, v, position_bias, prefix, pattern, softcap)), None
+
+
+def _hides_nothing(mask: torch.Tensor | None) -> bool:
+    return mask is None or bool((mask if mask.dtype == torch.bool else mask == 0).all())
 
 
 def _answer(module: nn.Module, query: torch.Tensor, found: torch.Tensor) -> Any:
