@@ -104,10 +104,14 @@ def test_trained_keys_stand_outside_a_window(folder):
     assert [[one.ids for one in row] for row in results[0]] == [[one.ids for one in row] for row in results[1]]
 
 
-def test_repetition_penalty_is_that_of_transformers(folder):
-    found = loaded(folder("llama"), "llama").generate(prompts(), Sampling(max_new_tokens=12, repetition_penalty=1.7))
+@pytest.mark.parametrize("beams", [1, 3])
+@pytest.mark.parametrize("kind", ["llama", "t5", "bart"])
+def test_repetition_penalty_is_that_of_transformers(kind, beams, folder):
+    sampling = Sampling(max_new_tokens=12, repetition_penalty=1.7, beams=beams)
+    found = loaded(folder(kind), kind).generate(prompts(), sampling)
     for prompt, (answer,) in zip(prompts(), found, strict=True):
-        assert list(answer.ids) == theirs(folder("llama"), "llama", prompt, max_new_tokens=12, repetition_penalty=1.7)[0]
+        wanted = theirs(folder(kind), kind, prompt, max_new_tokens=12, repetition_penalty=1.7, num_beams=beams)[0]
+        assert [token for token in answer.ids if token != 0] == wanted
 
 
 @pytest.mark.parametrize("kind", ["llama", "t5"])

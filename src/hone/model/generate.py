@@ -15,7 +15,7 @@ from pydantic import Field
 from hone.core.console import Bar
 from hone.core.record import Record
 from hone.model.arithmetic import Arithmetic, autocast
-from hone.model.language import TextModel
+from hone.model.language import Seq2SeqModel, TextModel
 from hone.model.sharing import may_share
 from hone.model.write import Writing, begin_writing
 
@@ -37,7 +37,8 @@ class Sampling(Record):
     min_p: float = Field(default=0.0, ge=0, le=1)
     """Draw from words at least this share as likely as the likeliest."""
     repetition_penalty: float = Field(default=1.0, gt=0)
-    """Divides the logits, where positive, of words that have occurred; multiplies negative ones (Keskar 2019, https://arxiv.org/abs/1909.05858)."""
+    """Divides the logits, where positive, of words that have occurred; multiplies negative ones (Keskar 2019, https://arxiv.org/abs/1909.05858).
+    With beams it is applied to log-likelihoods, all negative; an encoder-decoder counts the words that it has written."""
     beams: int = Field(default=1, ge=1)
     length_penalty: float = 1.0
     """A beam's log-likelihood is divided by its length to this power."""
@@ -142,6 +143,10 @@ class Generator:
         if rest:
             yield rest
 
+    def _begun(self, prompt: Sequence[int]) -> set[int]:
+        """Words that have occurred before the first is written: an encoder-decoder's sources do not count, as in transformers."""
+        return {self.net.start_id} if isinstance(self.net, Seq2SeqModel) else set(prompt)
+
     def _batches(self, prompts: Sequence[Sequence[int]], sampling: Sampling) -> Iterator[list[int]]:
         """Prompts of like length together."""
         width = max(sampling.samples, sampling.beams)
@@ -166,7 +171,7 @@ class Generator:
     ) -> Iterator[list[_Row]]:
         """Write the rows of some prompts; yields them after every token and puts finished ones among the answers."""
         rows = [
-            _Row(index, sample, random.Random(_seed(prompts[index], sample, sampling.seed)), set(prompts[index]))
+            _Row(index, sample, random.Random(_seed(prompts[index], sample, sampling.seed)), self._begun(prompts[index]))
             for index in part
             for sample in range(sampling.samples)
         ]
@@ -223,12 +228,12 @@ class Generator:
     def _beams(self, writing: Writing, prompts: Sequence[Sequence[int]], sampling: Sampling) -> list[list[Generated]]:
         """The likeliest texts found by beams, as transformers searches them: until no open beam can overtake the kept ones."""
         width = sampling.beams
-        searches = [_Search(set(prompt), width) for prompt in prompts]
+        searches = [_Search(self._begun(prompt), width) for prompt in prompts]
         logits = writing.start(prompts, list(range(len(prompts))))
         live = list(range(len(prompts)))  # searches still going on; each has its open beams' rows in order
         while live:
             opened = [(search, beam) for search in live for beam in searches[search].open]
-            changed = _penalised(logits, [beam.seen for _, beam in opened], sampling.repetition_penalty).log_softmax(dim=1)
+            changed = _penalised(logits.log_softmax(dim=1), [beam.seen for _, beam in opened], sampling.repetition_penalty)
             totals = changed + torch.tensor([[beam.score] for _, beam in opened], device=changed.device)
             chosen_rows: list[int] = []
             tokens: list[int] = []
