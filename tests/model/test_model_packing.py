@@ -8,7 +8,8 @@ import torch
 import transformers
 
 from hone.core.errors import BadModel
-from hone.model import LanguageModel, Seq2SeqModel
+from hone.model import LanguageModel, Seq2SeqModel, attend, packed_attention
+from hone.model.attend import forget_masks
 from hone.model.generate import Generator, Sampling
 from hone.model.score import Scorer
 from tiny_language import tiny_tokenizer
@@ -79,6 +80,31 @@ def test_rows_longer_than_a_window_are_read_as_transformers_reads_them(kind, pac
         found = net(asked, range(67))
     wanted = plain(own, asked)
     assert (found - wanted).abs().max() < 1e-4 * wanted.abs().max()
+
+
+def test_long_causal_rows_make_no_mask(monkeypatch):
+    monkeypatch.setattr(packed_attention, "_SHORT", 16)
+    own = made("llama")
+    net = LanguageModel(copy.deepcopy(own), pad_id=0, head="causal").eval()
+    forget_masks()
+    asked = rows(40, 23)
+    with torch.no_grad():
+        found = net(asked, range(63))
+    assert attend._band.cache_info().currsize == 0
+    wanted = plain(own, asked)
+    assert (found - wanted).abs().max() < 1e-4 * wanted.abs().max()
+
+
+@pytest.mark.parametrize("kind", ["gemma3_text", "llama"])
+def test_virtual_tokens_begin_as_what_words_are_read_as(kind):
+    """Some embedding layers scale what stands in them."""
+    net = LanguageModel(made(kind), pad_id=0, head="causal").eval()
+    layer = net.base.get_input_embeddings()
+    with torch.no_grad():
+        words = layer(torch.arange(SIZE))
+        prompt = net.add_prompt(6)
+        assert (prompt[:, None] == words).all(dim=2).any(dim=1).all()
+        assert torch.equal(layer(torch.tensor([-1, -6])), prompt[[0, 5]])
 
 
 @pytest.mark.parametrize("kind", ["gpt_oss", "granite_swa"])

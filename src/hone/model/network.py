@@ -72,7 +72,8 @@ class Network(nn.Module):
         """
         layer = (self.base.get_encoder() if self.is_encoder_decoder else self.base).get_input_embeddings()
         chosen = torch.randint(len(layer.weight), (tokens,))
-        self.prompt = nn.Parameter(layer.weight[chosen.to(layer.weight.device)].detach().float().clone())
+        with torch.no_grad():  # what the layer answers, for some scale what stands in it
+            self.prompt = nn.Parameter(layer(chosen.to(layer.weight.device)).float().clone())
         own = layer.forward
 
         def forward(_layer: Any, ids: torch.Tensor) -> torch.Tensor:

@@ -222,13 +222,15 @@ def _by_stretches(
 ) -> torch.Tensor:
     """As `attend`, by torch's fused kernel, or written out where that lacks something: for long sequences and other devices than CPUs."""
     is_written_out = softcap is not None or pattern.sinks is not None
+    is_bare = pattern.is_causal and pattern.window is None and prefix is None and position_bias is None
+    is_plain = is_bare and not is_written_out  # the flag is quicker than a mask, of which long sequences would keep a large one
     answers = []
     for part in pattern.stretches:
         part_q, part_k, part_v = (
             stack(one, lengths).transpose(1, 2)  # [b, H, t, D]
             for one, lengths in ((q[part.of_q], part.queries), (k[part.of_k], part.keys), (v[part.of_k], part.keys))
         )
-        unseen = hidden(part, pattern, q)
+        unseen = None if is_plain else hidden(part, pattern, q)
         added = None if position_bias is None else position_bias[..., : max(part.queries), : max(part.keys)].to(q.dtype)
         if unseen is not None:
             added = unseen if added is None else added + unseen
@@ -236,11 +238,10 @@ def _by_stretches(
             ahead = prefix.to(part_k.dtype)[:, None].expand(-1, len(part_k), -1, -1, -1)
             part_k, part_v = torch.cat([ahead[0], part_k], dim=2), torch.cat([ahead[1], part_v], dim=2)
             added = None if added is None else nn.functional.pad(added, (prefix.shape[2], 0))
-        is_plain = pattern.is_causal and pattern.window is None and prefix is None and position_bias is None
         if is_written_out:
             found = _written_out(part_q, part_k, part_v, added, pattern, softcap)
         else:
-            options: dict[str, Any] = {"is_causal": True} if is_plain else {"attn_mask": added}  # the flag is quicker than a mask
+            options: dict[str, Any] = {"is_causal": True} if is_plain else {"attn_mask": added}
             part_k, part_v = _repeated(part_q, part_k, part_v)
             options |= {"dropout_p": pattern.dropout, "scale": pattern.scale}
             found = nn.functional.scaled_dot_product_attention(part_q, part_k, part_v, **options)
