@@ -15,8 +15,8 @@ from hone.core.console import set_quiet
 from hone.core.errors import BadData, Usage
 from hone.evaluate import earlier_prompts, find_tasks
 from hone.model import Generator, load_classifier, load_reader
-from hone.train import make_trainable
-from hone.tune import TUNE, TuneRecord, TuneSettings, mask_preview, tune_rows
+from hone.train import StepEvent, make_trainable
+from hone.tune import TUNE, TuneRecord, TuneSettings, mask_preview, open_trackers, tune_rows
 from hone.tune.ready import make_ready
 from killed import run_whole_and_killed
 from tiny import SENTENCES
@@ -312,6 +312,28 @@ def test_a_killed_run_goes_on_and_ends_the_same(rows, model, tmp_path):
 
     whole, resumed = (load_file(folder / "model.safetensors") for folder in folders)
     assert all(torch.equal(value, resumed[name]) for name, value in whole.items())
+    logs = [[json.loads(line) for line in (folder / "log.jsonl").read_text().splitlines()] for folder in folders]
+    for log in logs:
+        assert [event["step"] for event in log] == list(range(1, 401))
+    assert [event["loss"] for event in logs[0]] == [event["loss"] for event in logs[1]]
+
+
+def test_the_log_has_a_line_a_step_after_a_kill_and_of_the_last_run_alone(tmp_path):
+    """What is done again is written anew; a line that a kill cut off is left out."""
+    usual = {"steps": 5, "seconds": 1.0, "tokens": 9, "penalty": 0.0, "gradient_norm": 1.0, "learning_rate": 0.1, "score": None}
+
+    def write(steps, loss):
+        with open_trackers((), tmp_path, TuneSettings(data="rows.jsonl", model="starter/decoder")) as tell:
+            for step in steps:
+                tell(StepEvent(step=step, loss=loss, **usual))
+        return [(event["step"], event["loss"]) for event in map(json.loads, (tmp_path / "log.jsonl").read_text().splitlines())]
+
+    write((1, 2, 3), 3.0)
+    with (tmp_path / "log.jsonl").open("a") as file:
+        file.write('{"step": 4, "lo')
+    assert write((3, 4, 5), 2.0) == [(1, 3.0), (2, 3.0), (3, 2.0), (4, 2.0), (5, 2.0)]
+    assert write((), 1.0) == [(1, 3.0), (2, 3.0), (3, 2.0), (4, 2.0), (5, 2.0)]
+    assert write((1, 2), 1.0) == [(1, 1.0), (2, 1.0)]
 
 
 def test_two_processes_train_as_one(rows, model, tmp_path):

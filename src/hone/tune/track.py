@@ -4,10 +4,11 @@ import json
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 from hone.core.errors import Usage, did_you_mean, need
 from hone.core.record import Record
+from hone.core.store import write_atomic
 from hone.train import Listener, StepEvent
 
 __all__ = ["open_trackers"]
@@ -17,7 +18,7 @@ Tell = Callable[[int, dict[str, float]], None]
 
 @contextmanager
 def open_trackers(names: Sequence[str], folder: Path, settings: Record) -> Iterator[Listener]:
-    """A listener that writes each step everywhere.
+    """A listener that writes each step everywhere; `log.jsonl` has a line a step, also of a run that goes on after a kill or is made again.
 
     Raises:
         Usage: a tracker is not known. MissingPackage: it is not installed.
@@ -27,17 +28,34 @@ def open_trackers(names: Sequence[str], folder: Path, settings: Record) -> Itera
         raise Usage("\n".join(f"tracker '{name}' is not known. {did_you_mean(name, _TRACKERS)}" for name in unknown))
     with ExitStack() as stack:
         tells = [stack.enter_context(_TRACKERS[name](folder, settings)) for name in names]
-        file = stack.enter_context((folder / "log.jsonl").open("a", encoding="utf-8"))
+        path = folder / "log.jsonl"
+        written: list[TextIO] = []
 
         def tell(event: StepEvent) -> None:
             values = event.model_dump(exclude_none=True)
-            file.write(json.dumps(values) + "\n")
-            file.flush()
+            if not written:
+                _forget_from(path, event.step)
+                written.append(stack.enter_context(path.open("a", encoding="utf-8")))
+            written[0].write(json.dumps(values) + "\n")
+            written[0].flush()
             numbers = {name: float(value) for name, value in values.items() if name not in ("step", "steps")}
             for one in tells:
                 one(event.step, numbers)
 
         yield tell
+
+
+def _forget_from(path: Path, step: int) -> None:
+    """Take out the lines of a step and those after it: a run that goes on from its checkpoint does these steps again."""
+    kept = []
+    for line in path.read_text(encoding="utf-8").splitlines() if path.exists() else []:
+        try:
+            earlier = json.loads(line)["step"]
+        except (ValueError, KeyError, TypeError):  # cut off by a kill
+            continue
+        if earlier < step:
+            kept.append(line + "\n")
+    write_atomic(path, "".join(kept))
 
 
 @contextmanager
