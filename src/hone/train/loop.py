@@ -20,6 +20,7 @@ from hone.core.awake import stay_awake
 from hone.core.console import Bar
 from hone.core.device import return_freed_pages
 from hone.core.errors import Failed
+from hone.core.seeds import derive_seed
 from hone.model import Network, autocast, token_batches
 from hone.train.checkpoint import BestParameters, Moving, Progress, load_checkpoint, save_checkpoint
 from hone.train.contracts import LogitObjective, Mixture, Objective, Regulariser
@@ -225,7 +226,7 @@ class _Run:
         pull, terms = 0.0, count
         if self.regulariser:
             self.processes.divide(parameters, count)
-            pull, terms = self.regulariser.on_step(self.net), 1
+            pull, terms = self._hold(self.regulariser), 1
         norm = self.processes.clip(parameters, plan.clip, terms=terms)
         self.optimiser.step()
         self.optimiser.zero_grad(set_to_none=True)
@@ -240,6 +241,13 @@ class _Run:
             "learning_rate": rate,
             "score": None,
         }
+
+    def _hold(self, regulariser: Regulariser) -> float:
+        """Add the gradient of a penalty, the same in all processes, and return the penalty."""
+        with self.processes.alike(derive_seed(self.plan.seed, "on_step", self.progress.step)):
+            pull = regulariser.on_step(self.net)
+        self.processes.average([parameter for parameter in self.net.parameters() if parameter.grad is not None])
+        return pull
 
     def _parts(self, indices: list[int]) -> list[list[int]]:
         """The batch in parts that fit the token budget; with several processes, this one's share of them."""

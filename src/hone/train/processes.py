@@ -66,6 +66,14 @@ class Processes(Protocol):
         """Make the gradients those of the mean over the whole batch."""
         ...
 
+    def alike(self, seed: int) -> AbstractContextManager[None]:
+        """Around what all processes compute on the same inputs: chance falls alike in each, and goes on behind it as if nothing had been drawn."""
+        ...
+
+    def average(self, parameters: Sequence[nn.Parameter]) -> None:
+        """Make the gradients the mean of those in all processes, where each has added some of its own."""
+        ...
+
     def clip(self, parameters: Sequence[nn.Parameter], largest: float, *, terms: int) -> float:
         """Divide the gradients by `terms` as `divide` does, unless that is 1, then clip their norm; the norm before."""
         ...
@@ -122,6 +130,14 @@ class Alone:
     def divide(self, parameters: Sequence[nn.Parameter], count: int) -> None:
         """By the number of terms."""
         torch._foreach_div_([parameter.grad for parameter in parameters if parameter.grad is not None], count)
+
+    @contextlib.contextmanager
+    def alike(self, seed: int) -> Iterator[None]:
+        """Chance goes its way."""
+        yield
+
+    def average(self, parameters: Sequence[nn.Parameter]) -> None:
+        """They are."""
 
     def clip(self, parameters: Sequence[nn.Parameter], largest: float, *, terms: int) -> float:
         """Both in one pass over the gradients, or none where nothing changes."""
@@ -190,6 +206,21 @@ class Together:
         for parameter in parameters:
             assert parameter.grad is not None
             parameter.grad.mul_(self.world / count)
+
+    @contextlib.contextmanager
+    def alike(self, seed: int) -> Iterator[None]:
+        """Torch's generators, begun anew: where there is dropout they have gone apart, for each process has other rows."""
+        device = self._accelerator.device
+        with torch.random.fork_rng([device] if device.type == "cuda" else []):
+            torch.manual_seed(seed)
+            yield
+
+    def average(self, parameters: Sequence[nn.Parameter]) -> None:
+        """One all-reduce each: rounding alone would let the networks drift apart."""
+        for parameter in parameters:
+            torch.distributed.all_reduce(parameter.grad)
+            assert parameter.grad is not None
+            parameter.grad.div_(self.world)
 
     def clip(self, parameters: Sequence[nn.Parameter], largest: float, *, terms: int) -> float:
         """accelerate's."""

@@ -7,7 +7,7 @@ before `shard`, so that whatever measures, answers and saves afterwards sees an 
 
 import contextlib
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager
 from typing import Any
 
@@ -116,6 +116,14 @@ class Sharded:
     def divide(self, parameters: Sequence[nn.Parameter], count: int) -> None:
         """torch has taken the mean over processes of their sums: undo that, then divide by the terms of all."""
         torch._foreach_mul_(_gradients(parameters), self.world / count)
+
+    @contextlib.contextmanager
+    def alike(self, seed: int) -> Iterator[None]:
+        """Chance goes its way: what would draw in all processes alike is refused with a divided network."""
+        yield
+
+    def average(self, parameters: Sequence[nn.Parameter]) -> None:
+        """torch has."""
 
     def clip(self, parameters: Sequence[nn.Parameter], largest: float, *, terms: int) -> float:
         """By the norm over the parts of all processes."""

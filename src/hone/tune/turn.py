@@ -117,8 +117,8 @@ def _weights_as_saved(base: ModelFolder, objective: str) -> dict[str, Any]:
         net = load_backbone(base)
     with tempfile.TemporaryDirectory() as place:
         net.save_pretrained(place)
-        named: dict[str, Any] = net.state_dict()
-        return named | _weights(Path(place))
+        found: dict[str, Any] = {**net.state_dict(), **_weights(Path(place))}
+    return found
 
 
 def _start_of(name: str, origin: dict[str, Any]) -> Any:
