@@ -81,7 +81,7 @@ class School:
         self.asked = {name: rng.sample(sentences({name: OLD[name]}), 40) for name in OLD}
         held = {text for texts in self.asked.values() for text in texts}
         net = load_language_model(self.folder, "causal", pad_id=0)
-        self.train(net, [text for text in sentences(OLD) if text not in held], steps=350, rate=4e-3, optimiser="muon")
+        self.train(net, [text for text in sentences(OLD) if text not in held], steps=400, rate=4e-3, optimiser="muon")
         self.learnt = {name: value.clone() for name, value in net.state_dict().items()}
         new = sentences(NEW)
         rng.shuffle(new)
