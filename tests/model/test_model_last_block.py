@@ -148,8 +148,9 @@ def test_likelihoods_behind_shared_prefixes_are_those_of_whole_blocks(kind):
     for narrows in (True, False):
         net = network(CAUSAL[kind]())
         net.narrows = narrows
+        scorer = Scorer(net, precision="fp32")  # which tries whether keys are remembered rightly
         read = tokens_of(net)
-        found[narrows] = [one.log_likelihood for one in Scorer(net, precision="fp32").score(prompts, answers)]
+        found[narrows] = [one.log_likelihood for one in scorer.score(prompts, answers)]
         assert kind == "gemma2" or (read[-1] < read[0]) == narrows
     assert found[True] == pytest.approx(found[False], abs=1e-4)
 
