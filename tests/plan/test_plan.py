@@ -97,6 +97,21 @@ def test_rows_that_are_not_compared_become_a_configuration_of_tune(tmp_path, enc
     assert read_settings(TUNE, tmp_path / "plan.yaml", {}).method == "lora"
 
 
+def test_answers_in_a_passage_with_an_encoder_are_planned_for_tune(tmp_path, encoder_path, one_thread):
+    file = tmp_path / "squad.jsonl"
+    row = {"question": "Where is the sail?", "context": "The sail is up.", "answers": {"text": ["up"], "answer_start": [12]}}
+    file.write_text("\n".join(json.dumps(row) for _ in range(12)), encoding="utf-8")
+    plan = make_plan(PlanSettings(data=str(file), model=str(encoder_path()), precision="fp32"))
+    assert (plan.survey.kind, plan.config_of, [rule.strategy for rule in plan.rules]) == ("answers", "hone tune", ["lora"])
+    write_plan(plan, tmp_path / "plan.yaml")
+    assert read_settings(TUNE, tmp_path / "plan.yaml", {}).data == str(file)
+
+
+def test_answers_that_are_written_are_compared_and_documents_are_named_where_they_are_taken():
+    rules = {rule.strategy: rule for rule in strategy_rules(survey(kind="answers", labels=None), "decoder")}
+    assert "full" in rules and rules["retrieval"].because.endswith("hone compare --docs")
+
+
 def test_every_rule_names_a_strategy_that_exists_and_its_source():
     for family, known in (("encoder", STRATEGIES), ("decoder", TEXT_STRATEGIES)):
         rules = strategy_rules(survey(kind="classify"), family)

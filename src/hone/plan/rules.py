@@ -5,10 +5,9 @@ from typing import NamedTuple
 from hone.model import Family
 from hone.plan.records import Enough, Rule, Survey
 
-__all__ = ["COMPARED", "FITTING", "Fitting", "enough_rows", "strategy_rules"]
+__all__ = ["FITTING", "Fitting", "enough_rows", "is_compared", "strategy_rules"]
 
-COMPARED = ("classify", "completion", "chat", "answers", "choice")
-"""Kinds of rows that `hone compare` takes; the others are for `hone tune`."""
+_COMPARED = ("classify", "completion", "chat", "answers", "choice")
 
 _PER_CLASS = 8
 _FEW, _SOME = 50, 500
@@ -71,16 +70,24 @@ def enough_rows(survey: Survey) -> Enough:
     )
 
 
+def is_compared(kind: str, family: Family) -> bool:
+    """Whether `hone compare` takes rows of this kind with such a model; the others are for `hone tune`.
+
+    It compares answers that are written, and an encoder marks them in the passage.
+    """
+    return kind in _COMPARED and not (kind == "answers" and family == "encoder")
+
+
 def strategy_rules(survey: Survey, family: Family, *, has_documents: bool = False) -> list[Rule]:
     """Each strategy of `hone compare` for this family, whether it is worth its time on these rows, and why."""
-    if survey.kind not in COMPARED:
+    if not is_compared(survey.kind, family):
         return [Rule(strategy="lora", runs=True, because=_TUNED_ALONE, source=_LORA)]
     if family == "encoder":
         return _of_encoders(survey)
     return _of_writers(survey, has_documents=has_documents)
 
 
-_TUNED_ALONE = "rows of this kind are trained by hone tune; LoRA moves few weights and keeps the base beside it"
+_TUNED_ALONE = "rows of this kind with such a model are trained by hone tune; LoRA moves few weights and keeps the base beside it"
 
 
 def _of_encoders(survey: Survey) -> list[Rule]:
@@ -154,7 +161,7 @@ def _of_writers(survey: Survey, *, has_documents: bool) -> list[Rule]:
             strategy="retrieval",
             runs=has_documents,
             because="new or changing facts are better looked up than learnt"
-            + ("" if has_documents else "; name documents with --docs"),
+            + ("" if has_documents else "; name documents with hone compare --docs"),
             source=_OVADIA,
         ),
         Rule(strategy="inference", runs=True, because="beams and temperatures cost no training", source=_JUDGED),

@@ -14,7 +14,7 @@ from hone.model import dry_network, resolve_precision, without_numbers
 from hone.plan.base import Base, find_base, languages_of
 from hone.plan.costs import Pricing, head_of, price_training, weigh_scratch
 from hone.plan.records import Plan, PlanSettings, Rule, Survey
-from hone.plan.rules import COMPARED, FITTING, enough_rows, strategy_rules
+from hone.plan.rules import FITTING, enough_rows, is_compared, strategy_rules
 from hone.plan.survey import described, surveyed
 from hone.train.estimate import cache_bytes, find_gpu, process_bytes, read_prices
 from hone.tune.settings import TUNE
@@ -55,7 +55,7 @@ def make_plan(settings: PlanSettings, answers: dict[str, str] | None = None) -> 
     except Failed as error:
         costs, rate, untried = [], None, str(error)
     rules = strategy_rules(survey, base.family)
-    program, config, command = _command(settings, survey, base.name, rules)
+    program, config, command = _command(settings, survey, base, rules)
     return Plan(
         settings=settings,
         survey=survey,
@@ -107,24 +107,24 @@ def _assumed(settings: PlanSettings, survey: Survey) -> list[str]:
 
 
 def _command(
-    settings: PlanSettings, survey: Survey, model: str, rules: list[Rule]
+    settings: PlanSettings, survey: Survey, base: Base, rules: list[Rule]
 ) -> tuple[Literal["hone compare", "hone tune"], dict[str, Any], str]:
     """Which command runs the plan, its settings, and the line to type."""
     data = settings.data or _ROWS
-    named: dict[str, Any] = {"data": data, "model": model}
+    named: dict[str, Any] = {"data": data, "model": base.name}
     for name in ("text", "label", "prompt", "completion"):
         if value := getattr(settings, name):
             named[name] = list(value) if isinstance(value, tuple) else value
     if settings.kind:
         named["kind"] = settings.kind
-    if survey.kind not in COMPARED:
+    if not is_compared(survey.kind, base.family):
         return (
             "hone tune",
             named | {"method": "lora", "epochs": settings.epochs},
             _typed("tune", data, named | {"method": "lora"}),
         )
     named["strategies"] = [rule.strategy for rule in rules if rule.runs]
-    return "hone compare", named | {"model": [model]}, _typed("compare", data, named)
+    return "hone compare", named | {"model": [base.name]}, _typed("compare", data, named)
 
 
 def _typed(verb: str, data: str, named: dict[str, Any]) -> str:
