@@ -146,6 +146,30 @@ def test_a_description_is_read_and_what_it_leaves_open_is_told():
 
 
 @pytest.mark.parametrize(
+    ("words", "rows"),
+    [
+        ("sort 1.5k tickets", 1_500),
+        ("sort 2.5 thousand tickets", 2_500),
+        ("sort 1,5k tickets", 1_500),
+        ("sort 1,200 thousand tickets", 1_200_000),
+        ("sort 3 million texts", 3_000_000),
+        ("sort 1.125M texts", 1_125_000),
+        ("sort 1.500 tickets", 1_500),
+        ("sort 12k long tickets", 12_000),
+    ],
+)
+def test_thousands_and_millions_may_have_decimals(words, rows):
+    assert described(words, {})[0].rows == rows
+
+
+def test_the_kind_that_is_named_wins_over_the_words_of_the_description():
+    plan = make_plan(PlanSettings(describe="tag 500 texts", kind="score", model="starter/encoder", precision="fp32"))
+    assert plan.survey.kind == "score" and plan.config["kind"] == "score"
+    found, assumed = described("take one for 500 texts", {"kind": "choice"})
+    assert (found.kind, found.labels, found.fewest) == ("choice", 4, None) and any("4 were assumed" in one for one in assumed)
+
+
+@pytest.mark.parametrize(
     ("words", "asked", "languages"),
     [
         ("sort 800 German tickets into 12 classes", None, "de"),

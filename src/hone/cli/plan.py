@@ -64,7 +64,7 @@ def command(out: Path | None, describe: str | None, as_json: bool, quiet: bool, 
     except ValidationError as error:
         first = error.errors()[0]
         raise Usage(f"--{str(first['loc'][0]).replace('_', '-')} is {first['input']!r}: {first['msg']}.") from None
-    answers = _asked(settings.describe) if settings.describe is not None and sys.stdin.isatty() else {}
+    answers = _asked(settings.describe, settings.kind) if settings.describe is not None and sys.stdin.isatty() else {}
     plan = make_plan(settings, answers)
     if out is not None:
         write_plan(plan, out)
@@ -72,11 +72,11 @@ def command(out: Path | None, describe: str | None, as_json: bool, quiet: bool, 
     result(plan.to_json() if as_json else plan_text(plan))
 
 
-def _asked(description: str) -> dict[str, str]:
+def _asked(description: str, kind: str | None) -> dict[str, str]:
     """What a description leaves open, asked on a terminal; an empty answer leaves it open."""
     from hone.plan import described
 
-    _, assumed = described(description, {})
+    _, assumed = described(description, {"kind": kind} if kind else {})
     questions = {
         "kind": ("names no task", "What is to be done (classify, completion, chat, answers, tag, plain)?"),
         "rows": ("number of rows", "How many rows are there?"),

@@ -43,7 +43,7 @@ def make_plan(settings: PlanSettings, answers: dict[str, str] | None = None) -> 
     if settings.data is not None:
         survey = surveyed(settings)
     else:
-        survey, assumed = described(settings.describe or "", answers or {})
+        survey, assumed = described(settings.describe or "", {**(answers or {}), **({"kind": settings.kind} if settings.kind else {})})
     base = find_base(settings, survey)
     with without_numbers():
         parameters = sum(one.numel() for one in dry_network(base.config, head_of(survey, base.family)).parameters())

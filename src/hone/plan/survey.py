@@ -11,6 +11,7 @@ from hone.core.errors import BadModel, NotEnough, Usage
 from hone.measure import quantile
 from hone.model import TextReader, load_reader
 from hone.plan.records import PlanSettings, Survey
+from hone.plan.rules import FITTING
 from hone.task import Choice, Completion, Dialogue, Example, Passage, Tagged, load_material
 
 __all__ = ["described", "surveyed", "tokeniser_of"]
@@ -25,11 +26,13 @@ _KINDS = {
     "chat": r"chat|dialog|assistant",
     "plain": r"pretrain|corpus|books|plain text",
 }
+_TIMES = {"": 1, "k": 1_000, "thousand": 1_000, "m": 1_000_000, "million": 1_000_000}
 _ROWS = re.compile(
-    r"(\d[\d,.]*)\s*(k\b|thousand)?\s*(?:\w+\s){0,2}?(?:rows|examples|tickets|texts|dialogues|documents|pairs|records|reviews)",
+    r"(\d[\d,.]*)\s*(k\b|thousand\b|m\b|million\b)?\s*(?:\w+\s){0,2}?"
+    r"(?:rows|examples|tickets|texts|dialogues|documents|pairs|records|reviews)",
     re.I,
 )
-_LABELS = re.compile(r"(\d+)\s*(?:\w+\s)?(?:classes|labels|categories|intents|topics)", re.I)
+_LABELS = re.compile(r"(\d+)\s*(?:\w+\s)?(?:classes|labels|categories|intents|topics|choices)", re.I)
 _TOKENS = re.compile(r"(\d[\d,]*)\s*(?:words|tokens)", re.I)
 
 
@@ -125,7 +128,7 @@ def described(text: str, answers: dict[str, str]) -> tuple[Survey, tuple[str, ..
     """A survey from words, and what had to be assumed.
 
     Args:
-        answers: to the questions that were asked, by name: kind, rows, tokens.
+        answers: to the questions that were asked, and options, by name: kind, rows, tokens.
     Raises:
         Usage: the words are none, or an answer means nothing.
     """
@@ -138,8 +141,8 @@ def described(text: str, answers: dict[str, str]) -> tuple[Survey, tuple[str, ..
     if kind is None:
         kind = "classify"
         assumed.append("The description names no task that hone knows by its words; sorting texts into classes was assumed.")
-    if kind not in _KINDS:
-        raise Usage(f"The kind '{kind}' is not known. Known: {', '.join(_KINDS)}.")
+    if kind not in FITTING:
+        raise Usage(f"The kind '{kind}' is not known. Known: {', '.join(FITTING)}.")
     rows = _number(answers.get("rows"), "rows") or _found(_ROWS, text)
     if rows is None:
         rows = 500
@@ -148,17 +151,20 @@ def described(text: str, answers: dict[str, str]) -> tuple[Survey, tuple[str, ..
     if tokens is None:
         tokens = 200 if kind in ("completion", "chat", "plain", "answers") else 40
         assumed.append(f"No length was given; {tokens} tokens a row were assumed.")
-    labels = _found(_LABELS, text) if kind == "classify" else None
-    if kind == "classify" and labels is None:
+    labels = _found(_LABELS, text) if kind in ("classify", "choice") else None
+    if labels is None and kind == "classify":
         labels = 5
         assumed.append("No number of classes was given; 5 were assumed, with as many rows each.")
+    if labels is None and kind == "choice":
+        labels = 4
+        assumed.append("No number of choices was given; 4 were assumed.")
     return (
         Survey(
             kind=kind,
             because="From the description.",
             rows=rows,
             labels=labels,
-            fewest=rows // labels if labels else None,
+            fewest=rows // labels if labels and kind == "classify" else None,
             mean_tokens=float(tokens),
             longest_tokens=2 * tokens,
             answer_tokens=1.0 if labels else tokens / 4,
@@ -172,8 +178,12 @@ def _found(pattern: re.Pattern[str], text: str) -> int | None:
     match = pattern.search(text)
     if match is None:
         return None
-    number = int(re.sub(r"[,.]", "", match[1]))
-    return number * (1000 if pattern is _ROWS and match[2] else 1) or None
+    times = _TIMES[(match[2] or "").lower()] if pattern is _ROWS else 1
+    if times == 1:
+        return int(re.sub(r"[,.]", "", match[1])) or None
+    number = re.sub(r"^(\d+),(\d{1,2})$", r"\1.\2", match[1]).replace(",", "")  # 1,5k as it is written elsewhere
+    whole, _, part = number.partition(".")
+    return round(float(f"{whole}.{re.sub(r'[.]', '', part)}") * times) or None
 
 
 def _number(text: str | None, what: str) -> int | None:
