@@ -9,6 +9,7 @@ from ruamel.yaml import YAML
 from stubs import LABELS, rows
 
 import sample
+from hone.cli.main import run
 from hone.compare.bundle import Answer, Bundle, Provenance, write_bundle
 from hone.compare.card import write_card
 from hone.compare.records import Comparison
@@ -111,6 +112,26 @@ def test_the_model_is_loaded_at_the_first_question_and_once(written: Path):
 def test_what_is_no_bundle_is_refused_at_once(tmp_path: Path, make):
     with pytest.raises(BadModel, match=r"is no bundle: hone\.json is missing\. Name the folder `best`"):
         Bundle(make(tmp_path))
+
+
+@pytest.mark.parametrize(
+    ("record", "said"),
+    [
+        ('{"settings": {}, "objective": "completion", "training": {}}', "the folder of a `hone tune` run. `hone eval FOLDER`"),
+        ('{"objective": "causal", "training": {}, "sources": [], "corpus_tokens": 9}', "the model of a `hone pretrain` run"),
+        ('{"model": {}, "tasks": []}', "cannot be read as a bundle's record"),
+        ('{"strategy": "lora", "labels": ["a"]', "cannot be read as a bundle's record"),
+        ("7", "cannot be read as a bundle's record"),
+        ("\\xff", "cannot be read as a bundle's record"),
+    ],
+)
+def test_the_record_of_another_command_or_a_damaged_one_is_one_clear_line(tmp_path: Path, record: str, said: str, capsys):
+    (tmp_path / "hone.json").write_bytes(record.encode("ascii").replace(b"\\xff", b"\xff"))
+    with pytest.raises(BadModel) as refused:
+        Bundle(tmp_path)
+    assert said in str(refused.value) and "\n" not in str(refused.value)
+    assert run(["predict", str(tmp_path), "a text"]) == 3
+    assert "Traceback" not in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("name", SAMPLES)

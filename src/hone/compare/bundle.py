@@ -4,6 +4,7 @@ Layout: what the predictor saves (`adapter_model.safetensors`, `model.safetensor
 a model card `README.md`, and `hone.json`, which other loaders ignore.
 """
 
+import json
 import shutil
 from collections.abc import Sequence
 from functools import cached_property
@@ -20,6 +21,21 @@ from hone.strategy import Predictor, load_predictor
 from hone.task import Columns, Example, TaskKind
 
 __all__ = ["Answer", "Bundle", "Provenance", "write_bundle"]
+
+
+_OTHERS = (
+    (
+        {"corpus_tokens", "sources"},
+        "the model of a `hone pretrain` run. `hone tune YOUR.jsonl --model FOLDER` trains it on, `hone eval FOLDER` asks it, "
+        "and transformers loads it.",
+    ),
+    (
+        {"objective", "training"},
+        "the folder of a `hone tune` run. `hone eval FOLDER` asks it, and from Python transformers or peft loads it, as its README.md "
+        "says; `hone predict` takes the folder `best` of a `hone compare` run.",
+    ),
+)
+"""By keys of their records, the first that fits: what else has a `hone.json`, and what reads it."""
 
 
 class Provenance(Record):
@@ -74,14 +90,14 @@ class Bundle:
     """A saved bundle, ready to answer; the model is loaded at the first question."""
 
     def __init__(self, folder: str | Path) -> None:
-        """Raises BadModel where the folder holds no bundle."""
+        """Raises BadModel where the folder holds no bundle, another run's files or a damaged record."""
         self.folder = Path(folder)
         path = self.folder / "hone.json"
         if not path.is_file():
             raise BadModel(
                 f"{folder} is no bundle: hone.json is missing. Name the folder `best` of a finished `hone compare` run."
             )
-        self.provenance = Provenance.model_validate_json(path.read_text(encoding="utf-8"))
+        self.provenance = _read_provenance(path)
 
     @cached_property
     def predictor(self) -> Predictor:
@@ -125,3 +141,23 @@ class Bundle:
         best = int(row.argmax())
         probabilities = {label: float(value) for label, value in zip(self.labels, row, strict=True)}
         return Answer(label=self.labels[best], confidence=float(row[best]), probabilities=probabilities)
+
+
+def _read_provenance(path: Path) -> Provenance:
+    """What `hone.json` says, which the folders of other commands hold too.
+
+    Raises:
+        BadModel: it is another command's, or damaged.
+    """
+    try:
+        said = path.read_text(encoding="utf-8")
+        keys = set(json.loads(said))
+        if not {"strategy", "split_digest"} & keys and (other := next((one for mark, one in _OTHERS if mark <= keys), None)):
+            raise BadModel(f"{path.parent} is no bundle of a comparison but {other}")
+        return Provenance.model_validate_json(said)
+    except (ValueError, TypeError) as error:  # no UTF-8, no JSON, or other fields
+        first = str(error).strip().splitlines()[0]
+        raise BadModel(
+            f"{path} cannot be read as a bundle's record: {first.rstrip('.:')}. It is damaged, foreign or of another version of hone. "
+            "Name the folder `best` of a finished `hone compare` run."
+        ) from None
