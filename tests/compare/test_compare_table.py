@@ -5,6 +5,7 @@ from types import SimpleNamespace
 import pytest
 
 import sample
+from hone.compare.card import write_card
 from hone.compare.records import Comparison, Estimate
 from hone.compare.report.words import is_significant, learning_sentence, milliseconds, p_value, places_text, signed
 from hone.compare.table import comparison_table, findings_text, plan_table
@@ -66,6 +67,17 @@ def test_the_sentences_below_the_table_hold_the_counts_and_the_places():
 
 def test_a_folder_with_blanks_is_quoted_in_the_command():
     assert "hone predict 'runs/it'\"'\"'s here & <there>/best'" in comparison_table(SAMPLES["hostile"])
+
+
+def test_the_next_step_for_choices_hands_the_choices_over():
+    base = SAMPLES["two_classes"]
+    comparison = base.model_copy(update={"task": base.task.model_copy(update={"kind": "multiple-choice"})})
+    (step,) = [line for line in comparison_table(comparison).splitlines() if line.startswith("Next:")]
+    assert "hone predict" not in step
+    assert f"hone.load('{base.folder}/best').predict([\"a question\"], choices=[[" in step
+    card = write_card(comparison, comparison.rows[0])
+    assert "hone predict" not in card and 'hone.load("FOLDER").predict(["a question"], choices=[[' in card
+    assert 'hone predict FOLDER "a text"' in write_card(base, base.rows[0])
 
 
 def test_findings_stand_in_order_of_gravity_with_their_first_places():

@@ -12,6 +12,10 @@ _PIPELINES = {
     "text-generation": "text-generation",
 }
 
+_PREDICT = '    hone predict FOLDER "a text"'
+_USES = {"multiple-choice": '    import hone\n    hone.load("FOLDER").predict(["a question"], choices=[["one", "another"]])'}
+"""Where a command line has no place for what is asked."""
+
 
 def write_card(comparison: Comparison, row: Row, *, licence: str | None = None) -> str:
     """`README.md` with its metadata block. `licence`: instead of the base's."""
@@ -45,7 +49,7 @@ def write_card(comparison: Comparison, row: Row, *, licence: str | None = None) 
 
 {_purpose(comparison)} Other uses were not tried.
 
-    hone predict FOLDER "a text"
+{_USES.get(comparison.task.kind, _PREDICT)}
 
 ## How good it is
 

@@ -63,7 +63,7 @@ def comparison_table(comparison: Comparison) -> str:
         _table(comparison) + "\n\n" + _legend(comparison),
         _recommendation(comparison),
         _circumstances(comparison),
-        _places(comparison.folder),
+        _places(comparison),
     ]
     return "\n\n".join(block for block in blocks if block)
 
@@ -258,15 +258,14 @@ def _time_sentence(comparison: Comparison) -> str:
     return f"{text}; training {human_seconds(took)} where {human_seconds(expected)} had been estimated."
 
 
-def _places(folder: str) -> str:
+def _places(comparison: Comparison) -> str:
     """Where everything lies, and what to do next; paths and commands stay in one piece, ready to be copied."""
-    return "\n".join(
-        [
-            f"Record: {folder}/comparison.json",
-            f"Report: {folder}/report.html",
-            f'Next:   hone predict {shlex.quote(f"{folder}/best")} "a text of yours"',
-        ]
-    )
+    folder = comparison.folder
+    best = f"{folder}/best"
+    ask = f'hone predict {shlex.quote(best)} "a text of yours"'
+    if comparison.task.kind == "multiple-choice":  # a command line has no place for choices
+        ask = f'in Python, hone.load({best!r}).predict(["a question"], choices=[["one", "another"]])'
+    return "\n".join([f"Record: {folder}/comparison.json", f"Report: {folder}/report.html", f"Next:   {ask}"])
 
 
 def _unbroken(items: Sequence[str]) -> str:
