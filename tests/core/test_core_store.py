@@ -9,8 +9,9 @@ import sys
 
 import pytest
 
-from hone.core.errors import Failed
+from hone.core.errors import Failed, Usage
 from hone.core.store import (
+    claim_folder,
     digest_file,
     digest_text,
     disk_errors,
@@ -114,6 +115,20 @@ def test_other_errors_pass_unchanged(tmp_path, error):
     with pytest.raises(type(error)) as caught, disk_errors(tmp_path):
         raise error
     assert caught.value is error
+
+
+def test_a_folder_where_a_file_is_wanted_and_the_other_way_round_is_one_line_with_the_cure(tmp_path):
+    (tmp_path / "file").write_text("mine")
+    with pytest.raises(Usage, match=r"is a folder, .* Name a file with --out"):
+        write_atomic(tmp_path, "new")
+    with pytest.raises(Usage, match=r"file is a file, and a folder is needed there"):
+        write_atomic(tmp_path / "file" / "deeper" / "report.html", "new")
+    for claim in (lambda: claim_folder(str(tmp_path / "file"), "rows.csv", key="k"), lambda: fill(tmp_path / "file", "new")):
+        with pytest.raises(Usage, match="file is a file, and a folder is to be written"):
+            claim()
+    with pytest.raises(Usage, match="file is a file, and a folder is needed there"):
+        claim_folder(str(tmp_path / "file" / "run"), "rows.csv", key="k")
+    assert (tmp_path / "file").read_text() == "mine" and list(tmp_path.iterdir()) == [tmp_path / "file"]
 
 
 def test_lines_come_back_in_order_with_their_letters(tmp_path):

@@ -214,6 +214,12 @@ def test_a_mistake_is_one_clear_line(rows_csv, encoder_path, capsys):
     assert "--epochs is 0.0" in refused(capsys, str(rows_csv), *model, "--epochs", "0")
 
 
+def test_a_folder_is_no_place_for_the_yaml(rows_csv, tmp_path, capsys):
+    assert "is a folder, and a file is to be written. Name a file with --out" in refused(
+        capsys, str(rows_csv), "--out", str(tmp_path)
+    )
+
+
 def test_a_model_that_does_not_fit_the_rows_or_the_machine_is_refused(rows_csv, capsys, monkeypatch):
     assert "need decoder" in refused(capsys, "--describe", "a chat assistant", "--model", "google-t5/t5-small")
     monkeypatch.setattr("hone.plan.base.total_memory", lambda: 1 << 30)

@@ -49,8 +49,11 @@ def command(out: Path | None, describe: str | None, as_json: bool, quiet: bool, 
 
     from hone.core.console import note, result, set_quiet
     from hone.core.errors import Usage
+    from hone.core.store import refuse_place
 
     set_quiet(quiet)
+    if out is not None:
+        refuse_place(out)
     named = given(**options)
     check_rows(named)
     if describe is not None:

@@ -23,6 +23,7 @@ __all__ = [
     "folder_bytes",
     "open_atomic",
     "read_lines",
+    "refuse_place",
     "release_folder",
     "released_if_refused",
     "replace_folder",
@@ -73,14 +74,29 @@ def _free_space(path: Path) -> str:
     return "unknown space"
 
 
+def refuse_place(path: Path, *, is_file: bool = True) -> None:
+    """Refuse a place where what is to be written cannot lie: a file in a folder's place, or a folder in a file's.
+
+    Raises:
+        Usage: with what to name instead.
+    """
+    if blocking := next((one for one in path.parents if one.exists() and not one.is_dir()), None):
+        raise Usage(f"{blocking} is a file, and a folder is needed there to write {path}. Name another place with --out.")
+    if is_file and path.is_dir():
+        raise Usage(f"{path} is a folder, and a file is to be written. Name a file with --out, such as one in {path}.")
+    if not is_file and path.exists() and not path.is_dir():
+        raise Usage(f"{path} is a file, and a folder is to be written. Name a folder with --out.")
+
+
 @contextlib.contextmanager
 def open_atomic(path: Path) -> Iterator[BinaryIO]:
     """A file to write so that a reader, or a kill at any moment, sees the old one or the new one and never a part.
 
     Raises:
-        Failed: the disk is full or not writable.
+        Failed: the disk is full or not writable. Usage: the path is a folder, or lies in a file.
     """
     with disk_errors(path):
+        refuse_place(path)
         path.parent.mkdir(parents=True, exist_ok=True)
         handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
         try:
@@ -115,8 +131,13 @@ def read_lines(path: Path) -> Iterator[dict[str, object]]:
 
 @contextlib.contextmanager
 def replace_folder(path: Path) -> Iterator[Path]:
-    """Fill a temporary folder; on success it takes the place of `path`, on failure it vanishes. `path` is never there in part."""
+    """Fill a temporary folder; on success it takes the place of `path`, on failure it vanishes. `path` is never there in part.
+
+    Raises:
+        Failed: the disk is full or not writable. Usage: `path` is a file, or lies in one.
+    """
     with disk_errors(path):
+        refuse_place(path, is_file=False)
         path.parent.mkdir(parents=True, exist_ok=True)
         temporary = Path(tempfile.mkdtemp(dir=path.parent, prefix=f".{path.name}."))
         try:
@@ -134,10 +155,11 @@ def claim_folder(out: str | None, data: str, *, key: str) -> Path:
     Args:
         key: digest of everything that decides the run's results; the same key goes on where a run stopped.
     Raises:
-        Usage: the folder holds another run, or other files.
+        Usage: the folder holds another run, or other files, or is a file.
     """
     stem = re.sub(r"[^A-Za-z0-9_-]+", "-", Path(data).stem).strip("-") or "data"
     folder = Path(out) if out else Path("runs") / f"{stem}-{key[:8]}"
+    refuse_place(folder, is_file=False)
     stamp = folder / RUN_STAMP
     if stamp.exists() and stamp.read_text(encoding="utf-8") != key:
         raise Usage(

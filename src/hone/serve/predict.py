@@ -10,7 +10,7 @@ from pathlib import Path
 from hone.compare.bundle import Answer, Bundle
 from hone.core.console import progress
 from hone.core.errors import BadData, did_you_mean
-from hone.core.store import write_atomic
+from hone.core.store import refuse_place, write_atomic
 from hone.task import Broken, Reader, open_rows, read_dialogue, read_row
 
 __all__ = ["predict_file"]
@@ -29,10 +29,11 @@ def predict_file(bundle: Bundle, source: Path, target: Path, *, text: Sequence[s
         The number of rows answered. Rows with an empty text are kept, with an empty answer.
     Raises:
         BadData: the text columns are missing, a column of ours is there already, a row cannot be read, or the target's
-            ending is not known. Nothing is written then.
+            ending is not known. Usage: the target is a folder. Nothing is written then.
     """
     if target.suffix not in (".csv", ".jsonl"):
         raise BadData(f"{target}: the answer is written as .csv or .jsonl. Name such a file with --out.")
+    refuse_place(target)
     wanted = tuple(text) or bundle.provenance.columns.text
     reader = open_rows(str(source))
     missing = [name for name in wanted if name not in reader.headers]
