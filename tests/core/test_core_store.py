@@ -144,6 +144,17 @@ def fill(path, content):
         (folder / "inner" / "file").write_text(content)
 
 
+def test_the_umask_says_who_reads_the_files_of_a_folder_however_they_were_made(tmp_path, monkeypatch):
+    monkeypatch.setattr("hone.core.store._UMASK", 0o027)
+    with replace_folder(tmp_path / "best") as folder:
+        (folder / "inner").mkdir()
+        for name, mode in (("model.safetensors", 0o600), ("run.sh", 0o700), ("given.txt", 0o604)):
+            (folder / "inner" / name).write_text("x")
+            (folder / "inner" / name).chmod(mode)
+    modes = {path.name: path.stat().st_mode & 0o777 for path in (tmp_path / "best" / "inner").iterdir()}
+    assert modes == {"model.safetensors": 0o640, "run.sh": 0o740, "given.txt": 0o604}
+
+
 def test_a_folder_takes_the_place_of_the_old_one_whole(tmp_path):
     path = tmp_path / "runs" / "best"
     fill(path, "old")

@@ -97,6 +97,15 @@ def test_rows_and_model_decide_the_objective_and_the_loss_falls(kind, rows_kind,
     assert not (tmp_path / "run" / "work").exists()
 
 
+@pytest.mark.parametrize("method", ["full", "lora", "bias"])
+def test_the_files_of_a_run_follow_the_umask(method, rows, model, tmp_path):
+    (tmp_path / "plain").write_text("")
+    tune_rows(settings(rows("classify"), model("bert"), tmp_path / "run", method=method, steps=2))
+    modes = {path.name: path.stat().st_mode & 0o777 for path in (tmp_path / "run").rglob("*") if path.is_file()}
+    assert any(name.endswith(".safetensors") for name in modes)
+    assert set(modes.values()) == {(tmp_path / "plain").stat().st_mode & 0o777}, modes
+
+
 def test_an_earlier_run_is_asked_again_as_it_was_trained_to_the_last_space(rows, tmp_path):
     """The prompt ends with the line break behind which training put the answer."""
     asked = settings(rows("completion"), "starter/decoder", tmp_path / "run", steps=1, template="Say it.\n{prompt} =>\n")

@@ -27,6 +27,7 @@ __all__ = [
     "release_folder",
     "released_if_refused",
     "replace_folder",
+    "share_files",
     "write_atomic",
     "write_lines",
 ]
@@ -143,10 +144,18 @@ def replace_folder(path: Path) -> Iterator[Path]:
         try:
             yield temporary
             temporary.chmod(0o777 & ~_UMASK)
+            share_files(temporary)
             _swap(temporary, path)
         except BaseException:
             shutil.rmtree(temporary, ignore_errors=True)
             raise
+
+
+def share_files(folder: Path) -> None:
+    """Let the umask say who reads the files below a folder: safetensors makes its files for their owner alone."""
+    for path in folder.rglob("*"):
+        if path.is_file() and not path.is_symlink() and not path.stat().st_mode & 0o077:
+            path.chmod(path.stat().st_mode & 0o777 | 0o666 & ~_UMASK)
 
 
 def claim_folder(out: str | None, data: str, *, key: str) -> Path:

@@ -10,7 +10,16 @@ from hone.core.configuration import write_settings
 from hone.core.console import note, progress, set_quiet, warn
 from hone.core.device import peak_memory, processor_name, release_memory
 from hone.core.errors import Usage
-from hone.core.store import claim_folder, digest_file, digest_text, read_lines, released_if_refused, write_atomic, write_lines
+from hone.core.store import (
+    claim_folder,
+    digest_file,
+    digest_text,
+    read_lines,
+    released_if_refused,
+    share_files,
+    write_atomic,
+    write_lines,
+)
 from hone.measure import bits_per_byte, human_bytes, human_count, human_seconds
 from hone.pretrain.advise import Pace, tell_cost
 from hone.pretrain.begin import Begun, Counted, begin, count_texts, rehearse_pieces
@@ -211,6 +220,7 @@ def _write(done: PretrainRecord, ready: _Ready) -> None:
     out, begun = ready.out, ready.begun
     begun.net.base.save_pretrained(out)
     begun.reader.save(out)
+    share_files(out)
     write_atomic(out / "hone.json", done.to_json())
     write_atomic(out / "README.md", write_card(done, begun.folder))
     remove_checkpoint(out / "work" / "run.checkpoint")

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from hone.core.errors import BadData, Failed, need
-from hone.core.store import disk_errors
+from hone.core.store import disk_errors, refuse_place
 from hone.model import Vectors
 
 __all__ = ["LANGUAGES", "Hit", "PassageRow", "PassageTable", "Store", "need_database", "only_one"]
@@ -225,7 +225,7 @@ def only_one(folder: Path) -> Iterator[None]:
     """Inside this block no other process builds in the folder; a killed process leaves no lock behind.
 
     Raises:
-        Failed: another one is building there now.
+        Failed: another one is building there now. Usage: the folder is a file.
     """
     try:
         import fcntl
@@ -233,6 +233,7 @@ def only_one(folder: Path) -> Iterator[None]:
         yield
         return
     with disk_errors(folder):
+        refuse_place(folder, is_file=False)
         folder.mkdir(parents=True, exist_ok=True)
         file = (folder / ".lock").open("w")
     with file:

@@ -9,7 +9,7 @@ from hone.core.configuration import write_settings
 from hone.core.console import note, progress, set_quiet
 from hone.core.device import peak_memory, release_memory
 from hone.core.errors import Usage
-from hone.core.store import write_atomic
+from hone.core.store import share_files, write_atomic
 from hone.model import HeadedNetwork
 from hone.train import (
     Measured,
@@ -145,6 +145,7 @@ def _write(done: TuneRecord, ready: Ready) -> None:
         ready.objective.unscale(ready.net)
     ready.trainable.save(ready.net, out)
     ready.reader.save(out)
+    share_files(out)
     write_atomic(out / "hone.json", done.to_json())
     write_atomic(out / "README.md", write_card(done, ready.base))
     remove_checkpoint(out / "work" / "run.checkpoint")
