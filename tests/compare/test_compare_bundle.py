@@ -138,7 +138,8 @@ def test_the_record_of_another_command_or_a_damaged_one_is_one_clear_line(tmp_pa
 def test_a_card_opens_with_a_metadata_block_that_the_hub_reads(name: str):
     comparison = SAMPLES[name]
     data = front_matter(write_card(comparison, comparison.rows[0]))
-    assert data["pipeline_tag"] == "text-classification" and data["base_model"] == comparison.model.name
+    assert data["pipeline_tag"] == "text-classification"
+    assert data.get("base_model") == (comparison.model.name if comparison.model.revision else None)
     assert data["metrics"][0] == comparison.task.metric
     assert data.get("license") == comparison.model.licence
 
@@ -148,7 +149,9 @@ def test_any_model_name_is_valid_in_the_metadata(model: str, comparison: Compari
     info = comparison.model.model_copy(update={"name": model, "licence": "other: mine"})
     odd = comparison.model_copy(update={"model": info, "models": (info,)})
     data = front_matter(write_card(odd, odd.rows[0].model_copy(update={"model": model})))
-    assert (data["base_model"], data["license"]) == (model, "other: mine")
+    assert data.get("base_model") == ("1.0" if model == "1.0" else None), "what is no id of the Hub is left out"
+    assert (data["license"], data["license_name"]) == ("other", "other-mine")
+    assert f"- Base: {model}, " in write_card(odd, odd.rows[0].model_copy(update={"model": model}))
 
 
 def test_a_card_holds_the_numbers_of_its_row(comparison: Comparison):

@@ -4,6 +4,7 @@ import json
 
 import pytest
 
+from hone.catalogue import read_licences
 from hone.cli.main import run
 from hone.compare.card import write_card
 from hone.core.errors import BadData, Failed, Usage
@@ -30,7 +31,8 @@ def tuned(tmp_path_factory):
 def test_the_card_of_a_run_says_what_the_hub_asks_for(tuned):
     card = renew_card(tuned)
     data = metadata_of(card)
-    assert data["library_name"] == "peft" and data["pipeline_tag"] == "text-generation" and data["base_model"]
+    assert data["library_name"] == "peft" and data["pipeline_tag"] == "text-generation"
+    assert "base_model" not in data, "a folder is no model of the Hub"
     (entry,) = data["model-index"]
     scores = {one["type"]: one for result in entry["results"] for one in result["metrics"]}
     assert {"exact_match", "loss"} <= scores.keys() or {"rougeL", "loss"} <= scores.keys()
@@ -91,6 +93,52 @@ def test_licences_that_agree_leave_the_bases():
 
 def test_a_named_licence_stands_in_the_card(tuned):
     assert metadata_of(renew_card(tuned, licence="cc-by-4.0"))["license"] == "cc-by-4.0"
+
+
+@pytest.mark.parametrize(
+    ("licence", "fields"),
+    [
+        ("My own, v1.0", {"license": "other", "license_name": "my-own-v1.0"}),
+        (
+            "mrl",
+            {"license": "other", "license_name": "mrl", "license_link": read_licences()["mrl"].url},
+        ),
+        ("CC-BY-4.0", {"license": "cc-by-4.0"}),
+    ],
+)
+def test_a_licence_that_the_hub_has_no_id_for_is_told_as_another_one(licence, fields, tuned):
+    data = metadata_of(renew_card(tuned, licence=licence))
+    assert {name: value for name, value in data.items() if name.startswith("license")} == fields
+
+
+def test_a_licence_without_a_name_is_refused(tuned):
+    with pytest.raises(Usage, match="has no name"):
+        renew_card(tuned, licence=" -- ")
+
+
+@pytest.mark.parametrize(
+    ("name", "revision", "told"),
+    [
+        ("starter/encoder", None, "sentence-transformers/all-MiniLM-L6-v2"),
+        ("starter/decoder", None, None),
+        ("google/flan-t5-small", "0fc9ddf78a1e988dac52e2dac162b0ede4fd74ab", "google/flan-t5-small"),
+        ("lm", None, None),
+        ("./lm", None, None),
+        ("openai:gpt-x", None, None),
+    ],
+)
+def test_the_base_of_a_comparison_is_named_by_its_id_on_the_hub_or_left_out(name, revision, told):
+    found = sample()
+    info = found.model.model_copy(update={"name": name, "revision": revision})
+    card = write_card(found.model_copy(update={"model": info, "models": (info,)}), found.rows[0].model_copy(update={"model": name}))
+    assert metadata_of(card).get("base_model") == told
+
+
+def test_a_comparison_on_a_gpu_tells_the_energy_of_one():
+    found = sample()
+    assert "drew 150 W" in write_card(found, found.rows[0])
+    machine = found.machine.model_copy(update={"accelerator": "NVIDIA H200"})
+    assert "drew 500 W" in write_card(found.model_copy(update={"machine": machine}), found.rows[0])
 
 
 def test_a_dry_push_lists_what_would_go_and_neither_work_nor_checkpoints(tuned, capsys):

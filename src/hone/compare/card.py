@@ -1,5 +1,6 @@
 """The model card of a bundle, in the Hub's layout: what it is for, what it was made from, how good it is, where it fails."""
 
+from hone.catalogue import STARTERS
 from hone.compare.records import Comparison, Row
 from hone.measure import human_bytes, human_count, human_seconds
 from hone.model import CardFacts, CardScore, card_metadata, energy_line
@@ -33,7 +34,7 @@ def write_card(comparison: Comparison, row: Row, *, licence: str | None = None) 
             name=f"{comparison.data.source}: {row.title}",
             library="hone",
             pipeline=_PIPELINES[comparison.task.kind],
-            base_model=model.name,
+            base_model=model.name if model.revision or model.name in STARTERS else None,  # folders and servers have no revision
             licence=licence or model.licence,
             dataset=comparison.data.source,
             scores=tuple(
@@ -67,7 +68,7 @@ On {found.n} rows that took no part in training or in any choice. Intervals are 
 - Strategy: {row.title} ({settings}); {human_count(row.cost.trainable_parameters)} trained parameters, {human_bytes(row.cost.bytes_on_disk)} on disk.
 - Rows: {comparison.data.train} for training, {comparison.data.validation} to choose settings; {comparison.data.removed} left out by checks.
 - Time: {human_seconds(row.cost.train_seconds)} on {comparison.machine.processor}, {comparison.machine.cores} cores.
-- {energy_line(row.cost.train_seconds)}
+- {energy_line(row.cost.train_seconds, is_cpu=comparison.machine.accelerator is None)}
 - hone {comparison.hone_version}, seed {comparison.seed}, split {comparison.data.split_digest[:12]}.
 
 ## Limits

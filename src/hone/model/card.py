@@ -3,9 +3,10 @@
 An interval stands in the arguments of its metric, for the format has no field of its own for it.
 """
 
+import re
 from pathlib import Path
 
-from hone.catalogue import Licence, read_licences
+from hone.catalogue import STARTERS, Licence, read_licences
 from hone.core.errors import BadData, Usage
 from hone.core.record import Record
 
@@ -30,6 +31,18 @@ _OTHER_DATA = (
     *("cc-by-sa-4.0", "cc-by-sa-3.0", "odbl", "cc-by-nc-4.0", "cc-by-nc-3.0", "cc-by-nc-sa-4.0", "cc-by-nc-sa-3.0"),
     *("cc-by-nd-4.0", "cc-by-nc-nd-4.0", "cc-by-nc-nd-3.0"),
 )
+_HUB_LICENCES = frozenset(
+    """
+    apache-2.0 mit openrail bigscience-openrail-m creativeml-openrail-m bigscience-bloom-rail-1.0 bigcode-openrail-m afl-3.0 artistic-2.0
+    bsl-1.0 bsd bsd-2-clause bsd-3-clause bsd-3-clause-clear c-uda cc cc0-1.0 cc-by-2.0 cc-by-2.5 cc-by-3.0 cc-by-4.0 cc-by-sa-3.0
+    cc-by-sa-4.0 cc-by-nc-2.0 cc-by-nc-3.0 cc-by-nc-4.0 cc-by-nd-4.0 cc-by-nc-nd-3.0 cc-by-nc-nd-4.0 cc-by-nc-sa-2.0 cc-by-nc-sa-3.0
+    cc-by-nc-sa-4.0 cdla-sharing-1.0 cdla-permissive-1.0 cdla-permissive-2.0 wtfpl ecl-2.0 epl-1.0 epl-2.0 etalab-2.0 eupl-1.1 eupl-1.2
+    agpl-3.0 gfdl gpl gpl-2.0 gpl-3.0 lgpl lgpl-2.1 lgpl-3.0 isc h-research intel-research lppl-1.3c ms-pl apple-ascl apple-amlr mpl-2.0
+    odc-by odbl openmdw-1.0 openrail++ osl-3.0 postgresql ofl-1.1 ncsa unlicense zlib pddl lgpl-lr deepfloyd-if-license
+    fair-noncommercial-research-license llama2 llama3 llama3.1 llama3.2 llama3.3 llama4 grok2-community gemma unknown other
+    """.split()
+)
+"""Ids that the Hub takes in `license` (https://huggingface.co/docs/hub/repositories-licenses); any other is `other` with a name of its own."""
 
 
 class CardScore(Record):
@@ -50,6 +63,7 @@ class CardFacts(Record):
     library: str
     pipeline: str
     base_model: str | None = None
+    """As it was asked for; what is no model of the Hub is left out."""
     licence: str | None = None
     """None: unknown, and left out."""
     dataset: str
@@ -78,17 +92,41 @@ def card_metadata(facts: CardFacts) -> str:
         for score in facts.scores
     ]
     data = ModelCardData(
-        base_model=facts.base_model,
+        base_model=_hub_model(facts.base_model),
         datasets=[shown] if is_on_hub else None,
         eval_results=results or None,
         library_name=facts.library,
-        license=facts.licence,
+        **_licence_fields(facts.licence),
         metrics=list(dict.fromkeys(score.metric for score in facts.scores)) or None,
         model_name=facts.name,
         pipeline_tag=facts.pipeline,
         tags=["hone"],
     )
     return f"---\n{data.to_yaml().strip()}\n---\n"
+
+
+def _hub_model(name: str | None) -> str | None:
+    """The Hub id of a base; None where it is a folder, a server's model or a starter of hone's own, which the Hub refuses to be told."""
+    from huggingface_hub.errors import HFValidationError
+    from huggingface_hub.utils import validate_repo_id
+
+    if name is None or name in STARTERS:
+        return STARTERS[name].published_name if name else None
+    try:
+        validate_repo_id(name)
+    except HFValidationError:
+        return None
+    return None if Path(name).exists() else name
+
+
+def _licence_fields(licence: str | None) -> dict[str, str]:
+    """A licence as the Hub wants it told: by one of its ids, else as another one with a name in its letters and where its text stands."""
+    if licence is None or licence in _HUB_LICENCES:
+        return {"license": licence} if licence else {}
+    name = re.sub(r"[^a-z0-9.]+", "-", licence.lower()).strip("-.")
+    known = read_licences().get(licence)
+    fields = {"license": "other"} | ({"license_name": name} if name else {})
+    return fields | ({"license_link": known.url} if known else {})
 
 
 def _rounded(value: float | None) -> float | None:

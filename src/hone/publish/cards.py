@@ -1,6 +1,7 @@
 """The card of a finished run, written anew from its record."""
 
 import json
+import re
 from pathlib import Path
 
 from pydantic import ValidationError
@@ -42,9 +43,11 @@ def renew_card(run: Path, *, data_licence: str | None = None, licence: str | Non
     Args:
         data_licence: of the rows: held against the base's. licence: of the model, where the two leave it to you.
     Raises:
-        BadData: no finished run, or a record that is damaged. Usage: licences that contradict each other.
+        BadData: no finished run, or a record that is damaged. Usage: licences that contradict each other, or one without a name.
     """
     folder = find_folder(run)
+    if licence is not None and not re.search(r"[a-z0-9]", licence, re.I):
+        raise Usage(f"The licence '{licence}' has no name. Name it by its id, such as apache-2.0, or in words of your own.")
     card = _card(run, folder, data_licence, licence)
     metadata_of(card)
     write_atomic(folder / "README.md", card)
