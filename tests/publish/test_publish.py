@@ -130,7 +130,9 @@ def test_a_licence_without_a_name_is_refused(tuned):
 def test_the_base_of_a_comparison_is_named_by_its_id_on_the_hub_or_left_out(name, revision, told):
     found = sample()
     info = found.model.model_copy(update={"name": name, "revision": revision})
-    card = write_card(found.model_copy(update={"model": info, "models": (info,)}), found.rows[0].model_copy(update={"model": name}))
+    card = write_card(
+        found.model_copy(update={"model": info, "models": (info,)}), found.rows[0].model_copy(update={"model": name})
+    )
     assert metadata_of(card).get("base_model") == told
 
 

@@ -43,7 +43,8 @@ def make_plan(settings: PlanSettings, answers: dict[str, str] | None = None) -> 
     if settings.data is not None:
         survey = surveyed(settings)
     else:
-        survey, assumed = described(settings.describe or "", {**(answers or {}), **({"kind": settings.kind} if settings.kind else {})})
+        known = (answers or {}) | ({"kind": settings.kind} if settings.kind else {})
+        survey, assumed = described(settings.describe or "", known)
     base = find_base(settings, survey)
     with without_numbers():
         parameters = sum(one.numel() for one in dry_network(base.config, head_of(survey, base.family)).parameters())
