@@ -1,6 +1,8 @@
 """`hone plan`: rows and a model in, rules with sources, computed costs and a configuration that the next command takes."""
 
+import importlib
 import json
+import shlex
 import sys
 
 import pytest
@@ -95,6 +97,23 @@ def test_rows_that_are_not_compared_become_a_configuration_of_tune(tmp_path, enc
     write_plan(plan, tmp_path / "plan.yaml")
     assert plan.command.startswith("hone tune ")
     assert read_settings(TUNE, tmp_path / "plan.yaml", {}).method == "lora"
+
+
+@pytest.mark.parametrize(("kind", "form"), [(None, COMPARE), ("score", TUNE)])
+def test_what_was_priced_stands_in_the_configuration_and_in_the_command(kind, form, tmp_path, monkeypatch):
+    monkeypatch.setattr(sys.modules[make_plan.__module__], "price_training", lambda _: ([], None))
+    asked = {"epochs": 7.0, "batch_rows": 4, "precision": "fp32"}
+    plan = make_plan(PlanSettings(describe="sort 40 texts into 2 classes", kind=kind, model="starter/encoder", **asked))
+    write_plan(plan, tmp_path / "plan.yaml")
+    settings = read_settings(form, tmp_path / "plan.yaml", {})
+    assert {name: getattr(settings, name) for name in asked} == asked
+    assert "--epochs 7 --batch-rows 4 --precision fp32" in plan.command
+    verb, _, *options = shlex.split(plan.command)[1:]
+    command = importlib.import_module(f"hone.cli.{verb}").command
+    typed = command.make_context(verb, ["rows.csv", *options]).params
+    assert {name: typed[name] for name in asked} == asked
+    unsaid = make_plan(PlanSettings(describe="sort 40 texts into 2 classes", model="starter/encoder"))
+    assert not {"epochs", "batch_rows", "precision"} & unsaid.config.keys(), "left to the budget of the comparison"
 
 
 def test_answers_in_a_passage_with_an_encoder_are_planned_for_tune(tmp_path, encoder_path, one_thread):

@@ -41,6 +41,8 @@ Examples:
 @retain_option
 @click.option("--may-lose", metavar="SHARE", help="Recommend only what lost at most this on them, such as 2%; else exit 2.")
 @click.option("--precision", type=click.Choice(["auto", "bf16", "fp32"]), help="Arithmetic.  [default: auto]")
+@click.option("--epochs", type=float, help="Passes over the training rows in a full run.  [default: what the budget allows]")
+@click.option("--batch-rows", type=int, help="Rows per step.  [default: 16 below 2,000 training rows, else 32]")
 @click.option("--config", type=click.Path(path_type=Path), help="YAML with these settings; options given here win over it.")
 @click.option("--out", metavar="DIR", help="Run folder.  [default: runs/ and a name made of data and settings]")
 @click.option("--json", "as_json", is_flag=True, help="Print comparison.json instead of the table.")

@@ -116,12 +116,13 @@ def _command(
     for name in ("text", "label", "prompt", "completion"):
         if value := getattr(settings, name):
             named[name] = list(value) if isinstance(value, tuple) else value
-    if settings.kind:
-        named["kind"] = settings.kind
+    for name in ("kind", "epochs", "batch_rows", "precision"):
+        if name in settings.model_fields_set and (value := getattr(settings, name)) is not None:
+            named[name] = value
     if not is_compared(survey.kind, base.family):
         return (
             "hone tune",
-            named | {"method": "lora", "epochs": settings.epochs},
+            named | {"method": "lora", "epochs": settings.epochs, "batch_rows": settings.batch_rows},
             _typed("tune", data, named | {"method": "lora"}),
         )
     named["strategies"] = [rule.strategy for rule in rules if rule.runs]
@@ -130,11 +131,15 @@ def _command(
 
 def _typed(verb: str, data: str, named: dict[str, Any]) -> str:
     options = [
-        f"--{name} {shlex.quote(','.join(value) if isinstance(value, list) else str(value))}"
+        f"--{name.replace('_', '-')} {shlex.quote(','.join(value) if isinstance(value, list) else _plain(value))}"
         for name, value in named.items()
         if name != "data"
     ]
     return " ".join([f"hone {verb}", shlex.quote(data), *options])
+
+
+def _plain(value: object) -> str:
+    return str(value).removesuffix(".0") if isinstance(value, float) else str(value)
 
 
 def write_plan(plan: Plan, file: Path) -> None:
