@@ -218,6 +218,12 @@ def test_a_build_that_fails_leaves_the_old_index(tmp_path, encoder, small, monke
     assert open_index(tmp_path / "index", encoder=encoder).record == before.record
 
 
+def test_an_index_in_the_place_of_a_file_is_refused(tmp_path):
+    (tmp_path / "notes").write_text("mine")
+    with pytest.raises(Usage, match="is a file, and a folder is to be written"), only_one(tmp_path / "notes"):
+        pass
+
+
 def test_two_builds_at_once_are_refused(tmp_path, encoder, small):
     with only_one(tmp_path / "index"), pytest.raises(Failed, match="Another process is building"):
         Index.build(texts(5), tmp_path / "index", encoder=encoder, settings=small)

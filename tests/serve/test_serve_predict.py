@@ -9,7 +9,7 @@ import pytest
 
 from hone.cli.main import run
 from hone.compare.bundle import Answer, Bundle
-from hone.core.errors import BadData
+from hone.core.errors import BadData, Usage
 from hone.serve import predict_file
 from hone.task import Columns
 
@@ -154,6 +154,12 @@ def test_a_missing_column_names_the_nearest(bundle: Bundle, tmp_path: Path):
     said = refused(bundle, source, tmp_path / "out.csv")
     assert "has no column 'message'" in said and "Did you mean 'mesage'? Known: id, mesage." in said and "--text" in said
     assert "has no column 'nothing'" in refused(bundle, source, tmp_path / "out.csv", text=("mesage", "nothing"))
+
+
+def test_a_folder_is_no_place_for_answers_and_is_refused_before_anything_is_read(bundle: Bundle, tmp_path: Path):
+    (tmp_path / "out.csv").mkdir()
+    with pytest.raises(Usage, match="is a folder, and a file is to be written"):
+        predict_file(bundle, tmp_path / "missing.csv", tmp_path / "out.csv")
 
 
 @pytest.mark.parametrize("name", ["out.xlsx", "out.parquet", "out", "out.csv.gz"])

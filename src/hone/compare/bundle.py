@@ -31,8 +31,8 @@ _OTHERS = (
     ),
     (
         {"objective", "training"},
-        "the folder of a `hone tune` run. `hone eval FOLDER` asks it, and from Python transformers or peft loads it, as its README.md "
-        "says; `hone predict` takes the folder `best` of a `hone compare` run.",
+        "the folder of a `hone tune` run. `hone eval FOLDER` asks it, and from Python transformers or peft loads it; "
+        "`hone predict` takes the folder `best` of a `hone compare` run.",
     ),
 )
 """By keys of their records, the first that fits: what else has a `hone.json`, and what reads it."""
