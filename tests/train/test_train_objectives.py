@@ -8,6 +8,7 @@ import pytest
 import torch
 from torch.optim.optimizer import register_optimizer_step_pre_hook
 
+from hone.core.errors import BadData
 from hone.model import load_backbone, load_classifier, load_reader
 from hone.task import Example
 from hone.train import Classify, Contrast, SingleTask, TrainPlan, fit
@@ -179,7 +180,7 @@ def test_the_gradient_is_clipped_after_it_was_divided(located, reader, examples)
 
 
 def test_an_unknown_label_is_no_class(reader):
-    with pytest.raises(KeyError):
+    with pytest.raises(BadData, match="f line 1: label 'no such label' is none of those that the training data has"):
         Classify(LABELS, reader).encode([Example("x", "no such label", "f", 1)])
 
 

@@ -264,17 +264,17 @@ def normalise_answer(text: str) -> str:
     return " ".join(re.sub(r"\b(a|an|the)\b", " ", bare).split())
 
 
-_NUMBER = re.compile(r"([-+\u2212]?)[$€£]?(\d{1,3}(?:,\d{3})+|\d+)?(?:[.,](\d+))?[%€]?[.,;:!?)]*")
+_NUMBER = re.compile(r"([-+\u2212]?)\$?([€£]?)(\d{1,3}(?:,\d{3})+|\d+)?(?:[.,](\d+))?%?(€?)[.,;:!?)]*")
 
 
 def _number(word: str) -> str | None:
     """A word that is a number, by its value: 1,000 is 1000, $5 and 5.0 are 5, -1,5 is -1.5."""
     found = _NUMBER.fullmatch(word)
-    if found is None or not (found[2] or found[3]):
+    if found is None or not (found[3] or found[4]):
         return None
-    value = Decimal(f"{(found[2] or '0').replace(',', '')}.{found[3] or '0'}").normalize()
+    value = Decimal(f"{(found[3] or '0').replace(',', '')}.{found[4] or '0'}").normalize()
     is_negative = found[1] not in ("", "+") and value != 0
-    return f"{'-' if is_negative else ''}{value:f}"
+    return f"{'-' if is_negative else ''}{found[2]}{value:f}{found[5]}"
 
 
 def _exact(answer: str, right: str) -> float:
