@@ -15,6 +15,7 @@ from hone.compare.table import plan_table
 from hone.core.console import progress
 from hone.core.device import peak_memory, release_memory
 from hone.core.record import Record
+from hone.evaluate import BATCH_ROWS, ROUNDS
 from hone.measure import human_seconds
 from hone.strategy import TEXT_STRATEGIES, Bench, Effort, EncoderBench, Entrant, TextBench
 from hone.strategy.contracts import Pace, Settings
@@ -31,10 +32,7 @@ _ANSWER_SHARE = 0.25  # of the budget that prompting may take on validation rows
 _TEST_ANSWERS = 3.0
 """Zero-shot answers that a test row costs (measured): most prompts hold examples, and the right answer's likelihood is read."""
 _LEAST_ANSWERED = 24  # validation rows that are answered even where the budget would carry fewer
-_TIMED_ROWS, _TIMED_ALONE = (
-    128,
-    100,
-)  # rows read at once to see how quickly a strategy answers, and what some read one by one cost beside
+_TIMED_ALONE = 100  # rows read at once that cost as much as those by which the time of a single answer is measured
 _MOST_VALIDATION, _MOST_TEST = 5_000, 20_000  # a 95% interval of an accuracy is then within 1.4 and 0.7 points
 
 
@@ -238,7 +236,7 @@ def _seconds_after(entrants: Sequence[Entrant], seen: _Seen, test_rows: int, ret
     What models that answer in words are asked is fitted to shares of the budget.
     """
     reads = dict.fromkeys(seen.per_row, 0)
-    timed = 3 * min(test_rows, _TIMED_ROWS) + _TIMED_ALONE
+    timed = ROUNDS * min(test_rows, BATCH_ROWS) + _TIMED_ALONE
     for one in entrants:
         if isinstance(one.bench, EncoderBench):
             reads[one.model] += test_rows + timed + (retained_texts if one.strategy.moves_weights else 0)

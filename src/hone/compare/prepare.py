@@ -3,7 +3,6 @@
 `hone check` is this file and nothing more.
 """
 
-import unicodedata
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -30,6 +29,7 @@ from hone.task import (
     Task,
     as_examples,
     class_balance,
+    composed,
     drop_rare,
     find_duplicates,
     join_references,
@@ -175,7 +175,7 @@ def _prepare_labelled(settings: CompareSettings) -> Prepared:
     everyone = [*split.train, *split.validation, *split.test]
     told = [rejected_rows(rejected), *findings, *leaks, near_duplicates(examples), *class_balance(everyone)]
     labels = tuple(sorted({example.label for example in everyone}))
-    descriptions = {unicodedata.normalize("NFC", label): text for label, text in settings.descriptions.items()}
+    descriptions = {composed(label): text for label, text in settings.descriptions.items()}
     _check_descriptions(descriptions, labels)
     task = Task(
         name=Path(settings.data).name,

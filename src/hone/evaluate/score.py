@@ -11,7 +11,7 @@ from hone.task import Example
 if TYPE_CHECKING:
     from hone.strategy import Predictor
 
-__all__ = ["measure_speed", "metrics_of", "per_class"]
+__all__ = ["BATCH_ROWS", "ROUNDS", "measure_speed", "metrics_of", "per_class"]
 
 SINGLE_ROWS = 30  # rows timed one by one; the p95 of 30 is near the second slowest
 BATCH_ROWS = 128

@@ -23,6 +23,8 @@ __all__ = [
     "mean_interval",
     "normal_quantile",
     "shifted_interval",
+    "unseen_difference",
+    "unseen_interval",
     "unseen_share",
     "wilson_interval",
 ]
@@ -64,6 +66,18 @@ def unseen_share(rows: int, level: float) -> float:
     About 3.7 / rows at 95%: what keeps an interval open where the data show no variation at all.
     """
     return float(1 - ((1 - level) / 2) ** (1 / rows))
+
+
+def unseen_interval(value: float, rows: int, level: float) -> Interval:
+    """Of a number in 0..1 that no row moves: the ends allow for the rows not seen."""
+    share = unseen_share(rows, level)
+    return Interval(low=value - share * value, mid=value, high=value + share * (1 - value))
+
+
+def unseen_difference(value: float, rows: int, level: float) -> Interval:
+    """As `unseen_interval`, of the difference of two such numbers."""
+    share = unseen_share(rows, level)
+    return Interval(low=max(-1.0, value - share), mid=value, high=min(1.0, value + share))
 
 
 def is_constant(values: FloatArray) -> bool:
@@ -122,8 +136,7 @@ def mean_interval(scores: npt.ArrayLike, *, level: float = 0.95) -> Interval:
         value = float(values[0])
         if not 0 <= value <= 1:
             raise NotEnough(f"All {rows} scores are {value:g}: their spread cannot be told. Add rows that differ.")
-        share = unseen_share(rows, level)
-        return Interval(low=value - share * value, mid=value, high=value + share * (1 - value))
+        return unseen_interval(value, rows, level)
     from scipy.stats import t as student
 
     half = float(student.ppf((1 + level) / 2, rows - 1) * values.std(ddof=1) / np.sqrt(rows))

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from hone.core.errors import NotEnough
-from hone.measure.intervals import Interval, is_constant, normal_quantile, shifted_interval, unseen_share
+from hone.measure.intervals import Interval, is_constant, normal_quantile, shifted_interval, unseen_difference
 from hone.measure.labels import check_metric
 from hone.measure.resample import Imaginary, label_draws, label_values, require_rows, score_draws
 
@@ -107,8 +107,7 @@ def paired_interval(a: npt.ArrayLike, b: npt.ArrayLike, *, level: float = 0.95, 
     if is_constant(differences):
         if both.min() < 0 or both.max() > 1:
             raise NotEnough(f"All {first.size} differences are {differences[0]:g}: their spread cannot be told. Add rows.")
-        mid, share = float(differences[0]), unseen_share(first.size, level)
-        return Interval(low=max(-1.0, mid - share), mid=mid, high=min(1.0, mid + share))
+        return unseen_difference(float(differences[0]), first.size, level)
     if _is_negative(differences):
         return _mirrored(paired_interval(second, first, level=level, draws=draws, seed=seed))
     differences = np.sort(differences)

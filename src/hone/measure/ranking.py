@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from hone.core.errors import Usage
-from hone.measure.intervals import Interval, is_constant, mean_interval
+from hone.measure.intervals import Interval
 from hone.measure.resample import require_rows
 from hone.measure.texts import text_interval
 
@@ -110,8 +110,6 @@ def ranking_interval(score: RankingScore, *, level: float = 0.95, draws: int = 1
         NotEnough: fewer than 2 queries.
     """
     require_rows(len(score.per_row), "An interval for a ranking")
-    if is_constant(score.per_row):
-        return mean_interval(score.per_row, level=level)
     return text_interval(score, level=level, draws=draws, seed=seed)
 
 

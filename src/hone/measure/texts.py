@@ -19,7 +19,7 @@ import numpy as np
 import numpy.typing as npt
 
 from hone.core.errors import Usage, did_you_mean
-from hone.measure.intervals import Interval, is_constant, shifted_interval, unseen_share
+from hone.measure.intervals import Interval, is_constant, shifted_interval, unseen_difference, unseen_interval
 from hone.measure.resample import exchange_p, require_rows, resampled_counts
 
 __all__ = [
@@ -172,8 +172,7 @@ def text_interval(score: ResampledScore, *, level: float = 0.95, draws: int = 10
     require_rows(len(score.per_row), "An interval")
     found, value = text_draws([score], draws=draws, seed=seed)[0], score.value
     if is_constant(found):
-        share = unseen_share(len(score.per_row), level)
-        return Interval(low=value - share * value, mid=value, high=value + share * (1 - value))
+        return unseen_interval(value, len(score.per_row), level)
     return shifted_interval(found, value, level=level, bounds=(0.0, 1.0))
 
 
@@ -188,8 +187,7 @@ def paired_text_interval(a: TextScore, b: TextScore, *, level: float = 0.95, dra
     first, second = text_draws([a, b], draws=draws, seed=seed)
     found, mid = first - second, a.value - b.value
     if is_constant(found):
-        share = unseen_share(len(a.per_row), level)
-        return Interval(low=max(-1.0, mid - share), mid=mid, high=min(1.0, mid + share))
+        return unseen_difference(mid, len(a.per_row), level)
     return shifted_interval(found, mid, level=level, bounds=(-1.0, 1.0))
 
 

@@ -109,7 +109,7 @@ def count_texts(settings: PretrainSettings) -> Counted:
                 texts, size = texts + 1, size + len(said.encode("utf-8", "surrogatepass"))
             bar.advance()
     if not texts:
-        reasons = "".join(f"\n  {one.name}: {one.reason}" for one in shown)
+        reasons = "".join(f"\n  {one.told}" for one in shown)
         raise BadData(
             f"There is no text in {', '.join(settings.data[:3])}. Check the files, or name --text. {unread:,} files and rows "
             f"cannot be read{'; the first:' if reasons else '.'}{reasons}"

@@ -112,7 +112,7 @@ def _make_ready(settings: PretrainSettings) -> _Ready:
     out = claim_folder(settings.out, settings.data[0], key=digest_text(asked, digest, base))
     note(f"{len(counted.sources)} sources, {counted.texts:,} texts, {human_bytes(counted.bytes)} of text.")
     if counted.unread:
-        reasons = "".join(f"\n  {one.name}: {one.reason}" for one in counted.unread_examples)
+        reasons = "".join(f"\n  {one.told}" for one in counted.unread_examples)
         warn(f"{counted.unread:,} files and rows cannot be read and are not trained on; the first:{reasons}")
     trial = TrainPlan(
         learning_rate=0.0,
@@ -197,7 +197,7 @@ def _record(
         validation_texts=begun.validation_texts,
         duplicates=len(begun.corpus.ends) - begun.train_texts - begun.validation_texts,
         unread=ready.counted.unread,
-        unread_examples=tuple(f"{one.name}: {one.reason}" for one in ready.counted.unread_examples),
+        unread_examples=tuple(one.told for one in ready.counted.unread_examples),
         corpus_bytes=ready.counted.bytes,
         corpus_tokens=begun.train.tokens,
         expected_seconds=expected.seconds_per_token * ready.tokens,

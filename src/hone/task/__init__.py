@@ -33,6 +33,7 @@ from hone.task.kinds import (
     Tagged,
     TaskShape,
 )
+from hone.task.labels import composed
 from hone.task.load import check_source, load_table, open_rows
 from hone.task.material import load_material, recognise_kind, recognise_layout
 from hone.task.mislabels import likely_mislabels
@@ -100,6 +101,7 @@ __all__ = [
     "check_source",
     "choice_template",
     "class_balance",
+    "composed",
     "drop_rare",
     "few_shot_prompt",
     "file_kind",

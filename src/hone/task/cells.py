@@ -3,11 +3,11 @@
 The loop here runs once per row of the file, a million times if need be: it keeps one example and nothing else.
 """
 
-import unicodedata
 from collections.abc import Callable, Sequence
 
 from hone.core.errors import BadData
 from hone.task.decode import TextFile, bad_character
+from hone.task.labels import composed
 from hone.task.reader import Broken, Reader
 from hone.task.records import Columns, Example, Rejected
 from hone.task.rejects import Unusable
@@ -124,8 +124,7 @@ def _label_reader(column: str, names: tuple[str, ...] | None, file: TextFile | N
             raise Unusable(column, "missing cell: the row has no value there")
         if not text:
             raise Unusable(column, "empty label")
-        # One word may be written with composed and with decomposed letters; it is one class.
-        text = unicodedata.normalize("NFC", text)
+        text = composed(text)
         text = known.setdefault(text, text)
         if type(cell) is str:
             known[cell] = text

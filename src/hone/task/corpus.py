@@ -49,6 +49,11 @@ class Unread:
     name: str
     reason: str
 
+    @property
+    def told(self) -> str:
+        """Both, for messages."""
+        return f"{self.name}: {self.reason}"
+
 
 Tell = Callable[[Unread], object]
 """Hears of each file and row that cannot be read."""

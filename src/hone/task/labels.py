@@ -1,6 +1,7 @@
 """A label column as a whole: numbers written as decimals are made plain, and columns that are no classes are refused."""
 
 import re
+import unicodedata
 from collections import Counter
 from dataclasses import replace
 
@@ -8,13 +9,18 @@ from hone.core.errors import BadData
 from hone.task.profile import is_number
 from hone.task.records import Example
 
-__all__ = ["check_label_column", "tidy_labels"]
+__all__ = ["check_label_column", "composed", "tidy_labels"]
 
 _WHOLE = re.compile(r"[+-]?\d+(\.0*)?")
 _REGRESSION_VALUES = 50
 _REGRESSION_SHARE = 0.2
 _UNIQUE_SHARE = 0.5
 _FEWEST_ROWS = 20
+
+
+def composed(label: str) -> str:
+    """A label with composed letters (Unicode NFC): one word may be written with composed and with decomposed ones, and is one class."""
+    return unicodedata.normalize("NFC", label)
 
 
 def tidy_labels(examples: list[Example]) -> list[Example]:

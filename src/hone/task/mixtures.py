@@ -3,7 +3,6 @@
 Each problem of the file is told at once, with its line. The one surprise: a source is looked for beside the YAML file.
 """
 
-import unicodedata
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -18,6 +17,7 @@ from hone.core.record import Record
 from hone.core.yaml_file import places_in, read_yaml
 from hone.task.hub import looks_like_hub_id
 from hone.task.kinds import Kind, TaskShape
+from hone.task.labels import composed
 
 __all__ = ["Formats", "Mixing", "MixtureSettings", "MixtureTask", "TaskMixture", "names_mixture", "read_mixture"]
 
@@ -174,7 +174,7 @@ def _tasks(given: Any, path: Path, place: str, problems: list[str]) -> tuple[lis
             continue
         loose = {str(key): value for key, value in entry.items()}
         if isinstance(loose.get("words"), dict):
-            loose["words"] = {unicodedata.normalize("NFC", str(label)): str(word) for label, word in loose["words"].items()}
+            loose["words"] = {composed(str(label)): str(word) for label, word in loose["words"].items()}
         task = _read(_TASK, loose, places_in(entry, path), problems, here=here)
         if task is not None:
             tasks.append(_opened(task, path.parent))

@@ -1,11 +1,11 @@
 """Parts of a text: tags per token, answers that stand in a context, and the several labels of one text."""
 
 import re
-import unicodedata
 from collections.abc import Sequence
 from itertools import zip_longest
 
 from hone.task.decode import TextFile
+from hone.task.labels import composed
 from hone.task.nested import nested, string
 from hone.task.rejects import Unusable
 
@@ -67,8 +67,8 @@ def _class_name(value: object, column: str, names: Sequence[str] | None, file: T
     if isinstance(value, int) and not isinstance(value, bool):
         if value < 0 or (names is not None and value >= len(names)):
             raise Unusable(column, f"no class: {value} is not among the class numbers")
-        return unicodedata.normalize("NFC", names[value]) if names is not None else f"LABEL_{value}"
-    return unicodedata.normalize("NFC", string(value, column, file, what="label").strip())
+        return composed(names[value]) if names is not None else f"LABEL_{value}"
+    return composed(string(value, column, file, what="label").strip())
 
 
 def read_answers(cell: object, column: str, context: str, file: TextFile | None) -> tuple[tuple[str, ...], tuple[int, ...], int]:
