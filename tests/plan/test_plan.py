@@ -64,6 +64,21 @@ def test_the_plan_names_what_it_read_and_what_it_takes(planned, rows_csv, encode
     assert "(a rule of thumb, not a measurement)" in said and "accelerate" in said and "Prices of 2026-11-26" in said
 
 
+def test_of_a_large_model_few_layers_and_words_are_rehearsed(tmp_path, monkeypatch):
+    """mT5's 250,000 words alone would take minutes."""
+    rehearsed = []
+
+    def made(config, *_, **__):
+        rehearsed.append(config)
+        raise Failed("enough")
+
+    monkeypatch.setattr("hone.plan.costs.random_network", made)
+    (tmp_path / "pairs.csv").write_text("source,target\n" + "".join(f"text {at},answer {at}\n" for at in range(30)))
+    plan = make_plan(PlanSettings(data=str(tmp_path / "pairs.csv"), model="google/mt5-small", precision="fp32"))
+    assert plan.untried == "enough"
+    assert rehearsed[0].vocab_size == 32_768 and rehearsed[0].num_layers == 2 and rehearsed[0].d_model == 512
+
+
 def test_a_model_that_cannot_be_tried_leaves_the_rest_of_the_plan(rows_csv, encoder_path, monkeypatch):
     def untried(*_):
         raise Failed("A step cannot be tried without numbers.")

@@ -18,7 +18,7 @@ from hone.model.classifier import (
     save_head,
 )
 from hone.model.configuration import configuration_of
-from hone.model.dry import DryHead, DryHeld, cut_depth, dry_network, outline, random_network, without_numbers
+from hone.model.dry import DryHead, DryHeld, cut_depth, cut_words, dry_network, outline, random_network, without_numbers
 from hone.model.encoder import EVALUATION_TOKENS, Encoder, Pooling, Vectors, load_encoder, pool, write_pooling
 from hone.model.four_bits import weights_of
 from hone.model.generate import Generated, Generator, Sampling
@@ -80,6 +80,7 @@ __all__ = [
     "choose_shape",
     "configuration_of",
     "cut_depth",
+    "cut_words",
     "dry_network",
     "energy_line",
     "family",

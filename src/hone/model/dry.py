@@ -24,7 +24,7 @@ from hone.model.language import LanguageModel, Seq2SeqModel
 from hone.model.loading import quiet_transformers
 from hone.model.network import Network
 
-__all__ = ["DryHead", "DryHeld", "cut_depth", "dry_network", "outline", "random_network", "without_numbers"]
+__all__ = ["DryHead", "DryHeld", "cut_depth", "cut_words", "dry_network", "outline", "random_network", "without_numbers"]
 
 DryHead = Literal["pooled", "token", "causal", "masked", "seq2seq"]
 DryHeld = Literal["plain", "4bit"]
@@ -139,6 +139,20 @@ def cut_depth(config: Any, layers: Callable[[int], int]) -> Any:
     return type(config).from_dict(values)
 
 
+def cut_words(config: Any, words: int) -> Any:
+    """The same network with a vocabulary of at most so many words."""
+    values = config.to_dict()
+    _cut_words(values, words)
+    return type(config).from_dict(values)
+
+
+def _cut_words(values: dict[str, Any], words: int) -> None:
+    values["vocab_size"] = min(values.get("vocab_size") or words, words)
+    for name, value in values.items():
+        if name.endswith("_token_id") and isinstance(value, int) and value >= values["vocab_size"]:
+            values[name] = 0
+
+
 def _cut_depth(values: dict[str, Any], layers: Callable[[int], int]) -> None:
     depths = {values[name] for name in _DEPTHS if isinstance(values.get(name), int)}
     for name, value in values.items():
@@ -158,10 +172,7 @@ def _twin(said: str, kind: Any, head: DryHead, held: DryHeld) -> Network:
     for name in _INNERS:
         if isinstance(values.get(name), int):
             values[name] = min(values[name], _INNER)
-    values["vocab_size"] = min(values.get("vocab_size") or _WORDS, _WORDS)
-    for name, value in values.items():
-        if name.endswith("_token_id") and isinstance(value, int) and value >= values["vocab_size"]:
-            values[name] = 0
+    _cut_words(values, _WORDS)
     twin = _on_top(_backbone(kind.from_dict(copy.deepcopy(values)), head, _DTYPES[held]), head, 2, None)
     if held == "4bit":
         twin.start = None  # rounded to bf16, packed and padded answers differ too much to be told alike

@@ -9,7 +9,7 @@ import torch
 from hone.core.device import available_memory, best_device, processor_name
 from hone.core.errors import Failed
 from hone.measure import human_bytes
-from hone.model import Arithmetic, DryHead, cut_depth, random_network, resolve_precision
+from hone.model import Arithmetic, DryHead, cut_depth, cut_words, random_network, resolve_precision
 from hone.plan.base import Base
 from hone.plan.records import Cost, PlanSettings, Scratch, Survey
 from hone.pretrain.advise import MOST_PASSES, RATIO
@@ -33,6 +33,7 @@ __all__ = ["METHODS", "Pricing", "head_of", "price_training", "weigh_scratch"]
 METHODS = ("full", "lora")
 _LONGEST = 2048  # tokens of a row that hone tune reads at most, where no length is named
 _REHEARSED = 60_000_000  # parameters up to which the model itself is rehearsed
+_WORDS = 32_768  # of its vocabulary, where it is not: 256,000 words alone would take minutes
 _LEAST_USEFUL = 10_000_000  # parameters of the smallest model that writes sentences; judgement
 
 
@@ -167,11 +168,11 @@ def _on_gpu(pricing: Pricing, name: str, asked: DryRun, tries: Tries) -> Cost:
 
 
 def _measured_rate(pricing: Pricing, asked: DryRun) -> float:
-    """Operations per second of some real steps: of the model itself with random weights where it is small, else of its first layers."""
+    """Operations per second of some real steps: of the model itself with random weights where it is small, else of its first layers and words."""
     config = pricing.base.config
     if pricing.parameters > _REHEARSED:
         share = _REHEARSED / pricing.parameters
-        config = cut_depth(config, lambda layers: max(1, int(layers * share)))
+        config = cut_words(cut_depth(config, lambda layers: max(1, int(layers * share))), _WORDS)
     torch.manual_seed(pricing.settings.seed)
     net = make_trainable(asked.method).prepare(random_network(config, asked.head, outputs=asked.outputs))
     if asked.precision == "bf16":
