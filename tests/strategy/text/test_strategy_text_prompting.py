@@ -409,3 +409,14 @@ def test_answers_are_as_long_as_those_of_the_training_rows_and_end_where_they_en
     long = make_bench(train=[Example("a text", "word " * 40, "x", at) for at in range(5)])
     assert one_line.sampling.max_new_tokens < 20 < 60 <= long.sampling.max_new_tokens <= 8 + 1.5 * 42
     assert make_bench(train=[Example("a", "word " * 900, "x", at) for at in range(3)]).sampling.max_new_tokens == 256
+
+
+@pytest.mark.parametrize("model", ["llama", "t5"])
+def test_right_answers_that_fill_the_context_are_left_out_of_likelihoods(model: str, make_bench: MakeBench):
+    """The context has 192 tokens; around that many no answer ends in an error."""
+    bench, strategy = make_bench(model=model), TEXT_STRATEGIES["zero_shot"]
+    predictor = strategy.fit(bench, strategy.candidates(bench)[0]).predictor
+    rows = [Example("a note about boats", " ".join(["boats"] * count), "x", count) for count in (1, *range(185, 200), 400)]
+    found = predictor.likelihoods(rows)
+    assert found is not None and 1 < len(found) < 12
+    assert found[0].tokens == predictor.likelihoods(rows[:1])[0].tokens

@@ -29,6 +29,7 @@ __all__ = ["TEXT_FILE", "Asker", "Reading", "TextPredictor", "TextRecord", "Tune
 
 TEXT_FILE = "text.json"
 SHOTS = "shots.jsonl"
+_BESIDE = 2  # tokens that an answer shares the context with, at least: its end, and one of a prompt
 
 
 class Reading(Record):
@@ -189,7 +190,10 @@ class TextPredictor:
         return look_up.passages([example.text for example in examples]) if look_up else [[] for _ in examples]
 
     def likelihoods(self, examples: Sequence[Example]) -> list[Likelihood] | None:
-        """How likely the model finds each row's right answer, put as it is put; None where likelihoods are not told, or cost money."""
+        """How likely the model finds each row's right answer, put as it is put; None where likelihoods are not told, or cost money.
+
+        Answers that fill the model's context by themselves are left out: they could stand behind no prompt.
+        """
         asker = self.asker
         if self.base.is_billed or not asker.backend.can_score or asker.reading.kind != "text-generation":
             return None
@@ -197,7 +201,9 @@ class TextPredictor:
         for one, example in zip(asker.asked(examples), examples, strict=True):
             prompts.append(one.form.prompt(one.text))
             answers.append(one.form.written(example.label))
-        return asker.backend.score(prompts, answers)
+        counts = asker.backend.count_tokens(answers)
+        fitting = [at for at, count in enumerate(counts) if count + _BESIDE <= asker.backend.context_length]
+        return asker.backend.score([prompts[at] for at in fitting], [answers[at] for at in fitting])
 
     def computed_afresh(self) -> AbstractContextManager[None]:
         """What is computed here is computed anew each time; a server is asked again, though its answers are remembered."""
