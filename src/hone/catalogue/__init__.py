@@ -7,7 +7,7 @@ name to files that can be trusted. Nothing here loads torch. Next: `hone.model`.
 from hone.catalogue.answer import ListedModel, Listing, Named, free_disk, list_models, listing, name_models
 from hone.catalogue.choose import Choice, LeftOut, choose
 from hone.catalogue.hub import HubAnswer, HubModel, HubScore, look_up, search_hub
-from hone.catalogue.locate import STARTERS, ModelFolder, count_parameters, is_on_this_machine, locate_model
+from hone.catalogue.locate import STARTERS, ModelFolder, count_parameters, is_on_this_machine, locate_model, without_languages
 from hone.catalogue.memory_needs import Use, bytes_needed
 from hone.catalogue.read import find_entries, languages_named, read_catalogue, read_licences
 from hone.catalogue.records import CatalogueEntry, Licence, ModelShape, PublishedScore, TrainingData
@@ -47,4 +47,5 @@ __all__ = [
     "read_licences",
     "read_wanted",
     "search_hub",
+    "without_languages",
 ]

@@ -8,13 +8,14 @@ and none of that package's own code is run. The starter that writes is hone's ow
 import importlib.util
 import json
 import os
-from dataclasses import dataclass
+import re
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from hone.core.errors import BadModel
 from hone.core.store import digest_file, digest_text
 
-__all__ = ["STARTERS", "ModelFolder", "Starter", "count_parameters", "is_on_this_machine", "locate_model"]
+__all__ = ["STARTERS", "ModelFolder", "Starter", "count_parameters", "is_on_this_machine", "locate_model", "without_languages"]
 
 
 @dataclass(frozen=True)
@@ -56,6 +57,7 @@ STARTERS = {
 }
 
 _PICKLES = ("*.bin", "*.pt", "*.pth", "*.ckpt", "*.pkl", "*.pickle")
+_LANGUAGES = re.compile(r"(?P<plain>.+)@(?P<source>\w+):(?P<target>\w+)")
 _HUB_FILES = ["*.safetensors", "*.json", "*.txt", "*.model", "*.jinja", "README.md"]
 
 
@@ -70,15 +72,33 @@ class ModelFolder:
     licence: str | None
     published_name: str | None = None
     """The Hub id under which others find the same weights; None for a private folder."""
+    languages: tuple[str, str] | None = None
+    """From which a translator translates, and into which, as its tokenizer calls them; None: what the folder itself says."""
+
+
+def without_languages(name: str) -> str:
+    """A model's name without what says from which language it translates into which."""
+    found = _LANGUAGES.fullmatch(name)
+    return found["plain"] if found else name
 
 
 def locate_model(name: str) -> ModelFolder:
     """Find the folder of a model and make sure that it can be read safely.
 
+    Args:
+        name: a starter, a folder or a Hub id; behind it, for one that translates between many languages, from which into which:
+            `facebook/nllb-200-distilled-600M@eng_Latn:deu_Latn`.
     Raises:
         BadModel: unknown starter, missing folder, no safetensors, corrupt files, a digest that differs,
             or a Hub id that is not cached while the Hub cannot be reached.
     """
+    found = _LANGUAGES.fullmatch(name)
+    if found and not Path(name).expanduser().exists():
+        return replace(_located(found["plain"]), name=name, languages=(found["source"], found["target"]))
+    return _located(name)
+
+
+def _located(name: str) -> ModelFolder:
     if name in STARTERS:
         return _starter(name, STARTERS[name])
     if name.startswith("starter/"):
@@ -95,6 +115,7 @@ def locate_model(name: str) -> ModelFolder:
 
 def is_on_this_machine(name: str) -> bool:
     """Whether `locate_model` would find the weights without a network: a starter, a folder, or a model in the Hub's cache."""
+    name = without_languages(name)
     if name in STARTERS or Path(name).expanduser().exists():
         return True
     if name.count("/") != 1:

@@ -10,7 +10,7 @@ from typing import Protocol
 
 import torch
 
-from hone.catalogue.locate import locate_model
+from hone.catalogue.locate import locate_model, without_languages
 from hone.core.console import Bar
 from hone.core.errors import BadModel, Usage
 from hone.model.arithmetic import Precision
@@ -159,7 +159,7 @@ class LocalBackend:
         end = self.reader.tokenizer.eos_token_id
         found = []
         for index, text in enumerate(continuations, 1):
-            ids: list[int] = self.reader.tokenizer(text, verbose=False)["input_ids"]
+            ids: list[int] = self.reader.tokenizer(text_target=text, verbose=False)["input_ids"]
             if not self._scores_end and ids and ids[-1] == end:
                 ids = ids[:-1]
             words = set(ids) - set(self.reader.tokenizer.all_special_ids)
@@ -212,7 +212,7 @@ def load_backend(
 def _local(
     model: str, precision: Precision, device: torch.device | None, template: str | None, chat: bool | None
 ) -> LocalBackend:
-    if model.startswith("starter/") or Path(model).exists() or ":" not in model:
+    if model.startswith("starter/") or Path(model).exists() or ":" not in without_languages(model):
         folder = locate_model(model)
     else:
         raise BadModel(f"'{model}' is no folder, and before a colon stands 'openai' or 'vllm'.")

@@ -6,7 +6,7 @@ An interval stands in the arguments of its metric, for the format has no field o
 import re
 from pathlib import Path
 
-from hone.catalogue import STARTERS, Licence, read_licences
+from hone.catalogue import STARTERS, Licence, read_licences, without_languages
 from hone.core.errors import BadData, Usage
 from hone.core.record import Record
 
@@ -111,6 +111,7 @@ def _hub_model(name: str | None) -> str | None:
 
     if name is None or name in STARTERS:
         return STARTERS[name].published_name if name else None
+    name = without_languages(name)
     try:
         validate_repo_id(name)
     except HFValidationError:

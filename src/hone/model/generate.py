@@ -98,6 +98,8 @@ class Generator:
             net.stop_training(precision)
         configured = getattr(net.base.generation_config, "eos_token_id", None)
         ends = configured if isinstance(configured, list) else [configured]
+        self._forced = len(net.opening) - 1 if isinstance(net, Seq2SeqModel) else 0
+        """Tokens that every answer is made to begin with; they count in the length of a beam, as in transformers."""
         self._ends = {end for end in (*ends, tokenizer.eos_token_id) if end is not None}
 
     def generate(self, prompts: Sequence[Sequence[int]], sampling: Sampling, *, bar: Bar | None = None) -> list[list[Generated]]:
@@ -145,7 +147,7 @@ class Generator:
 
     def _begun(self, prompt: Sequence[int]) -> set[int]:
         """Words that have occurred before the first is written: an encoder-decoder's sources do not count, as in transformers."""
-        return {self.net.start_id} if isinstance(self.net, Seq2SeqModel) else set(prompt)
+        return set(self.net.opening) if isinstance(self.net, Seq2SeqModel) else set(prompt)
 
     def _batches(self, prompts: Sequence[Sequence[int]], sampling: Sampling) -> Iterator[list[int]]:
         """Prompts of like length together."""
@@ -259,6 +261,7 @@ class Generator:
         width, words = sampling.beams, totals.shape[1]
         scores, flat = totals.flatten().topk(min(width * (1 + len(self._ends)), totals.numel()))
         length = len(state.open[0].ids) + 1
+        norm = (length + self._forced) ** sampling.length_penalty
         opened: list[_Beam] = []
         picked: list[tuple[int, int]] = []
         for rank, (score, place) in enumerate(zip(scores.tolist(), flat.tolist(), strict=True)):
@@ -268,14 +271,14 @@ class Generator:
                 if rank < width:
                     ids = before.ids if token in self._ends else [*before.ids, token]
                     finish: Literal["end", "length"] = "end" if token in self._ends else "length"
-                    state.keep(_Beam(ids, score, before.seen, finish), score / length**sampling.length_penalty)
+                    state.keep(_Beam(ids, score, before.seen, finish), score / norm)
             elif len(opened) < width:
                 opened.append(_Beam([*before.ids, token], score, before.seen | {token}))
                 picked.append((row, token))
         state.open = opened
         if not opened or length == sampling.max_new_tokens:
             return None
-        attainable = opened[0].score / length**sampling.length_penalty
+        attainable = opened[0].score / norm
         return None if len(state.kept) == width and state.kept[-1][0] >= attainable else picked
 
     def _finished(self, state: "_Search", sampling: Sampling) -> list[Generated]:

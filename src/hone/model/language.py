@@ -247,6 +247,12 @@ class Seq2SeqModel(_WithVocabulary):
         start = self.base.config.decoder_start_token_id
         return int(self.pad_id if start is None else start)
 
+    @property
+    def opening(self) -> list[int]:
+        """What stands before the first token that is written: the start, and behind it the token that the model is made to begin with, if any."""
+        forced = self.base.generation_config.forced_bos_token_id
+        return [self.start_id] if forced is None else [self.start_id, int(forced)]
+
     def _inputs(self, sources: Rows, targets: Sequence[Rows]) -> dict[str, Any]:
         """`targets[i]` are those of source i, which is read once for all of them."""
         shifted = [[self.start_id, *target[:-1]] for group in targets for target in group]

@@ -10,8 +10,9 @@ from typing import Any, Literal
 
 from torch import nn
 
-from hone.catalogue.locate import ModelFolder
+from hone.catalogue.locate import ModelFolder, without_languages
 from hone.core.errors import BadModel, Usage, need
+from hone.model.translators import is_told_by_tokenizer, name_languages, opens_with
 
 __all__ = [
     "Family",
@@ -62,7 +63,7 @@ def load_tokenizer(folder: ModelFolder) -> Any:
     """The model's fast tokenizer, padding on the right.
 
     Raises:
-        BadModel: it is missing or damaged.
+        BadModel: it is missing or damaged. Usage: the model translates between many languages, and which is not said.
     """
     from transformers import AutoTokenizer
 
@@ -71,6 +72,7 @@ def load_tokenizer(folder: ModelFolder) -> Any:
     if tokenizer.pad_token_id is None:
         tokenizer.pad_token = tokenizer.eos_token
     tokenizer.padding_side = "right"
+    name_languages(tokenizer, folder)
     return tokenizer
 
 
@@ -103,6 +105,8 @@ def load_pretrained(folder: ModelFolder, head: str, *, held: Held = "plain") -> 
             f"'{folder.name}' is a {config.model_type} model, {_A[has]}; this training needs {_A[wanted]}. Name another with --model."
         )
     net = _from_pretrained(folder, _CLASS_OF_HEAD[head], **_quantised(held))
+    if head == "seq2seq":
+        _open_answers(net, folder)
     # Else bitsandbytes packs 4-bit weights on a CPU when a layer first answers without gradient, and what is packed gives none.
     for module in net.modules():
         if hasattr(module, "support_avx512bf16_for_cpu"):
@@ -118,10 +122,22 @@ def _from_pretrained(folder: ModelFolder, class_name: str, **options: Any) -> An
             folder.path, local_files_only=True, use_safetensors=True, output_loading_info=True, **({"dtype": "float32"} | options)
         )
     _check_loaded(folder, report["missing_keys"])
-    net.config._name_or_path = net.name_or_path = folder.published_name or folder.name  # adapters record it as their base
+    net.config._name_or_path = net.name_or_path = folder.published_name or without_languages(
+        folder.name
+    )  # adapters record it as their base
     net.config._commit_hash = folder.revision
     net.eval()
     return net
+
+
+def _open_answers(net: Any, folder: ModelFolder) -> None:
+    """Have a translator's answers begin in the language that stands behind its name, or in its tokenizer where nothing else says one."""
+    if not is_told_by_tokenizer(folder):
+        return
+    start, forced = opens_with(load_tokenizer(folder))
+    net.config.decoder_start_token_id = net.config.decoder_start_token_id if start is None else start
+    net.generation_config.decoder_start_token_id = net.config.decoder_start_token_id
+    net.generation_config.forced_bos_token_id = forced
 
 
 def _quantised(held: Held) -> dict[str, Any]:

@@ -101,7 +101,9 @@ class _Targets:
         sources = self._net.lengthened(prompts)
         self._states = self._net.read_sources(sources)
         self._memory.begin_targets([len(source) for source in sources], owners)
-        return self.step([self._net.start_id] * len(owners))
+        for token in self._net.opening:
+            logits = self.step([token] * len(owners))
+        return logits
 
     def step(self, tokens: Sequence[int]) -> torch.Tensor:
         memory = self._memory
@@ -126,7 +128,8 @@ class _ReadAnew:
 
     def start(self, prompts: Sequence[Sequence[int]], owners: Sequence[int]) -> torch.Tensor:
         self._prompts = [list(prompts[owner]) for owner in owners]
-        self._written = [[] for _ in owners]
+        begun = self._net.opening[1:] if isinstance(self._net, Seq2SeqModel) else []
+        self._written = [list(begun) for _ in owners]
         return self._logits()
 
     def step(self, tokens: Sequence[int]) -> torch.Tensor:

@@ -13,6 +13,7 @@ from hone.catalogue import (
     locate_model,
     name_models,
     read_wanted,
+    without_languages,
 )
 from hone.core.device import available_memory, total_memory
 from hone.core.errors import BadModel, Usage
@@ -53,15 +54,16 @@ def find_base(settings: PlanSettings, survey: Survey) -> Base:
 
 
 def _named(settings: PlanSettings, name: str) -> Base:
-    entries = find_entries(name)
+    plain = without_languages(name)
+    entries = find_entries(plain)
     wanted = read_wanted(licence=settings.licence)
     is_here = is_on_this_machine(name)
     if entries or not is_here:
-        found = name_models([name], wanted)  # says what is not known, and what a licence forbids
+        found = name_models([plain], wanted)  # says what is not known, and what a licence forbids
         if len(found.entries) > 1:
             raise Usage(f"'{name}' names {len(found.entries)} models: {', '.join(one.name for one in found.entries)}. Name one.")
     if not is_here:
-        return _from_catalogue(settings, entries[0], "as named")
+        return _from_catalogue(settings, entries[0], "as named")._replace(name=entries[0].name + name.removeprefix(plain))
     config = read_config(locate_model(name))
     return Base(name, config, family(config), "as named", True)
 

@@ -58,18 +58,18 @@ class WriteTarget(PairObjective):
         pairs = [_pair(example) for example in examples]
         if not pairs:
             return []
-        sources = self._tokens([self._template.replace("{prompt}", prompt) for prompt, _ in pairs])
-        targets = self._tokens([completion for _, completion in pairs])
+        sources = self._tokens(text=[self._template.replace("{prompt}", prompt) for prompt, _ in pairs])
+        targets = self._tokens(text_target=[completion for _, completion in pairs])
         return [
             SourceTarget(source, target, is_cut_source or is_cut_target)
             for (source, is_cut_source), (target, is_cut_target) in zip(sources, targets, strict=True)
         ]
 
-    def _tokens(self, texts: Sequence[str]) -> list[tuple[list[int], bool]]:
-        """Ids with special tokens, cut before the last special token, and whether that was needed."""
+    def _tokens(self, **texts: list[str]) -> list[tuple[list[int], bool]]:
+        """Ids with special tokens, cut before the last special token, and whether that was needed; `text_target` is what the decoder writes."""
         tokenizer, length = self._reader.tokenizer, self._reader.context_length
-        full = tokenizer(list(texts), truncation=False, verbose=False)["input_ids"]
-        cut = tokenizer(list(texts), truncation=True, max_length=length)["input_ids"]
+        full = tokenizer(**texts, truncation=False, verbose=False)["input_ids"]
+        cut = tokenizer(**texts, truncation=True, max_length=length)["input_ids"]
         return [(short, len(long) > len(short)) for short, long in zip(cut, full, strict=True)]
 
 
