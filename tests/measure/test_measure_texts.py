@@ -1,12 +1,23 @@
 """Text metrics against their reference packages, and that resampling them means what it says."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import sacrebleu
 from rouge_score.rouge_scorer import RougeScorer
 
 from hone.core.errors import NotEnough, Usage
-from hone.measure import TEXT_METRICS, first_sentences, normalise_answer, paired_text_interval, score_texts, text_interval
+from hone.measure import (
+    TEXT_METRICS,
+    first_sentences,
+    normalise_answer,
+    paired_text_interval,
+    perplexity_interval,
+    score_texts,
+    text_interval,
+    wilson_interval,
+)
 from hone.measure.intervals import unseen_share
 from hone.measure.texts import text_permutation_p
 
@@ -93,6 +104,40 @@ def test_few_rows_are_never_certain():
     same = paired_text_interval(perfect, perfect, seed=0)
     assert same.low < 0 < same.high and text_interval(perfect, seed=0).low < 1 and text_interval(nothing, seed=0).high > 0
     assert text_permutation_p(perfect, perfect, seed=0) == 1
+
+
+@pytest.mark.parametrize(("rows", "share"), [(20, 0.5), (30, 0.85)])
+def test_the_share_of_exact_matches_gets_the_interval_that_accuracy_gets(rows, share):
+    """Resampling rows covers 89 and 88% of such sets."""
+    right = np.random.default_rng(0).random(rows) < share
+    answers, known = ["yes" if one else "no" for one in right], [["yes"]] * rows
+    interval = text_interval(score_texts(answers, known, ["exact_match"])["exact_match"], seed=0)
+    assert interval == wilson_interval(int(right.sum()), rows)
+
+
+def test_the_interval_of_scores_that_are_mostly_nothing_covers_their_mean():
+    """Plain percentiles cover 88% of such sets of 20 rows."""
+    held = 0
+    for seed in range(200):
+        rng = np.random.default_rng(seed)
+        score = replace(
+            score_texts(["a"], [["a"]], ["token_f1"])["token_f1"], per_row=rng.beta(2, 2, 20) * (rng.random(20) < 0.2)
+        )
+        interval = text_interval(score, draws=300, seed=seed)
+        held += interval.low <= 0.1 <= interval.high
+        assert 0 <= interval.low <= interval.mid <= interval.high <= 1
+    assert held / 200 > 0.91
+
+
+def test_the_perplexity_of_few_texts_is_not_too_certain():
+    """Plain percentiles cover 88% of such sets of 10 texts."""
+    held = 0
+    for seed in range(200):
+        rng = np.random.default_rng(seed)
+        tokens = rng.integers(5, 30, 10)
+        interval = perplexity_interval(-tokens * rng.normal(3, 0.5, 10), tokens, draws=300, seed=seed)
+        held += interval.low <= np.exp(3) <= interval.high
+    assert held / 200 > 0.92
 
 
 def test_other_scripts_are_not_scored_zero():

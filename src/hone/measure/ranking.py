@@ -102,7 +102,7 @@ def score_rankings(rankings: Sequence[Sequence[bool]], wanted: Sequence[int], na
 
 
 def ranking_interval(score: RankingScore, *, level: float = 0.95, draws: int = 1000, seed: int) -> Interval:
-    """How far the metric could move with other queries: bootstrap, centred on the metric.
+    """How far the metric could move with other queries: Wilson's where each is right or wrong, else as other means (`text_interval`).
 
     Where all queries score alike, a bootstrap would have no width: the ends then allow for the queries not seen.
 

@@ -15,7 +15,7 @@ from hone.core.errors import BadData
 from hone.core.record import Record
 from hone.measure.forgetting import mean_and_worst, require_distinct
 from hone.measure.intervals import Interval, is_constant
-from hone.measure.paired import bca_interval
+from hone.measure.paired import wider_interval
 from hone.measure.resample import require_rows, score_draws
 from hone.measure.significance import holm, minimal_detectable_mean, permutation_p
 
@@ -119,7 +119,8 @@ def _relative(rise: float) -> float:
 def measure_rise(losses: TextLosses, *, draws: int = 2000, seed: int) -> TaskRise:
     """How much the loss of one task rose between two evaluations of the same texts.
 
-    The interval is a BCa bootstrap of the texts, each with its tokens; the p value a sign-flip permutation of each text's share.
+    The interval is the wider of a BCa bootstrap of the texts, each with its tokens, and Student's t; the p value a sign-flip
+    permutation of each text's share.
     The detectable rise is (z(0.975) + z(0.8)) * s / sqrt(n), s the standard deviation of the texts' weighted differences.
 
     Raises:
@@ -134,7 +135,7 @@ def measure_rise(losses: TextLosses, *, draws: int = 2000, seed: int) -> TaskRis
         missing = f"All {before.size} differences are {difference[0]:g}: their spread cannot be told."
     else:
         influence = weight * (difference - rise)
-        interval = bca_interval(rise + influence, _rise_draws(difference, weight, draws=draws, seed=seed), 0.95)
+        interval = wider_interval(rise + influence, _rise_draws(difference, weight, draws=draws, seed=seed), 0.95)
         detectable = minimal_detectable_mean(n=before.size, sd=float(influence.std(ddof=1)))
     p_value = permutation_p(weight * difference, np.zeros(before.size), seed=seed)
     return TaskRise(

@@ -19,7 +19,8 @@ import numpy as np
 import numpy.typing as npt
 
 from hone.core.errors import Usage, did_you_mean
-from hone.measure.intervals import Interval, is_constant, shifted_interval, unseen_difference, unseen_interval
+from hone.measure.intervals import Interval, is_constant, shifted_interval, unseen_difference, unseen_interval, wilson_interval
+from hone.measure.paired import paired_interval, wider_interval
 from hone.measure.resample import exchange_p, require_rows, resampled_counts
 
 __all__ = [
@@ -162,28 +163,40 @@ def score_texts(predictions: Sequence[str], references: Sequence[Sequence[str]],
 
 
 def text_interval(score: ResampledScore, *, level: float = 0.95, draws: int = 1000, seed: int) -> Interval:
-    """How far the metric could move with other rows: bootstrap, centred on the metric.
+    """How far the metric could move with other rows.
+
+    Wilson's where rows are right or wrong, for other means the wider of a BCa bootstrap and Student's t, for BLEU and chrF a bootstrap
+    centred on the metric. Where no resample moves it, the ends allow for the rows not seen.
+
+    Raises:
+        NotEnough: fewer than 2 rows.
+    """
+    rows = len(score.per_row)
+    require_rows(rows, "An interval")
+    is_marked = score.is_mean and bool(((score.per_row == 0) | (score.per_row == 1)).all())
+    if is_marked and not is_constant(score.per_row):
+        return wilson_interval(int(score.per_row.sum()), rows, level=level)
+    found, value = text_draws([score], draws=draws, seed=seed)[0], score.value
+    if is_constant(found):
+        return unseen_interval(value, rows, level)
+    if score.is_mean:
+        wide = wider_interval(score.per_row, found, level)
+        return Interval(low=max(0.0, wide.low), mid=value, high=min(1.0, wide.high))
+    return shifted_interval(found, value, level=level, bounds=(0.0, 1.0))
+
+
+def paired_text_interval(a: TextScore, b: TextScore, *, level: float = 0.95, draws: int = 1000, seed: int) -> Interval:
+    """Of a - b on the same rows: `paired_interval` for means, else a bootstrap of both together.
 
     Where no resample moves it, the ends allow for the rows not seen.
 
     Raises:
         NotEnough: fewer than 2 rows.
     """
-    require_rows(len(score.per_row), "An interval")
-    found, value = text_draws([score], draws=draws, seed=seed)[0], score.value
-    if is_constant(found):
-        return unseen_interval(value, len(score.per_row), level)
-    return shifted_interval(found, value, level=level, bounds=(0.0, 1.0))
-
-
-def paired_text_interval(a: TextScore, b: TextScore, *, level: float = 0.95, draws: int = 1000, seed: int) -> Interval:
-    """Of a - b on the same rows, resampled together; where no resample moves it, the ends allow for the rows not seen.
-
-    Raises:
-        NotEnough: fewer than 2 rows.
-    """
     assert len(a.per_row) == len(b.per_row), "pairs need the same rows"
     require_rows(len(a.per_row), "A paired interval")
+    if a.is_mean and b.is_mean:
+        return paired_interval(a.per_row, b.per_row, level=level, draws=draws, seed=seed)
     first, second = text_draws([a, b], draws=draws, seed=seed)
     found, mid = first - second, a.value - b.value
     if is_constant(found):
@@ -202,7 +215,7 @@ def bits_per_byte(loss: float, *, tokens: int, size: int) -> float:
 
 
 def perplexity_interval(log_likelihoods: npt.ArrayLike, tokens: npt.ArrayLike, *, draws: int = 1000, seed: int) -> Interval:
-    """exp of the mean negative log-likelihood per token over all rows, with its 95% interval by resampling rows.
+    """exp of the mean negative log-likelihood per token over all rows, with its 95% interval over rows.
 
     Args:
         log_likelihoods: natural logarithms, summed over the tokens of each row, [n]. tokens: how many there are, [n].
@@ -215,10 +228,13 @@ def perplexity_interval(log_likelihoods: npt.ArrayLike, tokens: npt.ArrayLike, *
     require_rows(len(sums), "A perplexity")
     rng, found = np.random.default_rng(seed), []
     for weights in resampled_counts(np.ones(len(sums)), size=len(sums), draws=draws, rng=rng):
-        found.append(np.exp(-(weights @ sums) / (weights @ counts)))
-    low, high = np.quantile(np.concatenate(found), [0.025, 0.975]).tolist()
-    mid = float(np.exp(-sums.sum() / counts.sum()))
-    return Interval(low=min(low, mid), mid=mid, high=max(high, mid))
+        found.append(-(weights @ sums) / (weights @ counts))
+    loss = float(-sums.sum() / counts.sum())
+    influence = -(sums + loss * counts) / counts.mean()  # of each row on the loss per token
+    if is_constant(influence):
+        return Interval(low=math.exp(loss), mid=math.exp(loss), high=math.exp(loss))
+    wide = wider_interval(loss + influence, np.concatenate(found), 0.95)
+    return Interval(low=max(1.0, math.exp(wide.low)), mid=math.exp(loss), high=math.exp(wide.high))
 
 
 def text_permutation_p(a: TextScore, b: TextScore, *, draws: int = 1000, seed: int) -> float:
