@@ -17,12 +17,12 @@ from hone.measure import (
     LabelKey,
     LabelMarks,
     cost_seconds,
-    holm,
     human_seconds,
     label_permutation_p,
     mcnemar_exact,
     minimal_detectable_difference,
     paired_confusion_interval,
+    worse_than_best,
 )
 from hone.strategy import EncoderBench, Entrant
 
@@ -149,12 +149,12 @@ def test_two_equal_strategies_share_the_chance_of_being_best():
     assert [row.p_best for row in rows.values()] == pytest.approx([0.5, 0.5])
 
 
-def test_differences_are_to_the_best_paired_and_holm_adjusted():
+def test_differences_are_to_the_best_paired_and_adjusted():
     tested = [one("best", 0.9), one("near", 0.87, shift=30), one("far", 0.82, shift=200), one("stopped", 0.5, stopped="Behind.")]
     rows = judged(*tested)
     others = {t.finished.strategy.name: t for t in tested}
     plain = [mcnemar_exact(others[name].marks.per_row, others["best"].marks.per_row) for name in ("near", "far", "stopped")]
-    for name, p_value, adjusted in zip(("near", "far", "stopped"), plain, holm(plain), strict=True):
+    for name, p_value, adjusted in zip(("near", "far", "stopped"), plain, worse_than_best(plain), strict=True):
         difference = rows[name].difference
         assert difference is not None and difference.test == "mcnemar_exact"
         assert (difference.p_value, difference.p_holm) == (p_value, adjusted)
@@ -167,11 +167,22 @@ def test_differences_are_to_the_best_paired_and_holm_adjusted():
             seed=0,
         )
         assert (difference.value, difference.low, difference.high) == (interval.mid, interval.low, interval.high)
-    assert any(p_value != adjusted for p_value, adjusted in zip(plain, holm(plain), strict=True))
+    assert any(p_value != adjusted for p_value, adjusted in zip(plain, worse_than_best(plain), strict=True))
+
+
+def test_of_equal_strategies_hardly_ever_is_one_marked_worse():
+    """Nine that are equally good: Holm's factors for eight tests mark one in 9% of such comparisons, since the best was the luckiest."""
+    alarms = 0
+    for seed in range(200):
+        rng = np.random.default_rng(seed)
+        scores = rng.normal(size=N) + rng.normal(size=(9, N)) < 1.2
+        best, *others = scores[np.argsort(-scores.mean(axis=1), kind="stable")]
+        alarms += min(worse_than_best([mcnemar_exact(other, best) for other in others])) < LEVEL
+    assert alarms / 200 <= 0.05
 
 
 def test_many_rivals_excuse_no_loss():
-    """Six rivals at p of about 0.01 each: Holm's adjustment leaves them unmarked in the table, yet none of them is recommended."""
+    """Six rivals at p of about 0.01 each: adjustment leaves them unmarked in the table, yet none of them is recommended."""
     truth = np.arange(N) % 3
     rivals = [one(f"rival{i}", 246 / N, seconds=10 + i) for i in range(6)]
     is_right = (np.arange(N) >= 4) & (np.arange(N) < 262)  # rows 0-3 only the rivals have right, rows 246-261 only the best

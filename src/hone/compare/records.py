@@ -47,6 +47,7 @@ class Difference(Record):
     high: float
     p_value: float
     p_holm: float
+    """By Holm's steps over all pairs of strategies, since the best was picked on the same rows."""
     test: PairedTest
 
 

@@ -173,7 +173,7 @@ def _legend(comparison: Comparison) -> str:
     """What the marks mean; only those that stand in the table."""
     marks = ["* recommended"]
     if any(is_significant(row.difference) for row in comparison.rows):
-        marks.append("↓ worse than the best beyond chance (p < 0.05, Holm-adjusted)")
+        marks.append("↓ worse than the best beyond chance (p < 0.05, adjusted)")
     if any(row.stopped_early for row in comparison.rows):
         marks.append("† stopped early")
     if forgetting_reason(comparison) is None and any(row.forgetting.mean is None for row in comparison.rows):

@@ -1,8 +1,8 @@
 """From answers on the test rows to rows of the table and one recommendation, with the evidence for each word.
 
 The rule: among the strategies that are not distinguishably worse than the best, the cheapest, where cost is the seconds to train it and
-then answer 10,000 rows on this machine. Here each is held against the best alone (paired test, 5%, not adjusted): Holm's adjustment
-guards the table against calling too much "worse", and would excuse real losses if it chose the winner.
+then answer 10,000 rows on this machine. Here each is held against the best alone (paired test, 5%, not adjusted): the adjustment
+for having picked the best guards the table against calling too much "worse", and would excuse real losses if it chose the winner.
 """
 
 from collections.abc import Mapping, Sequence
@@ -32,11 +32,11 @@ from hone.measure import (
     LabelMarks,
     Marks,
     cost_seconds,
-    holm,
     human_seconds,
     minimal_detectable_difference,
     minimal_detectable_mean,
     pareto_front,
+    worse_than_best,
 )
 
 __all__ = ["Tested", "judge", "recommend"]
@@ -79,7 +79,7 @@ def judge(tested: Sequence[Tested], key: AnswerKey, *, labels: Sequence[str], se
     racing = [i for i in order if not _is_stopped(tested[i])] or order
     best = tested[racing[0]].marks
     p_values = [tested[i].marks.p_value(best, seed=derive_seed(seed, "p")) for i in order[1:]]
-    adjusted = dict(zip(order[1:], zip(p_values, holm(p_values), strict=True), strict=True))
+    adjusted = dict(zip(order[1:], zip(p_values, worse_than_best(p_values), strict=True), strict=True))
     chances = key.probability_best([tested[i].marks for i in racing], seed=derive_seed(seed, "best"))
     p_best = dict(zip(racing, chances, strict=True))
     front = dict(

@@ -48,6 +48,7 @@ from hone.measure.significance import (
     permutation_p,
     probability_best,
     probability_best_label,
+    worse_than_best,
 )
 from hone.measure.texts import (
     TEXT_METRICS,
@@ -144,4 +145,5 @@ __all__ = [
     "spearman_draws",
     "text_interval",
     "wilson_interval",
+    "worse_than_best",
 ]

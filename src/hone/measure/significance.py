@@ -1,6 +1,7 @@
 """Is a difference more than chance, what difference could be seen at all, and who is probably best?
 
-All tests are two-sided and paired: both strategies answered the same rows. Many tests at once go through `holm`.
+All tests are two-sided and paired: both strategies answered the same rows. Many tests at once go through `holm`, tests against
+whoever came out best through `worse_than_best`.
 """
 
 from collections.abc import Sequence
@@ -24,6 +25,7 @@ __all__ = [
     "probability_best",
     "probability_best_label",
     "share_of_wins",
+    "worse_than_best",
 ]
 
 FloatArray = npt.NDArray[np.float64]
@@ -74,7 +76,7 @@ def permutation_p(a: npt.ArrayLike, b: npt.ArrayLike, *, draws: int = 10_000, se
 
 
 def label_permutation_p(
-    truth: npt.ArrayLike, a: npt.ArrayLike, b: npt.ArrayLike, *, classes: int, metric: str, draws: int = 2000, seed: int
+    truth: npt.ArrayLike, a: npt.ArrayLike, b: npt.ArrayLike, *, classes: int, metric: str, draws: int = 10_000, seed: int
 ) -> float:
     """Permutation test for metric(a) = metric(b), for a label metric such as macro F1: under it, either answer could have been either's.
 
@@ -102,10 +104,36 @@ def holm(p_values: Sequence[float]) -> list[float]:
         In the order given, each at least the value given and at most 1.
     Source: Holm 1979, https://www.jstor.org/stable/4615733
     """
+    return _stepwise(p_values, np.arange(len(p_values), 0, -1))
+
+
+def worse_than_best(p_values: Sequence[float]) -> list[float]:
+    """Adjusted p values of strategies held against the one that scored highest on the same rows.
+
+    The highest was picked because it was lucky, so each of r strategies is in truth held against all others: Holm's steps with r (r - 1) / 2
+    in place of r - 1, where r counts the strategies not yet found worse, the best among them. However many of them are equally good, the
+    chance to call one of these worse stays below the level; with two strategies nothing is adjusted.
+
+    On 1,000 simulated sets of 266 rows with nine equal strategies Holm's own factors call one worse in 9%, on 1,000 rows with fifteen in
+    16%; these do in 2 to 3%.
+
+    Args:
+        p_values: of every other strategy against the best, two-sided.
+    Returns:
+        In the order given, each at least the value given and at most 1.
+    Source: Holm 1979, https://www.jstor.org/stable/4615733; the multiple comparison with the best is Hsu 1984,
+        https://doi.org/10.1214/aos/1176346722
+    """
+    remaining = np.arange(len(p_values) + 1, 1, -1)
+    return _stepwise(p_values, remaining * (remaining - 1) / 2)
+
+
+def _stepwise(p_values: Sequence[float], factors: npt.ArrayLike) -> list[float]:
+    """The least p value times the first factor, and so on; none below one before it, none above 1."""
     values = np.asarray(p_values, dtype=np.float64)
     assert bool(((values >= 0) & (values <= 1)).all()), "a p value lies in 0..1"
     order = np.argsort(values, kind="stable")
-    adjusted = np.minimum(1.0, np.maximum.accumulate(values[order] * np.arange(len(values), 0, -1)))
+    adjusted = np.minimum(1.0, np.maximum.accumulate(values[order] * np.asarray(factors)))
     result = np.empty_like(adjusted)
     result[order] = adjusted
     return [float(value) for value in result]

@@ -237,7 +237,7 @@ def perplexity_interval(log_likelihoods: npt.ArrayLike, tokens: npt.ArrayLike, *
     return Interval(low=max(1.0, math.exp(wide.low)), mid=math.exp(loss), high=math.exp(wide.high))
 
 
-def text_permutation_p(a: TextScore, b: TextScore, *, draws: int = 1000, seed: int) -> float:
+def text_permutation_p(a: TextScore, b: TextScore, *, draws: int = 10_000, seed: int) -> float:
     """Permutation test for a = b on the same rows: under it, either answer could have been either strategy's.
 
     Returns:

@@ -31,7 +31,7 @@ __all__ = [
 ]
 
 SIGNIFICANT = 0.05
-"""The usual level; the p values are already adjusted for the number of strategies (Holm)."""
+"""The usual level; the p values are already adjusted for the number of strategies and for the choice of the best."""
 
 
 _METRICS = {
@@ -138,7 +138,7 @@ def sentence(text: str) -> str:
 
 
 def is_significant(difference: Difference | None) -> bool:
-    """True when the row differs from the best beyond chance, after Holm's adjustment."""
+    """True when the row differs from the best beyond chance, after adjustment."""
     return difference is not None and difference.p_holm < SIGNIFICANT
 
 
