@@ -12,7 +12,7 @@ from hone.compare.race import Finished
 from hone.compare.records import CurvePoint, LearningCurve
 from hone.core.console import progress
 from hone.core.device import release_memory
-from hone.measure import Answers, forecast, paired_interval
+from hone.measure import Answers, Groups, forecast, paired_interval
 from hone.strategy import Bench
 
 __all__ = ["learning_curve"]
@@ -51,6 +51,11 @@ def learning_curve(finished: Finished, *, shares: Sequence[float] = CURVE_SHARES
     full = bench.mark(finished.validation).per_row
     half = np.mean([bench.mark(validation).per_row for validation in answers[-1]], axis=0)
     gain = paired_interval(full, half, seed=bench.seed_for("curve"))
+    if (groups := Groups.named([row.group for row in bench.validation])) is not None:
+        difference = full - half
+        gain = groups.widened(
+            gain, lambda counts: counts @ difference / counts.sum(axis=1), bounds=(-1.0, 1.0), seed=bench.seed_for("curve")
+        )
     is_half = shares[-1] == CURVE_SHARES[-1]
     sizes, values = [point.rows for point in points], [point.value for point in points]
     ahead = 2 * len(bench.train) if len(set(sizes)) >= 3 else None

@@ -4,7 +4,8 @@ labels: scores from the confusion table. texts: ROUGE, BLEU and their like. rank
 confidence honest? intervals, paired: how sure is a number, how sure a difference? marks: answers of either kind held against what
 is right. significance: tests, smallest visible difference, probability of being best. curve: more rows? cost, pareto: what it
 takes. correlation: do two scores order alike? forgetting, rises, sequences: what was lost elsewhere, in answers, in loss, over
-tasks in order. certificate: how much of what was learnt keeps a budget of forgetting. `resample` is the bootstrap below them all.
+tasks in order. certificate: how much of what was learnt keeps a budget of forgetting. groups: rows that belong together. `resample` is the bootstrap
+below them all.
 """
 
 from hone.measure.calibration import brier, expected_calibration_error, fit_temperature, negative_log_likelihood
@@ -24,6 +25,7 @@ from hone.measure.forgetting import (
     measure_drops,
     noise_floor,
 )
+from hone.measure.groups import Groups
 from hone.measure.intervals import Interval, calibration_interval, confusion_interval, mean_interval, wilson_interval
 from hone.measure.labels import (
     LABEL_METRICS,
@@ -74,6 +76,7 @@ __all__ = [
     "CurveFit",
     "DialTest",
     "Drops",
+    "Groups",
     "Interval",
     "LabelKey",
     "LabelMarks",

@@ -11,6 +11,7 @@ from hone.core.errors import NotEnough
 
 __all__ = [
     "brier",
+    "calibration_errors",
     "equal_mass_error",
     "expected_calibration_error",
     "fit_temperature",
@@ -86,6 +87,20 @@ def expected_calibration_error(confidence: npt.ArrayLike, correct: npt.ArrayLike
     """
     assert bins >= 1, "at least one bin"
     return float(equal_mass_error(*sort_by_confidence(confidence, correct), bins=bins))
+
+
+def calibration_errors(confidence: FloatArray, correct: FloatArray, counts: FloatArray, *, bins: int = 10) -> FloatArray:
+    """The calibration error when row i stands there counts[b, i] times, [B] from [B, n].
+
+    Args:
+        confidence, correct: of each row, in the order of the counts, [n].
+    """
+    order = np.lexsort((correct, confidence))
+    errors = []
+    for often in counts[:, order].astype(np.int64):
+        chosen = np.repeat(order, often)
+        errors.append(float(equal_mass_error(confidence[chosen], correct[chosen], bins=bins)))
+    return np.array(errors)
 
 
 def _rows_and_truth(values: npt.ArrayLike, truth: npt.ArrayLike) -> tuple[FloatArray, npt.NDArray[np.int64]]:

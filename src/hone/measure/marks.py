@@ -1,10 +1,11 @@
 """Answers held against what is right. Labels and written texts are marked alike, so that one race, one test and one verdict serve both.
 
 An `AnswerKey` knows what is right for some rows and marks the answers of a strategy; two sets of marks for the same rows are compared in
-pairs. Accuracy and exact match are tested by McNemar, all else by permutation.
+pairs. Accuracy and exact match are tested by McNemar, all else by permutation. Where rows belong together (`groups`), intervals are
+widened, and tests and the probability of being best resample the groups.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Literal, Protocol
@@ -12,10 +13,12 @@ from typing import Literal, Protocol
 import numpy as np
 import numpy.typing as npt
 
+from hone.measure.calibration import calibration_errors
+from hone.measure.groups import Groups
 from hone.measure.intervals import Interval, calibration_interval, confusion_interval
 from hone.measure.labels import LABEL_METRICS, confusion_table, metric_from_confusion
 from hone.measure.paired import paired_confusion_interval, paired_interval
-from hone.measure.resample import require_rows
+from hone.measure.resample import require_rows, row_metrics
 from hone.measure.significance import (
     label_permutation_p,
     mcnemar_exact,
@@ -102,6 +105,7 @@ class LabelMarks:
     probabilities: FloatArray
     """[n, C]."""
     metric: str
+    groups: Groups | None = None
 
     @cached_property
     def is_open(self) -> npt.NDArray[np.bool_]:
@@ -146,7 +150,7 @@ class LabelMarks:
     @property
     def test(self) -> PairedTest:
         """McNemar's for accuracy, else permutation."""
-        return "mcnemar_exact" if self.metric == "accuracy" else "paired_permutation"
+        return "mcnemar_exact" if self.metric == "accuracy" and self.groups is None else "paired_permutation"
 
     def metrics(self, *, seed: int) -> dict[str, Interval]:
         """Every label metric, and the expected calibration error."""
@@ -154,23 +158,64 @@ class LabelMarks:
             name: confusion_interval(self.truth, self.predicted, classes=self.classes, metric=name, seed=seed)
             for name in LABEL_METRICS
         }
-        return found | {"ece": calibration_interval(self.confidence, self.correct, seed=seed)}
+        found |= {"ece": calibration_interval(self.confidence, self.correct, seed=seed)}
+        if self.groups is None:
+            return found
+        right = self.per_row
+        computed: dict[str, Callable[[FloatArray], FloatArray]] = {
+            name: lambda counts, name=name: self._resampled(counts, name)[0]  # type: ignore[misc]
+            for name in LABEL_METRICS
+        }
+        computed["ece"] = lambda counts: calibration_errors(self.confidence, right, counts)
+        return {
+            name: self.groups.widened(interval, computed[name], bounds=(0.0, 1.0), seed=seed) for name, interval in found.items()
+        }
+
+    def _resampled(self, counts: FloatArray, metric: str, *others: "LabelMarks") -> FloatArray:
+        """The metric of these answers and of others when row i stands there counts[b, i] times, [1 + others, B]."""
+        predictions = [self.predicted, *(other.predicted for other in others)]
+        return row_metrics(self.truth, predictions, counts, classes=self.classes, metric=metric)
 
     def minus(self, other: Marks, *, level: float = 0.95, seed: int) -> Interval:
         """Interval of the difference in the metric, on the same rows."""
         assert isinstance(other, LabelMarks)
-        return paired_confusion_interval(
+        found = paired_confusion_interval(
             self.truth, self.predicted, other.predicted, classes=self.classes, metric=self.metric, level=level, seed=seed
         )
+        if self.groups is None:
+            return found
+
+        def difference(counts: FloatArray) -> FloatArray:
+            mine, theirs = self._resampled(counts, self.metric, other)
+            return np.asarray(mine - theirs)
+
+        return self.groups.widened(found, difference, bounds=(-1.0, 1.0), level=level, seed=seed)
 
     def p_value(self, other: Marks, *, seed: int) -> float:
         """Two-sided, paired."""
         assert isinstance(other, LabelMarks)
+        if self.groups is not None:
+            return self._grouped_p(other, self.groups, seed=seed)
         if self.metric == "accuracy":
             return mcnemar_exact(self.correct, other.correct)
         return label_permutation_p(
             self.truth, self.predicted, other.predicted, classes=self.classes, metric=self.metric, seed=seed
         )
+
+    def _grouped_p(self, other: "LabelMarks", groups: Groups, *, seed: int) -> float:
+        if self.metric == "accuracy":
+            return permutation_p(groups.sums(self.per_row), groups.sums(other.per_row), seed=seed)
+        truth, both = np.tile(self.truth, 2), np.concatenate([self.predicted, other.predicted])
+
+        def difference(patterns: npt.NDArray[np.int8]) -> FloatArray:
+            kept, gone = (1.0 - patterns, patterns.astype(np.float64))
+            mine, theirs = (
+                row_metrics(truth, [both], np.concatenate(parts, axis=1), classes=self.classes, metric=self.metric)[0]
+                for parts in ((kept, gone), (gone, kept))
+            )
+            return np.asarray(mine - theirs)
+
+        return groups.exchange_p(difference, self.predicted != other.predicted, seed=seed)
 
 
 @dataclass(frozen=True)
@@ -180,16 +225,22 @@ class LabelKey:
     truth: IntArray
     """Class index, [n]."""
     metric: str
+    groups: Groups | None = None
+    """Which rows belong together."""
 
     def mark(self, answers: Answers) -> LabelMarks:
         """`answers`: class probabilities, [n, C]."""
         assert isinstance(answers, np.ndarray) and len(answers) == len(self.truth)
-        return LabelMarks(self.truth, answers, self.metric)
+        return LabelMarks(self.truth, answers, self.metric, self.groups)
 
     def probability_best(self, marks: Sequence[Marks], *, seed: int) -> list[float]:
         """Resamples the rows for all strategies at once."""
         mine = [one for one in marks if isinstance(one, LabelMarks)]
         assert len(mine) == len(marks)
+        if self.groups is not None:
+            first, *others = mine
+            drawn = self.groups.draws(lambda counts: first._resampled(counts, self.metric, *others), seed=seed)
+            return [float(value) for value in share_of_wins(drawn)]
         if self.metric == "accuracy":
             return [float(value) for value in probability_best(np.stack([one.per_row for one in mine]), seed=seed)]
         predictions = np.stack([one.predicted for one in mine])
@@ -206,6 +257,7 @@ class TextMarks:
     metric: str
     others: tuple[str, ...]
     """Metrics reported beside it."""
+    groups: Groups | None = None
 
     @cached_property
     def score(self) -> TextScore:
@@ -225,12 +277,18 @@ class TextMarks:
     @property
     def test(self) -> PairedTest:
         """McNemar's where answers are right or wrong, else permutation."""
-        return "mcnemar_exact" if self.metric == "exact_match" else "paired_permutation"
+        return "mcnemar_exact" if self.metric == "exact_match" and self.groups is None else "paired_permutation"
 
     def metrics(self, *, seed: int) -> dict[str, Interval]:
         """The metric and the others."""
         scores = score_texts(self.texts, self.references, self._names)
-        return {name: text_interval(score, seed=seed) for name, score in scores.items()}
+        found = {name: text_interval(score, seed=seed) for name, score in scores.items()}
+        if self.groups is None:
+            return found
+        return {
+            name: self.groups.widened(interval, scores[name].values, bounds=(0.0, 1.0), seed=seed)
+            for name, interval in found.items()
+        }
 
     @property
     def signatures(self) -> dict[str, str]:
@@ -245,18 +303,33 @@ class TextMarks:
     def minus(self, other: Marks, *, level: float = 0.95, seed: int) -> Interval:
         """Interval of the difference in the metric, on the same rows."""
         assert isinstance(other, TextMarks)
-        if self.score.is_mean:
-            return paired_interval(self.per_row, other.per_row, level=level, seed=seed)
-        return paired_text_interval(self.score, other.score, level=level, seed=seed)
+        mine, theirs = self.score, other.score
+        if mine.is_mean:
+            found = paired_interval(self.per_row, other.per_row, level=level, seed=seed)
+        else:
+            found = paired_text_interval(mine, theirs, level=level, seed=seed)
+        if self.groups is None:
+            return found
+        return self.groups.widened(
+            found, lambda counts: mine.values(counts) - theirs.values(counts), bounds=(-1.0, 1.0), level=level, seed=seed
+        )
 
     def p_value(self, other: Marks, *, seed: int) -> float:
         """Two-sided, paired."""
         assert isinstance(other, TextMarks)
+        mine, theirs = self.score, other.score
+        if self.groups is not None and mine.is_mean:
+            return permutation_p(self.groups.sums(self.per_row), self.groups.sums(other.per_row), seed=seed)
+        if self.groups is not None:
+            unlike = np.array([a != b for a, b in zip(self.texts, other.texts, strict=True)])
+            return self.groups.exchange_p(
+                lambda patterns: mine.exchanged(theirs, patterns) - theirs.exchanged(mine, patterns), unlike, seed=seed
+            )
         if self.test == "mcnemar_exact":
             return mcnemar_exact(self.per_row, other.per_row)
-        if self.score.is_mean:
+        if mine.is_mean:
             return permutation_p(self.per_row, other.per_row, seed=seed)
-        return text_permutation_p(self.score, other.score, seed=seed)
+        return text_permutation_p(mine, theirs, seed=seed)
 
 
 @dataclass(frozen=True)
@@ -267,15 +340,20 @@ class TextKey:
     metric: str
     others: tuple[str, ...] = ()
     """Metrics reported beside it."""
+    groups: Groups | None = None
+    """Which rows belong together."""
 
     def mark(self, answers: Answers) -> TextMarks:
         """`answers`: one text per row."""
         assert isinstance(answers, tuple) and len(answers) == len(self.references)
-        return TextMarks(answers, self.references, self.metric, self.others)
+        return TextMarks(answers, self.references, self.metric, self.others, self.groups)
 
     def probability_best(self, marks: Sequence[Marks], *, seed: int) -> list[float]:
         """Resamples the rows for all strategies at once."""
         mine = [one.score for one in marks if isinstance(one, TextMarks)]
         assert len(mine) == len(marks)
         require_rows(len(self.references), "The probability of being best")
+        if self.groups is not None:
+            drawn = self.groups.draws(lambda counts: np.stack([score.values(counts) for score in mine]), seed=seed)
+            return [float(value) for value in share_of_wins(drawn)]
         return [float(value) for value in share_of_wins(np.stack(text_draws(mine, draws=1000, seed=seed)))]

@@ -21,6 +21,7 @@ __all__ = [
     "label_values",
     "require_rows",
     "resampled_counts",
+    "row_metrics",
     "score_draws",
 ]
 
@@ -138,6 +139,14 @@ def label_values(truth: npt.ArrayLike, predictions: Sequence[npt.ArrayLike], *, 
     """
     cells, counts = _cells(truth, predictions, classes)
     return _cell_metrics(cells, counts[None, :], classes=classes, metric=metric)[:, 0]
+
+
+def row_metrics(
+    truth: npt.ArrayLike, predictions: Sequence[npt.ArrayLike], counts: FloatArray, *, classes: int, metric: str
+) -> FloatArray:
+    """The metric of each strategy when row i stands there counts[b, i] times, [S, B] from [B, n]."""
+    cells = np.stack([as_indices(values, classes) for values in (truth, *predictions)])
+    return _cell_metrics(cells, counts, classes=classes, metric=metric)
 
 
 def exchanged_labels(

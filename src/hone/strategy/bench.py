@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from hone.core.seeds import derive_seed
 from hone.core.store import digest_text
-from hone.measure import AnswerKey, Answers, LabelKey, Marks, TextKey
+from hone.measure import AnswerKey, Answers, Groups, LabelKey, Marks, TextKey
 from hone.model import Encoder
 from hone.task import Example
 
@@ -153,9 +153,10 @@ def answer_key(examples: Sequence[Example], labels: Sequence[str], *, metric: st
     Args:
         others: metrics of texts that are reported beside the one that ranks.
     """
+    groups = Groups.named([row.group for row in examples])
     if labels:
-        return LabelKey(class_indices(labels, examples), metric)
-    return TextKey(tuple((row.label, *row.more) for row in examples), metric, others)
+        return LabelKey(class_indices(labels, examples), metric, groups)
+    return TextKey(tuple((row.label, *row.more) for row in examples), metric, others, groups)
 
 
 def class_indices(labels: Sequence[str], examples: Sequence[Example]) -> Targets:
