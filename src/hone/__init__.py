@@ -11,11 +11,15 @@ The stages: task -> model -> train -> strategy -> evaluate -> compare -> serve. 
 import os
 from typing import TYPE_CHECKING, Any
 
+from hone.core.errors import HoneError
+
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from hone.compare.bundle import Bundle
     from hone.compare.compared import Compared
 
-__all__ = ["compare", "load"]
+__all__ = ["HoneError", "compare", "load"]
 
 # OpenMP threads that wait spin for milliseconds before they sleep. On a machine with other work to do, they then hold the cores
 # that the others need: a training step took 20 times as long beside a second process, and 2 times with this; alone it costs a tenth
@@ -26,7 +30,7 @@ os.environ.setdefault("GOMP_SPINCOUNT", "1000")
 os.environ.setdefault("ONEDNN_PRIMITIVE_CACHE_CAPACITY", "128")
 
 
-def compare(data: str, **settings: Any) -> "Compared":
+def compare(data: "str | Path", **settings: Any) -> "Compared":
     """Run every way of adapting a model on the rows of a file or Hub data set.
 
     Args:
@@ -42,7 +46,7 @@ def compare(data: str, **settings: Any) -> "Compared":
     return run(data, **settings)
 
 
-def load(folder: str) -> "Bundle":
+def load(folder: "str | Path") -> "Bundle":
     """The bundle in a folder: `hone.load("runs/tickets-1a2b3c4d/best").predict(["my parcel never came"])`.
 
     Raises:

@@ -8,12 +8,13 @@ import pytest
 from ruamel.yaml import YAML
 from stubs import LABELS, rows
 
+import hone
 import sample
 from hone.cli.main import run
 from hone.compare.bundle import Answer, Bundle, Provenance, write_bundle
 from hone.compare.card import write_card
 from hone.compare.records import Comparison
-from hone.core.errors import BadModel
+from hone.core.errors import BadModel, Usage
 from hone.model import Encoder
 from hone.strategy.predictors import VectorPredictor
 from hone.strategy.scorers import Neighbours
@@ -97,8 +98,27 @@ def test_answers_are_the_predictors_in_order_with_all_labels(written: Path, pred
 
 def test_no_texts_get_no_answers_and_one_text_must_stand_in_a_list(written: Path):
     assert Bundle(written).predict([]) == []
-    with pytest.raises(AssertionError, match="list of texts"):
+    with pytest.raises(Usage, match=r"list of texts, and got one text\. Put it in a list: predict\(\['a text'\]\)"):
         Bundle(written).predict("a text")
+
+
+@pytest.mark.parametrize(
+    ("texts", "said"),
+    [
+        (None, "got a NoneType"),
+        (iter(["a text"]), "got a list_iterator"),
+        (["a text", float("nan")], "number 1 .from 0. is nan, a float"),
+        ([["a", "text"]], "number 0 .from 0. is .'a', 'text'., a list"),
+    ],
+)
+def test_what_is_no_list_of_texts_is_refused_with_what_to_give(written: Path, texts, said: str):
+    with pytest.raises(hone.HoneError, match=said):
+        Bundle(written).predict(texts)
+
+
+def test_rows_in_memory_are_refused_with_the_way_to_a_file():
+    with pytest.raises(hone.HoneError, match=r"got a list\. Write the rows to a file first.*to_csv"):
+        hone.compare([{"text": "a", "label": "b"}])  # type: ignore[arg-type]
 
 
 def test_the_model_is_loaded_at_the_first_question_and_once(written: Path):

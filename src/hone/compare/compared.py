@@ -12,6 +12,7 @@ from hone.compare.run import compare_rows
 from hone.compare.settings import COMPARE
 from hone.compare.table import comparison_table
 from hone.core.configuration import settings_from
+from hone.core.errors import Usage
 from hone.core.store import write_atomic
 
 __all__ = ["Compared", "compare"]
@@ -37,6 +38,11 @@ class Compared:
         return Bundle(Path(self.record.folder) / "best")
 
 
-def compare(data: str, **settings: Any) -> Compared:
+def compare(data: str | Path, **settings: Any) -> Compared:
     """Run every way of adapting a model on the rows of a file or Hub data set; see `hone.compare`."""
+    if not isinstance(data, str | Path):
+        raise Usage(
+            f"compare takes the path of a file or a Hub id, and got a {type(data).__name__}. Write the rows to a file first; "
+            'of a pandas DataFrame: frame.to_csv("rows.csv", index=False), then compare("rows.csv").'
+        )
     return Compared(compare_rows(settings_from(COMPARE, {"data": str(data), **settings})))
