@@ -124,3 +124,8 @@ def test_a_very_long_row_is_cut_by_the_model_and_reported(capsys, tmp_path: Path
 
 def test_the_kinds_that_options_name_are_those_of_rows():
     assert tuple(options.KINDS) == KINDS
+
+
+def test_a_message_cannot_steer_the_terminal(capsys):
+    assert run(["report", "a\x1b[2Jrun"]) == 3
+    assert "a␛[2Jrun does not exist" in capsys.readouterr().err

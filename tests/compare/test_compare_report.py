@@ -91,6 +91,10 @@ def test_hostile_text_stays_text():
     assert "␀␇" in shown
 
 
+def test_a_label_cannot_turn_the_words_after_it():
+    assert views.readable("a\u202eevil, שלום") == "a�evil, שלום"
+
+
 def test_a_text_of_100000_letters_is_cut_and_its_length_is_said():
     assert "x" * 1000 not in PAGES["hostile"]
     assert f"of {len(sample.HOSTILE):,} letters" in PAGES["hostile"]

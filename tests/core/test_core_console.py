@@ -65,6 +65,20 @@ def test_results_go_to_stdout_and_notes_to_stderr(capsys):
     assert capsys.readouterr() == ("the answer\nwith its own end\n", "a note\nWarning: look here\n")
 
 
+STEERING = "label \x1b[2J\x9b31m\x07 a\u202eevil\r\nשלום 👩‍👩‍👧\tend"
+SHOWN = "label ␛[2J�31m␇ a�evil\nשלום 👩‍👩‍👧\tend"
+
+
+def test_what_would_steer_a_terminal_is_made_visible_there_and_kept_in_a_pipe(monkeypatch, capsys):
+    result(STEERING)
+    note(STEERING)
+    warn(STEERING)
+    assert capsys.readouterr() == (STEERING + "\n", f"{SHOWN}\nWarning: {SHOWN}\n")
+    monkeypatch.setattr("sys.stdout", terminal := Terminal())
+    result(STEERING)
+    assert terminal.getvalue() == SHOWN + "\n"
+
+
 def test_quiet_silences_notes_and_progress_but_no_warning_and_no_result(capsys):
     set_quiet(True)
     note("a note")

@@ -103,6 +103,8 @@ def run(arguments: list[str] | None = None) -> int:
         sys.stderr.write("\nInterrupted. What was finished is kept; the same command goes on from there.\n")
         return 130
     except HoneError as error:
-        sys.stderr.write(f"Error: {error}\n")
+        from hone.core.console import visible
+
+        sys.stderr.write(visible(f"Error: {error}\n"))
         return error.exit_code
     return code if isinstance(code, int) else 0  # a verb that ends with click's Exit returns its code here

@@ -13,9 +13,23 @@ if TYPE_CHECKING:
     from rich.console import Console
     from rich.progress import Progress
 
-__all__ = ["Bar", "note", "progress", "render_table", "result", "result_with_marks", "set_quiet", "terminal_width", "warn"]
+__all__ = [
+    "Bar",
+    "note",
+    "progress",
+    "render_table",
+    "result",
+    "result_with_marks",
+    "set_quiet",
+    "terminal_width",
+    "visible",
+    "warn",
+]
 
 WIDTH = 100
+_UNSEEN = (*range(0x80, 0xA0), 0x202D, 0x202E)
+_SHOWN = {code: 0x2400 + code for code in range(32) if chr(code) not in "\n\t"} | {0x7F: 0x2421} | dict.fromkeys(_UNSEEN, "�")
+"""Control characters by their pictures; C1 controls and overrides of the direction of writing, which have none, by a replacement."""
 _quiet = False
 _active: "Progress | None" = None
 _is_running = False
@@ -36,8 +50,14 @@ def terminal_width() -> int:
     return min(max(shutil.get_terminal_size((WIDTH, 24)).columns, 80), 160)
 
 
+def visible(text: str) -> str:
+    """The text with what would steer a terminal, or turn the words around it, made visible: rows may hold anything."""
+    return text.replace("\r\n", "\n").translate(_SHOWN)
+
+
 def result(text: str) -> None:
-    """Print a command's result to stdout, exactly as given."""
+    """Print a command's result to stdout: exactly as given to a file or a pipe, without control characters on a terminal."""
+    text = visible(text) if sys.stdout.isatty() else text
     sys.stdout.write(text if text.endswith("\n") else text + "\n")
     sys.stdout.flush()
 
@@ -54,13 +74,14 @@ def result_with_marks(rows: Sequence[Sequence[tuple[str, bool]]]) -> None:
     for index, row in enumerate(rows):
         if index:
             console.rule()
-        console.print(Text.assemble(*((text, "bold green" if is_marked else "dim") for text, is_marked in row)))
+        console.print(Text.assemble(*((visible(text), "bold green" if is_marked else "dim") for text, is_marked in row)))
 
 
 def note(text: str = "") -> None:
     """Tell the user what happens, on stderr; above a running progress bar where there is one."""
     if _quiet:
         return
+    text = visible(text)
     if _active is not None:
         _active.console.print(text, markup=False, emoji=False, highlight=False, soft_wrap=True)
     else:
@@ -70,6 +91,7 @@ def note(text: str = "") -> None:
 
 def warn(text: str) -> None:
     """Something a person should look at; shown even when quiet."""
+    text = visible(text)
     if _active is not None:
         _active.console.print(f"Warning: {text}", style="yellow", markup=False, emoji=False, highlight=False, soft_wrap=True)
     else:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from hone.compare.records import ClassScore, Comparison, Mistake, Row
 from hone.compare.report.words import metric_name
+from hone.core.console import visible
 
 __all__ = [
     "MANY_CLASSES",
@@ -27,8 +28,6 @@ __all__ = [
 
 MANY_CLASSES = 12
 """Up to here a confusion matrix is a table with numbers; above, a heat map with a list of the worst pairs."""
-
-_CONTROL = {code: 0x2400 + code for code in range(32) if chr(code) not in "\n\t"} | {0x7F: 0x2421}
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,7 +125,7 @@ def prompt_trials(row: Row) -> list[PromptTrial]:
 
 def readable(text: str) -> str:
     """The text with control characters made visible and runs of empty lines closed; nothing else is changed."""
-    return re.sub(r"\n\s*\n\s*", "\n\n", text.translate(_CONTROL)).strip("\n") or "(empty)"
+    return re.sub(r"\n\s*\n\s*", "\n\n", visible(text)).strip("\n") or "(empty)"
 
 
 def shortened(text: str, length: int) -> tuple[str, int]:
