@@ -10,12 +10,8 @@ from dataclasses import dataclass
 
 __all__ = ["Box", "Scale", "cut", "linear_ticks", "place_labels", "text_width", "time_ticks"]
 
-_TIMES = (
-    *((0.001 * factor, f"{factor} ms") for factor in (1, 3, 10, 30, 100, 300)),
-    *((1.0 * factor, f"{factor} s") for factor in (1, 3, 10, 30)),
-    *((60.0 * factor, f"{factor} min") for factor in (1, 3, 10, 30)),
-    *((3600.0 * factor, f"{factor} h") for factor in (1, 3, 10, 30, 100, 300)),
-)
+_UNITS = ((0.001, "ms", 1000), (1.0, "s", 60), (60.0, "min", 60), (3600.0, "h", 1000))
+_COARSE, _FINE = (1, 3, 10, 30, 100, 300), (1, 1.5, 2, 3, 4, 5, 7, 10, 15, 20, 30, 50, 70, 100, 150, 200, 300, 500, 700)
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,8 +96,13 @@ def linear_ticks(low: float, high: float, *, count: int = 5) -> list[float]:
 
 
 def time_ticks(low: float, high: float) -> list[tuple[float, str]]:
-    """Durations that people think in, with their names, inside [low, high] seconds."""
-    return [(seconds, name) for seconds, name in _TIMES if low <= seconds <= high]
+    """Durations that people think in, with their names, inside [low, high] seconds; closer ones where there would be fewer than three."""
+    for factors in (_COARSE, _FINE):
+        times = [(size * factor, f"{factor:g} {unit}") for size, unit, end in _UNITS for factor in factors if factor < end]
+        ticks = [(seconds, name) for seconds, name in times if low <= seconds <= high]
+        if len(ticks) >= 3:
+            break
+    return ticks
 
 
 def place_labels(
