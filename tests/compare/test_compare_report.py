@@ -80,6 +80,20 @@ def test_the_page_refers_to_nothing_outside(name: str):
     assert "@import" not in CSS
 
 
+@pytest.mark.parametrize("name", PAGES)
+def test_what_scrolls_has_a_name_for_who_does_not_see_it(name: str):
+    scrolled = [attributes for _, attributes in PARSED[name].tags if attributes.get("class") == "scroll"]
+    assert scrolled
+    assert all(each["role"] == "region" and each["aria-label"] for each in scrolled)
+
+
+def test_the_words_on_the_page_hold_in_light_and_dark_and_for_neighbours():
+    text = PAGES["two_classes"]
+    assert "darker" not in text and "the stronger the colour" in text
+    assert "Prompts tried" not in "".join(PAGES.values())
+    assert "about 95 hold the value" in text
+
+
 def test_hostile_text_stays_text():
     page, text = PARSED["hostile"], PAGES["hostile"]
     tags = [tag for tag, _ in page.tags]
@@ -197,6 +211,11 @@ def test_labels_of_crowded_points_neither_overlap_nor_leave_the_figure():
 def test_ticks_are_round_and_inside():
     assert scales.linear_ticks(41.3, 93.8, count=5) == [50, 60, 70, 80, 90]
     assert [name for _, name in scales.time_ticks(2, 700)] == ["3 s", "10 s", "30 s", "1 min", "3 min", "10 min"]
+
+
+def test_times_that_lie_close_have_ticks_that_show_the_scale():
+    assert [name for _, name in scales.time_ticks(150, 1100)] == ["3 min", "4 min", "5 min", "7 min", "10 min", "15 min"]
+    assert [name for _, name in scales.time_ticks(0.4, 1.6)] == ["500 ms", "700 ms", "1 s", "1.5 s"]
 
 
 def test_every_figure_has_a_title_and_a_description():
