@@ -109,3 +109,14 @@ def test_when_nothing_looks_like_a_label_the_columns_are_described():
 
 def test_a_sample_with_one_label_only_still_finds_the_column_by_its_name():
     assert infer({"text": text, "label": lambda i: "0"}).label == "label"
+
+
+def test_a_column_that_is_empty_in_most_rows_is_neither_text_nor_label_whatever_its_name():
+    rare = {"comment": lambda i: text(i) if i % 9 == 0 else "", "flag": lambda i: "xy"[i % 2] if i % 5 == 0 else None}
+    columns = infer({**rare, "Post text": text, "decision": lambda i: "abc"[i % 3]})
+    assert (columns.text, columns.label) == (("Post text",), "decision")
+
+
+def test_a_column_that_is_empty_in_most_rows_is_taken_where_there_is_no_other():
+    columns = infer({"comment": lambda i: text(i) if i % 9 == 0 else "", "label": lambda i: "ab"[i % 2] if i % 5 == 0 else ""})
+    assert (columns.text, columns.label) == (("comment",), "label")

@@ -77,8 +77,9 @@ def _choose_label(candidates: list[Profile], profiles: list[Profile]) -> tuple[P
     named = sorted(
         (profile for profile in usable if _rank(profile.name, _LABEL_NAMES)), key=lambda p: _rank(p.name, _LABEL_NAMES) or (9, 9)
     )
-    repeating = [profile for profile in usable if profile.distinct >= 2 and profile.repeats >= 3 and profile.number_share < 1]
-    numeric = [profile for profile in usable if profile.distinct >= 2 and profile.repeats >= 3 and profile.number_share == 1]
+    common = _mostly_filled([profile for profile in usable if profile.distinct >= 2 and profile.repeats >= 3])
+    repeating = [profile for profile in common if profile.number_share < 1]
+    numeric = [profile for profile in common if profile.number_share == 1]
     if named:
         chosen, why = named[0], "by its name"
         others = [profile for profile in named[1:] if not _is_copy(profile, chosen)]
@@ -117,6 +118,7 @@ def _choose_text(candidates: list[Profile], profiles: list[Profile]) -> tuple[tu
     for one, other in _TEXT_PAIRS:
         if one in known and other in known:
             return (known[one], known[other]), f"texts '{known[one]}' and '{known[other]}', a pair by their names"
+    usable = _mostly_filled(usable)
     named = [
         profile for profile in usable if _rank(profile.name, _TEXT_NAMES) and (profile.mean_length >= 10 or profile.repeats < 2)
     ]
@@ -158,6 +160,11 @@ def _is_copy(one: Profile, other: Profile) -> bool:
     """Whether two columns are one to one, as a class number and its name are."""
     pairs = set(zip(one.values, other.values, strict=True))
     return len(pairs) == len({a for a, _ in pairs}) == len({b for _, b in pairs})
+
+
+def _mostly_filled(profiles: list[Profile]) -> list[Profile]:
+    """The columns that are filled in half of the rows or more, where there are any: with another, most rows could not be used."""
+    return [profile for profile in profiles if 2 * profile.filled >= len(profile.values)] or profiles
 
 
 def _covers(one: Profile, other: Profile) -> bool:
