@@ -3,7 +3,7 @@
 import pytest
 
 from hone.core.errors import BadData
-from hone.task import infer_columns
+from hone.task import Refused, infer_columns
 
 WORDS = ("the parcel came late again today", "where is my refund please", "love this shoe so much", "cannot log in at all")
 
@@ -120,3 +120,9 @@ def test_a_column_that_is_empty_in_most_rows_is_neither_text_nor_label_whatever_
 def test_a_column_that_is_empty_in_most_rows_is_taken_where_there_is_no_other():
     columns = infer({"comment": lambda i: text(i) if i % 9 == 0 else "", "label": lambda i: "ab"[i % 2] if i % 5 == 0 else ""})
     assert (columns.text, columns.label) == (("comment",), "label")
+
+
+def test_a_first_line_that_is_an_example_is_not_taken_for_column_names():
+    with pytest.raises(Refused, match="'b' in it stands in 30 other rows too. Add a line with column names, such as text, label"):
+        infer({"what is the weather like in the north": text, "b": lambda i: "ab"[i % 2]})
+    assert infer({"what people wrote": text, "spam": lambda i: ("spam", "ham")[i % 2]}).label == "spam"

@@ -6,11 +6,12 @@ but only where it is filled in every row that has the number.
 """
 
 import shlex
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from hone.core.errors import BadData, did_you_mean
 from hone.task.profile import Profile, is_number, name_words, profile_column
 from hone.task.records import Columns
+from hone.task.refuse import Refused
 from hone.task.wording import counted
 
 __all__ = ["infer_columns"]
@@ -33,6 +34,7 @@ _TEXT_PAIRS = (
 _LONGEST_LABEL = 60
 _MOST_CLASSES = 200
 _LONG_TEXT = 20
+_LONG_NAME = 4
 
 
 def infer_columns(
@@ -46,7 +48,7 @@ def infer_columns(
     Returns:
         The columns, with one sentence on why in `because`; it is empty when the user named both.
     Raises:
-        BadData: a named column is not there, text and label are the same, or no column fits.
+        BadData: a named column is not there, text and label are the same, or no column fits. Refused: there are no column names.
     """
     for name in (*text, *([label] if label is not None else []), *([group] if group is not None else [])):
         if name not in headers:
@@ -68,6 +70,7 @@ def infer_columns(
         candidates = [profile for profile in profiles if profile.name != label]
         text, why = _choose_text(candidates, profiles)
         reasons += [why, _more_text(text, candidates)]
+    _check_header(names, next(profile for profile in profiles if profile.name == label), text)
     because = "; ".join(reason for reason in reasons if reason)
     return Columns(text=tuple(text), label=label, group=group, because=f"{because[0].upper()}{because[1:]}.")
 
@@ -170,6 +173,16 @@ def _mostly_filled(profiles: list[Profile]) -> list[Profile]:
 def _covers(one: Profile, other: Profile) -> bool:
     """Whether a column is filled wherever another is: a flag that is 'yes' or empty names no classes."""
     return all(mine is not None or theirs is None for mine, theirs in zip(one.values, other.values, strict=True))
+
+
+def _check_header(names: Iterable[str], label: Profile, text: Sequence[str]) -> None:
+    """Refuse a first line that is an example itself: its label stands in other rows too, beside a text of some length."""
+    if label.name in label.values and any(name_words(name)[_LONG_NAME:] for name in text):
+        raise Refused(
+            f"The first line looks like an example and not like column names: '{label.name}' in it stands in "
+            f"{counted(label.values.count(label.name), 'other row')} too. Add a line with column names, such as "
+            f"{', '.join('label' if name == label.name else 'text' if name in text else 'column' for name in names)}."
+        )
 
 
 def _nothing_fits(what: str, meaning: str, profiles: list[Profile]) -> BadData:

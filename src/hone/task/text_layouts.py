@@ -8,6 +8,7 @@ from hone.task.infer import infer_columns
 from hone.task.layout import Layout, Sheet, Wish
 from hone.task.nested import holds_list
 from hone.task.profile import is_number, name_words
+from hone.task.refuse import Refused
 
 __all__ = ["find_classify", "find_label_score", "find_multi_label", "find_plain", "find_score"]
 
@@ -95,6 +96,8 @@ def find_classify(sheet: Sheet, wish: Wish) -> Layout | None:
         return None
     try:
         columns = infer_columns(headers, sample, text=wish.text, label=wish.label, group=None)
+    except Refused:
+        raise
     except BadData:
         return None
     return Layout("classify", columns.text, columns.label, why=columns.because)
