@@ -303,3 +303,13 @@ def test_without_the_datasets_package_the_extra_is_named(tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "datasets", None)
     with pytest.raises(BadData, match=r"'org/tickets' is no file here.*hone-lm\[hub\]"):
         load_table("org/tickets")
+
+
+@pytest.mark.parametrize("start", ["[", '{"version": "1", "data": ['])
+def test_rows_of_a_json_list_on_one_line_are_told_apart_by_their_number(tmp_path, start):
+    rows = [{"text": f"text {index}", "label": "ab"[index % 2]} if index != 7 else index for index in range(20)]
+    path = tmp_path / "a.json"
+    path.write_text(start + json.dumps(rows)[1:] + ("}" if start[0] == "{" else ""), encoding="utf-8")
+    table = load_table(str(path))
+    assert [example.line for example in table.examples] == [number for number in range(1, 21) if number != 8]
+    assert [row.line for row in table.rejected] == [8]

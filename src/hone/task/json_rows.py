@@ -36,9 +36,13 @@ def read_json(file: TextFile, *, is_lines: bool) -> Reader:
     """
     by_lines = _looks_like_lines(file, is_lines)
     key = None if by_lines else _key_of_rows(_Window(file))
+    is_one_line = not by_lines and not _around_first_break(file)[1]
 
     def records() -> Iterator[_Record | Broken]:
-        return _from_lines(file) if by_lines else _from_lists(_Window(file), key)
+        if by_lines:
+            return _from_lines(file)
+        found = _from_lists(_Window(file), key)
+        return _numbered(found) if is_one_line else found
 
     headers: dict[str, None] = {}
     for _, record in zip(range(_HEADER_ROWS), records(), strict=False):
@@ -102,6 +106,12 @@ def _from_lists(window: "_Window", key: str | None) -> Iterator[_Record | Broken
         yield from _items(window)
     if window.peek():
         raise window.error("only a further list may follow a list")
+
+
+def _numbered(rows: Iterator[_Record | Broken]) -> Iterator[_Record | Broken]:
+    """Rows with their number instead of their line."""
+    for number, row in enumerate(rows, 1):
+        yield Broken(number, row.reason) if isinstance(row, Broken) else (number, row[1])
 
 
 def _items(window: "_Window") -> Iterator[_Record | Broken]:

@@ -20,7 +20,7 @@ TaskShape: TypeAlias = Literal[
 class Example:
     """One row of the user's data. A dataclass, since there may be a million.
 
-    `line` is the line in `file` where the row starts (1-based; for Parquet and Hub data the row number).
+    `line` is the line in `file` where the row starts (1-based; for Parquet, Hub data and a JSON list on one line the row number).
     """
 
     text: str
