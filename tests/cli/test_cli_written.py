@@ -35,7 +35,7 @@ Taken out of the run:
   - 1 row joined with an earlier one that asks the same; a different answer counts as right too.
     rows.jsonl line 31
 
-In all: 2 removed, 0 warning, 0 info.
+In all: 2 rows taken out, 0 things to look at, 0 worth knowing.
 """
 
 

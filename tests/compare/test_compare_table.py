@@ -84,7 +84,7 @@ def test_findings_stand_in_order_of_gravity_with_their_first_places():
     text = findings_text(sample.findings())
     assert text.index("Taken out of the run:") < text.index("To look at:") < text.index("Worth knowing:")
     assert "tickets.csv line 17, 48, 79, 110 and 30 more" in text
-    assert text.endswith("In all: 3 removed, 2 warning, 1 info.")
+    assert text.endswith("In all: 48 rows taken out, 2 things to look at, 1 worth knowing.")
     assert max(map(len, text.splitlines())) <= 100
 
 

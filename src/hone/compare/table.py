@@ -29,6 +29,7 @@ from hone.compare.report.words import (
 from hone.core.console import WIDTH, render_table
 from hone.measure.cost import human_bytes, human_count, human_seconds
 from hone.task.records import Finding
+from hone.task.wording import counted
 
 __all__ = ["Titled", "comparison_table", "findings_text", "plan_table"]
 
@@ -77,8 +78,10 @@ def findings_text(findings: Sequence[Finding]) -> str:
         chosen = [finding for finding in findings if finding.severity == severity]
         if chosen:
             blocks.append("\n".join([f"{title}:", *(_finding(finding) for finding in chosen)]))
-    counts = [f"{sum(finding.severity == severity for finding in findings)} {severity}" for severity, _ in _SEVERITIES]
-    return "\n\n".join([*blocks, f"In all: {', '.join(counts)}."])
+    gone = sum(finding.count for finding in findings if finding.severity == "removed")
+    warnings, notes = (sum(finding.severity == severity for finding in findings) for severity in ("warning", "info"))
+    total = f"In all: {counted(gone, 'row')} taken out, {counted(warnings, 'thing')} to look at, {notes} worth knowing."
+    return "\n\n".join([*blocks, total])
 
 
 def plan_table(strategies: Sequence[Titled], estimates: Mapping[str, Estimate]) -> str:
