@@ -186,18 +186,17 @@ def _check_header(names: Iterable[str], label: Profile, text: Sequence[str]) -> 
 
 
 def _nothing_fits(what: str, meaning: str, profiles: list[Profile]) -> BadData:
-    seen = []
-    for profile in profiles[:8]:
-        example = next((value for value in profile.values if value), "")
-        kind = (
-            "numbers"
-            if example and is_number(example) and profile.number_share > 0.9
-            else f"such as '{example[:30]}'"
-            if example
-            else "empty"
-        )
-        seen.append(f"{profile.name} ({counted(profile.distinct, 'different value')}, {kind})")
+    seen = "; ".join(f"{profile.name} ({_look(profile)})" for profile in profiles[:8])
+    written = " Where answers are texts, name the columns with --prompt and --completion." if what == "label" else ""
     return BadData(
-        f"No column looks like the {what}: none {meaning}. The columns are: {'; '.join(seen) or 'none with a name'}. "
-        f"Name it with --{what}. If the first line is already an example, add a line with column names."
+        f"No column looks like the {what}: none {meaning}. The columns are: {seen or 'none with a name'}. "
+        f"Name it with --{what}.{written} If the first line is already an example, add a line with column names."
     )
+
+
+def _look(profile: Profile) -> str:
+    example = next((value for value in profile.values if value), None)
+    if example is None:
+        return "lists or objects" if profile.holds_several else "empty"
+    shown = "numbers" if is_number(example) and profile.number_share > 0.9 else f"such as '{example[:30]}'"
+    return f"{counted(profile.distinct, 'different value')}, {shown}"

@@ -14,6 +14,7 @@ _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
 _DATE = re.compile(r"\d{4}[-/.]\d{1,2}[-/.]\d{1,2}([T ].*)?|\d{1,2}[-/.]\d{1,2}[-/.]\d{2,4}( .*)?|\d{1,2}:\d{2}(:\d{2})?")
 _ADDRESS = re.compile(r"\S+@\S+\.\w+|(https?://|www\.)\S+")
 _HEX = re.compile(r"[0-9a-fA-F-]{16,}")
+_SEVERAL = (list, dict, tuple, set)
 _ID_NAMES = frozenset({"", "id", "ids", "uid", "uuid", "guid", "index", "idx", "email", "mail", "phone", "url", "link"})
 # These name a label as often as an identifier ("answer_key"): identifiers only where most values differ.
 _SOFT_ID_NAMES = frozenset({"key", "row", "nr", "no", "number", "hash", "code"})
@@ -44,6 +45,8 @@ class Profile:
     is_address: bool
     is_date: bool
     is_identifier: bool
+    holds_several: bool
+    """Whether a cell holds a list or an object."""
 
     @property
     def is_ignored(self) -> bool:
@@ -80,11 +83,12 @@ def profile_column(name: str, cells: Sequence[object]) -> Profile:
         is_address=share(_ADDRESS) > 0.9,
         is_date=share(_DATE) > 0.9 or (bool(_DATE_NAMES & set(words)) and number_share > 0.9),
         is_identifier=(named_id and not _is_prose(counts, filled)) or (is_unique and (number_share > 0.9 or share(_HEX) > 0.9)),
+        holds_several=any(isinstance(cell, _SEVERAL) for cell in cells),
     )
 
 
 def _as_text(cell: object) -> str | None:
-    if cell is None or isinstance(cell, (list, dict, tuple, set)) or cell != cell:
+    if cell is None or isinstance(cell, _SEVERAL) or cell != cell:
         return None
     return str(cell).strip() or None
 
