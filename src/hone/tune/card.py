@@ -8,6 +8,7 @@ from hone.measure import human_bytes, human_count, human_seconds
 from hone.model import CardFacts, CardScore, card_metadata, energy_line
 from hone.tune.records import AnswerScore, TuneRecord
 from hone.tune.task_records import MixtureRecord
+from hone.tune.told import told_commonest
 
 __all__ = ["write_card"]
 
@@ -85,7 +86,7 @@ def _quality(done: TuneRecord) -> str:
     """Before and after, on the validation rows."""
     found = "Not measured: no validation score was asked for."
     if done.loss is not None and done.base_loss is not None:
-        right = "" if done.accuracy is None else f" {done.accuracy:.1%} of the terms are answered rightly."
+        right = "" if done.accuracy is None else f" {done.accuracy:.1%} of the terms are answered rightly{told_commonest(done)}."
         found = (
             f"On {done.rows.validation:,} rows that took no part in training, but on which the best checkpoint was chosen: loss {done.base_loss:.4f} "
             f"before training and {done.loss:.4f} after, mean over trained terms.{right}"
@@ -135,7 +136,7 @@ def _forgotten(done: TuneRecord) -> str:
     if done.vectors:
         return f"```\n{tell_vector_forgetting(done.vectors)}\n```"
     if done.forgetting is None:
-        return f"Not measured: {done.forgetting_not_measured or 'nothing was asked before and after'}."
+        return f"Not measured: {(done.forgetting_not_measured or 'nothing was asked before and after').removesuffix('.')}."
     return f"```\n{tell_forgetting(done.forgetting)}\n```"
 
 

@@ -57,6 +57,13 @@ class AnswerScore(Record):
     """Of copying the first three sentences of what the model reads."""
 
 
+class Commonest(Record):
+    """The most frequent class or tag of the validation rows, and the share of terms that it alone would get right."""
+
+    label: str
+    share: float
+
+
 class TuneRecord(Record):
     """One training run."""
 
@@ -86,6 +93,8 @@ class TuneRecord(Record):
     """Validation loss of what was kept, mean over trained terms."""
     accuracy: float | None
     """Share of the validation rows' trained terms that are answered rightly."""
+    commonest: Commonest | None = None
+    """Of classes and tags: what the accuracy has to beat."""
     answers: tuple[AnswerScore, ...]
     """For completions: how good the answers are that the model writes; empty where none were asked for."""
     mixture: MixtureRecord | None = None

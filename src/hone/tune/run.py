@@ -1,6 +1,7 @@
 """One training run, end to end: rows, model, plan with its expected cost, training, what was measured, the folder."""
 
 import shutil
+from collections import Counter
 from collections.abc import Callable
 from importlib.metadata import version
 from typing import Any
@@ -13,6 +14,7 @@ from hone.core.store import share_files, write_atomic
 from hone.model import HeadedNetwork
 from hone.train import (
     Measured,
+    Placed,
     Regress,
     TrainRecord,
     fit,
@@ -26,7 +28,7 @@ from hone.tune.expect import expect, frozen_blocks
 from hone.tune.hold import hold
 from hone.tune.promise import fit_head_anew
 from hone.tune.ready import Ready, make_ready, require_divisible
-from hone.tune.records import Expected, TuneRecord
+from hone.tune.records import Commonest, Expected, TuneRecord
 from hone.tune.settings import TUNE, TuneSettings
 from hone.tune.told import told_end, told_plan
 from hone.tune.track import open_trackers
@@ -119,11 +121,22 @@ def _record(
         base_loss=base.loss if base else None,
         loss=found.loss if found else None,
         accuracy=found.accuracy if found else None,
+        commonest=_commonest(ready) if found else None,
         answers=(),
         mixture=ready.tasks.record if ready.tasks else None,
         held_bytes=0,
         versions={name: version(name) for name in ("hone-lm", "torch", "transformers", "peft")},
     )
+
+
+def _commonest(ready: Ready) -> Commonest | None:
+    """Of rows with a class or tags; None of others, whose terms are no few that repeat."""
+    if ready.chosen.name not in ("classify", "tag"):
+        return None
+    rows = ready.rows.validation
+    terms = Counter(label for row in rows for label in (row.labels if isinstance(row, Placed) else (row.target,)))
+    label, count = terms.most_common(1)[0]
+    return Commonest(label=ready.chosen.labels[label], share=count / terms.total())
 
 
 def _score(ready: Ready) -> Callable[[Any], float]:

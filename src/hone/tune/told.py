@@ -13,7 +13,7 @@ from hone.tune.task_check import task_table
 from hone.tune.task_scores import score_table
 from hone.tune.tasks import PutTasks
 
-__all__ = ["told_end", "told_plan", "told_promise", "told_rows"]
+__all__ = ["told_commonest", "told_end", "told_plan", "told_promise", "told_rows"]
 
 
 def told_rows(settings: TuneSettings, because: str, rows: Rows, mixture: Mixture, plan: TrainPlan, tasks: PutTasks | None) -> str:
@@ -79,7 +79,7 @@ def told_end(done: TuneRecord, base: Measured | None, out: Path) -> str:
         f"{done.training.tokens_seen / max(done.training.seconds, 1e-9):,.0f} tokens a second."
     ]
     if base is not None and done.loss is not None:
-        right = "" if done.accuracy is None else f", {done.accuracy:.1%} of the terms right"
+        right = "" if done.accuracy is None else f", {done.accuracy:.1%} of the terms right{told_commonest(done)}"
         lines.append(f"Validation loss {base.loss:.4f} before, {done.loss:.4f} after{right}.")
     if done.answers:
         lines.append(f"Answers to {done.answers[0].n} validation rows:")
@@ -97,6 +97,11 @@ def told_end(done: TuneRecord, base: Measured | None, out: Path) -> str:
         lines.append(told_promise(done))
     lines.append(f"Written to {out}.")
     return "\n".join(lines)
+
+
+def told_commonest(done: TuneRecord) -> str:
+    """What the share of right terms has to beat, where that is known."""
+    return "" if done.commonest is None else f" (always '{done.commonest.label}': {done.commonest.share:.1%})"
 
 
 def _told_answer(score: AnswerScore) -> str:
