@@ -123,7 +123,7 @@ def test_a_column_that_is_empty_in_most_rows_is_taken_where_there_is_no_other():
 
 
 def test_a_first_line_that_is_an_example_is_not_taken_for_column_names():
-    with pytest.raises(Refused, match="'b' in it stands in 30 other rows too. Add a line with column names, such as text, label"):
+    with pytest.raises(Refused, match=r"'b' in it stands in 30 other rows too\. Add a line with column names, such as text, label"):
         infer({"what is the weather like in the north": text, "b": lambda i: "ab"[i % 2]})
     assert infer({"what people wrote": text, "spam": lambda i: ("spam", "ham")[i % 2]}).label == "spam"
 
@@ -132,5 +132,5 @@ def test_columns_of_lists_and_translations_are_described_with_what_to_do():
     lists = {"id": str, "turns": lambda i: ["a", "b"], "services": lambda i: [] if i else {"a": 1}, "left": lambda i: None}
     with pytest.raises(BadData, match=r"turns \(lists or objects\); services \(lists or objects\); left \(empty\)"):
         infer(lists)
-    with pytest.raises(BadData, match="--label. Where answers are texts, name the columns with --prompt and --completion"):
+    with pytest.raises(BadData, match=r"--label\. Where answers are texts, name the columns with --prompt and --completion"):
         infer({"deu_Latn": text, "spa_Latn": text})
