@@ -307,3 +307,15 @@ def test_a_flat_curve_is_told_as_unknown_and_an_unmeasured_one_not_at_all():
 def test_the_order_in_which_strategies_ran_changes_nothing():
     tested = [one("full", 0.90, seconds=500), one("head", 0.88, seconds=5), one("zero", 0.4, seconds=0)]
     assert judged(*tested) == judged(*tested[::-1])
+
+
+@pytest.mark.parametrize("metric", ["accuracy", "macro_f1", "weighted_f1"])
+def test_strategies_that_answer_no_better_than_one_class_for_all_rows_are_said_to_be_of_no_use(metric):
+    """Eight rows of ten are of class b: 79% right is no achievement, and 95% is one."""
+    truth = np.where(np.arange(N) % 5 == 0, 0, 1)
+    always = LabelMarks(truth, np.eye(3)[np.ones(N, dtype=np.int64)], metric).value
+    found = advice(one("a", 0.2, truth=truth), one("b", 0.25, truth=truth), metric=metric)
+    (doubt,) = [line for line in found.because if "whatever is asked" in line]
+    assert doubt.startswith(f"To answer 'b' whatever is asked would reach {always:.1%}, and no strategy is better than that")
+    better = advice(one("a", 0.2, truth=truth), one("b", 0.95, truth=truth, shift=7), metric=metric)
+    assert not [line for line in better.because if "whatever is asked" in line]

@@ -26,7 +26,7 @@ from hone.compare.records import (
 from hone.compare.report.words import metric_phrase
 from hone.core.errors import NotEnough
 from hone.core.seeds import derive_seed
-from hone.evaluate import Metric, Speed, metrics_of, per_class
+from hone.evaluate import ClassScore, Metric, Speed, metrics_of, per_class
 from hone.measure import (
     AnswerKey,
     LabelMarks,
@@ -202,7 +202,7 @@ def _because(chosen: Row, best: Row, tied: Sequence[Row], racing: Sequence[Row],
         )
     if chosen.cost.usd_per_answers is not None:
         lines.append(f"Its server would be paid ${chosen.cost.usd_per_answers:,.2f} for {ANSWERED_ROWS:,} answers.")
-    if doubt := _doubt(best, metric):
+    if doubt := _doubt(best, racing, metric):
         lines.append(doubt)
     cheaper = [row for row in racing if row.cost.seconds < chosen.cost.seconds]
     cost = f"{human_seconds(chosen.cost.seconds)} to train it and answer {ANSWERED_ROWS:,} rows here"
@@ -256,13 +256,28 @@ def _lost(rows: Sequence[Row]) -> str:
     )
 
 
-def _doubt(best: Row, metric: str) -> str:
-    """Where the winner is no reason to be glad: it copies, or nothing is right."""
+def _doubt(best: Row, racing: Sequence[Row], metric: str) -> str:
+    """Where the winner is no reason to be glad: it copies, or nothing is right, or one answer to all rows would do as well."""
     if best.strategy.partition("@")[0] == "first_sentences":
         return "No model does better than copying the first sentences: a larger model, or more training, is needed before any is of use."
     if best.metrics[metric].value < _FLOOR:
         return "Nearly nothing is right whatever the strategy: this model is not up to the task, and the ranking means little."
+    if best.per_class:
+        label, floor = _commonest(best.per_class, metric)
+        if all(row.metrics[metric].low <= floor for row in racing):
+            return (
+                f"To answer '{label}' whatever is asked would reach {floor:.1%}, and no strategy is better than that beyond chance: "
+                "the ranking means little. A larger model, or more rows, is needed before any is of use."
+            )
     return ""
+
+
+def _commonest(classes: Sequence[ClassScore], metric: str) -> tuple[str, float]:
+    """The most frequent class of the test rows, and the metric of answering it always."""
+    usual = max(classes, key=lambda one: one.support)
+    share = usual.support / sum(one.support for one in classes)
+    f1 = 2 * share / (1 + share)
+    return usual.label, {"macro_f1": f1 / len(classes), "weighted_f1": f1 * share}.get(metric, share)
 
 
 def _would_change(chosen: Row, best: Row, usual: Row, metric: str, smallest: float, curve: LearningCurve | None) -> list[str]:
