@@ -4,7 +4,7 @@ import pytest
 from sources import write
 
 from hone.core.errors import Usage
-from hone.task import Choice, Completion, as_completion, bundled_templates, choice_template, load_material
+from hone.task import Choice, Completion, Refused, as_completion, bundled_templates, choice_template, load_material
 
 QUESTION = "What is red?"
 TEXTS = ["grass", "blood", "snow", "the sky"]
@@ -234,3 +234,18 @@ SHAPES = [
 def test_the_columns_tell_which_shape_of_task_it_is(tmp_path, row, named, shape):
     rows = [{**row, "text": f"a long text {place}", "label": "ab"[place % 2]} if "label" in row else row for place in range(4)]
     assert load_material(write(tmp_path, rows), **named).shape == shape
+
+
+@pytest.mark.parametrize(
+    "names", [("Antwort A", "Antwort B", "Antwort C", "Antwort D"), ("réponse_a", "réponse_b", "réponse_c", "réponse_d")]
+)
+def test_choices_under_foreign_names_are_no_classes(tmp_path, names):
+    """Letters guessed from the question alone would be learnt, and nobody told."""
+    rows = [{"Frage": f"{QUESTION} {place}", **columns(names), "Richtig": "ABCD"[place % 4]} for place in range(40)]
+    with pytest.raises(Refused, match=f"choices in '{names[0]}', .* and the right one in 'Richtig', but .* Rename them"):
+        load_material(write(tmp_path, rows))
+    assert load_material(write(tmp_path, rows), label="Richtig").kind == "classify"
+    for row in rows:
+        row["Richtig"] = "south"
+    rows[0]["Richtig"] = "north"
+    assert load_material(write(tmp_path, rows)).kind == "classify"

@@ -123,7 +123,9 @@ def test_a_column_that_is_empty_in_most_rows_is_taken_where_there_is_no_other():
 
 
 def test_a_first_line_that_is_an_example_is_not_taken_for_column_names():
-    with pytest.raises(Refused, match=r"'b' in it stands in 30 other rows too\. Add a line with column names, such as text, label"):
+    with pytest.raises(
+        Refused, match=r"'b' in it stands in 30 other rows too\. Add a line with column names, such as text, label"
+    ):
         infer({"what is the weather like in the north": text, "b": lambda i: "ab"[i % 2]})
     assert infer({"what people wrote": text, "spam": lambda i: ("spam", "ham")[i % 2]}).label == "spam"
 

@@ -28,7 +28,7 @@ from hone.task.kinds import Kind
 from hone.task.layout import Layout, Sheet, Wish
 from hone.task.nested import holds_list, holds_objects
 from hone.task.profile import profile_column
-from hone.task.refuse import refuse_nested, refuse_preferences
+from hone.task.refuse import refuse_lettered, refuse_nested, refuse_preferences
 from hone.task.text_layouts import find_classify, find_label_score, find_multi_label, find_plain, find_score
 
 __all__ = ["recognise"]
@@ -164,7 +164,10 @@ def _choice(sheet: Sheet, wish: Wish) -> Layout | None:
     """Multiple choice, unless a prompt says everything already: instructions often list the choices too."""
     if _completion(sheet, wish, pairs=_PROMPTS_FIRST) is not None:
         return None
-    return find_choice(sheet, wish)
+    found = find_choice(sheet, wish)
+    if found is None and not (wish.text or wish.label):
+        refuse_lettered(sheet)
+    return found
 
 
 _ALL: tuple[_Rule, ...] = (

@@ -1,11 +1,15 @@
 """Layouts that are recognised in order to be refused: each has columns that would fit another kind and train the wrong thing."""
 
+from string import ascii_lowercase
+
 from hone.core.errors import BadData
 from hone.task.layout import Sheet
 from hone.task.nested import holds_objects
+from hone.task.profile import name_words
 
-__all__ = ["Refused", "refuse_nested", "refuse_preferences"]
+__all__ = ["Refused", "refuse_lettered", "refuse_nested", "refuse_preferences"]
 
+_FEWEST_CHOICES = 3
 _EXAMPLES_INSIDE = ("instances", "paragraphs", "qas")
 
 
@@ -43,3 +47,24 @@ def refuse_nested(sheet: Sheet) -> None:
             f"Each row holds several examples, as a list of objects in '{column}'. hone reads one example from each row. "
             "Write a row for every example, with the other columns repeated."
         )
+
+
+def refuse_lettered(sheet: Sheet) -> None:
+    """Choices under names in any language that end in A, B, C, with a column of such letters: no class, but which choice is right."""
+    families: dict[tuple[str, ...], dict[str, str]] = {}
+    for header in sheet.headers:
+        *stem, last = name_words(header) or [""]
+        families.setdefault(tuple(stem), {})[last] = header
+    for family in families.values():
+        letters = ascii_lowercase[: next(place for place, letter in enumerate(f"{ascii_lowercase}-") if letter not in family)]
+        if len(letters) < _FEWEST_CHOICES:
+            continue
+        choices = [family[letter] for letter in letters]
+        for header in sheet.headers:
+            cells = [str(cell).strip().lower() for cell in sheet.cells(header)]
+            if header not in choices and cells and all(cell in [*letters] for cell in cells):
+                raise Refused(
+                    f"The rows look like multiple choice, with the choices in {', '.join(map(repr, choices))} and the right one in '{header}', "
+                    "but the columns are not called so. Rename them to question, A, B, C, ... and answer; or name the label column "
+                    "with --label to tell classes apart."
+                )
