@@ -319,3 +319,11 @@ def test_strategies_that_answer_no_better_than_one_class_for_all_rows_are_said_t
     assert doubt.startswith(f"To answer 'b' whatever is asked would reach {always:.1%}, and no strategy is better than that")
     better = advice(one("a", 0.2, truth=truth), one("b", 0.95, truth=truth, shift=7), metric=metric)
     assert not [line for line in better.because if "whatever is asked" in line]
+
+
+def test_where_rare_classes_are_found_but_accuracy_does_not_show_it_macro_f1_is_pointed_to():
+    """Wrong on a sixth of the many and right on most of the few: as many right answers as one class for all would give."""
+    truth = np.where(np.arange(N) % 5 == 0, np.arange(N) // 5 % 2 * 2, 1)
+    found = advice(one("a", 0.8, truth=truth), one("b", 0.78, truth=truth, shift=7))
+    (doubt,) = [line for line in found.because if "whatever is asked" in line]
+    assert doubt.endswith("though in macro F1 there is: to find the rare classes, rank by it (--metric macro_f1).")

@@ -26,7 +26,7 @@ from hone.compare.records import (
 from hone.compare.report.words import metric_phrase
 from hone.core.errors import NotEnough
 from hone.core.seeds import derive_seed
-from hone.evaluate import ClassScore, Metric, Speed, metrics_of, per_class
+from hone.evaluate import Metric, Speed, metrics_of, per_class
 from hone.measure import (
     AnswerKey,
     LabelMarks,
@@ -262,22 +262,25 @@ def _doubt(best: Row, racing: Sequence[Row], metric: str) -> str:
         return "No model does better than copying the first sentences: a larger model, or more training, is needed before any is of use."
     if best.metrics[metric].value < _FLOOR:
         return "Nearly nothing is right whatever the strategy: this model is not up to the task, and the ranking means little."
-    if best.per_class:
-        label, floor = _commonest(best.per_class, metric)
-        if all(row.metrics[metric].low <= floor for row in racing):
-            return (
-                f"To answer '{label}' whatever is asked would reach {floor:.1%}, and no strategy is better than that beyond chance: "
-                "the ranking means little. A larger model, or more rows, is needed before any is of use."
-            )
-    return ""
+    return _no_better_than_one_answer(best, racing, metric) if best.per_class else ""
 
 
-def _commonest(classes: Sequence[ClassScore], metric: str) -> tuple[str, float]:
-    """The most frequent class of the test rows, and the metric of answering it always."""
-    usual = max(classes, key=lambda one: one.support)
-    share = usual.support / sum(one.support for one in classes)
+def _no_better_than_one_answer(best: Row, racing: Sequence[Row], metric: str) -> str:
+    """A sentence where the most frequent class of the test rows, given always, would do as well as any strategy."""
+    usual = max(best.per_class, key=lambda one: one.support)
+    shares = [one.support / sum(one.support for one in best.per_class) for one in best.per_class]
+    share, classes = max(shares), len(shares)
     f1 = 2 * share / (1 + share)
-    return usual.label, {"macro_f1": f1 / len(classes), "weighted_f1": f1 * share}.get(metric, share)
+    floor = {"macro_f1": f1 / classes, "weighted_f1": f1 * share}.get(metric, share)
+    if any(row.metrics[metric].low > floor for row in racing):
+        return ""
+    said = (
+        f"To answer '{usual.label}' whatever is asked would reach {floor:.1%}, and no strategy is better than that beyond chance"
+    )
+    guessed = sum(2 * one / (one * classes + 1) for one in shares) / classes  # macro F1 of a throw of dice
+    if metric == "accuracy" and any(row.metrics["macro_f1"].low > max(guessed, f1 / classes) for row in racing):
+        return f"{said}, though in macro F1 there is: to find the rare classes, rank by it (--metric macro_f1)."
+    return f"{said}: the ranking means little. A larger model, or more rows, is needed before any is of use."
 
 
 def _would_change(chosen: Row, best: Row, usual: Row, metric: str, smallest: float, curve: LearningCurve | None) -> list[str]:
