@@ -136,3 +136,10 @@ def test_what_has_no_dial_is_refused_and_nothing_is_written(rows, model, tmp_pat
     assert run(["dial", str(tmp_path / "nowhere"), "--at", "0.5", "--out", str(tmp_path / "out")]) == 3
     assert "no folder of a finished" in capsys.readouterr().err
     assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(("method", "more"), [("prompt", {"tokens": 3}), ("prefix", {"tokens": 3}), ("top", {"layers": 1})])
+def test_a_run_is_read_back_with_as_much_as_was_trained(method, more, rows, model, tmp_path):
+    """Not with the usual number of tokens or blocks."""
+    run = tuned(rows, model("llama"), tmp_path / "run", method, **more)
+    assert not torch.equal(logits(run), logits(model("llama")))

@@ -182,7 +182,7 @@ def load_answering(model: str, *, precision: Precision = "auto") -> tuple[ModelF
             )
         from hone.train import make_trainable
 
-        tuned_net = make_trainable(trained.trainable).load(net, run)
+        tuned_net = make_trainable(trained.trainable, **trained.options).load(net, run)
         assert isinstance(tuned_net, type(net))
         net = tuned_net
     return folder, net.to(reader.device), reader.leaving_room(net.virtual)
@@ -195,6 +195,8 @@ class _Trained:
     base: str
     base_sha256: str
     trainable: str
+    options: dict[str, int]
+    """By which the method puts as much on the base as was trained."""
 
 
 def _trained_in(run: Path) -> _Trained | None:
@@ -203,7 +205,12 @@ def _trained_in(run: Path) -> _Trained | None:
         return None
     record = json.loads((run / "hone.json").read_text(encoding="utf-8"))
     if "base" in record:
-        return _Trained(record["base"], record["base_sha256"], record["settings"].get("method", "lora"))
+        asked = record["settings"]
+        method = asked.get("method", "lora")
+        told = {"prompt": ("tokens", "tokens"), "prefix": ("tokens", "tokens"), "top": ("count", "layers")}.get(method)
+        return _Trained(
+            record["base"], record["base_sha256"], method, {told[0]: asked[told[1]]} if told and told[1] in asked else {}
+        )
     from hone.strategy.text.predictor import TEXT_FILE, TextRecord
 
     way = record.get("strategy", "unknown")
@@ -219,7 +226,7 @@ def _trained_in(run: Path) -> _Trained | None:
             f"{run} is the winner of a comparison, '{way}', which trained nothing: it is a way to ask '{won.base}'. "
             f"Name that model: {won.base}{where}."
         )
-    return _Trained(won.base, won.base_sha256, won.trainable)
+    return _Trained(won.base, won.base_sha256, won.trainable, {})
 
 
 def _answer(task: str, sample: dict[str, Any]) -> dict[str, object]:
