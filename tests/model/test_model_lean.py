@@ -71,3 +71,11 @@ def test_t5_feed_forward_is_not_converted_back(gated):
     make_lean(nn.ModuleList([block]))
     assert "forward" in vars(block)
     assert torch.equal(block(x), wanted)
+
+
+def test_a_feed_forward_block_with_other_names_is_left_alone():
+    """That of NLLB-MoE is called as T5's, and has none of its layers."""
+    config = transformers.NllbMoeConfig(d_model=12)
+    block = transformers.models.nllb_moe.modeling_nllb_moe.NllbMoeDenseActDense(config, ffn_dim=16)
+    make_lean(nn.ModuleList([block]))
+    assert "forward" not in vars(block)

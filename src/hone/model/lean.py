@@ -40,7 +40,7 @@ def make_lean(net: nn.Module, *, twin: nn.Module | None = None) -> None:
             module.forward = types.MethodType(_rotary(type(module).forward), module)
         elif kind.endswith("DenseGatedActDense"):
             _take_over(module, [_gated], width=module.wi_0.in_features)
-        elif kind.endswith("DenseActDense"):
+        elif kind.endswith("DenseActDense") and hasattr(module, "wi"):
             _take_over(module, [_plain], width=module.wi.in_features)
         elif type(module) is nn.LayerNorm and module.elementwise_affine:
             _take_over(module, [_layer_norm], width=module.normalized_shape[-1])
