@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 import torch
 from transformers import (
+    AlbertConfig,
     BertConfig,
     Gemma2Config,
     Gemma3TextConfig,
@@ -271,6 +272,15 @@ def test_each_way_to_fit_needs_less_than_the_one_before():
     assert before.peak > ways[0].peak > ways[1].peak > ways[2].peak
     assert not any(way.fits for way in ways)
     assert not any("4bit" in way.change for way in ways_to_fit(Tries(CONFIGS["pooled"]), asked("pooled"), limit=1))
+
+
+def test_no_recomputing_is_advised_where_the_architecture_cannot():
+    config = AlbertConfig(
+        vocab_size=50, embedding_size=8, hidden_size=16, num_hidden_layers=2, num_attention_heads=2, intermediate_size=24
+    )
+    ways = ways_to_fit(Tries(config), asked("pooled"), limit=1)
+    assert [way.change for way in ways if "method lora" in way.change]
+    assert not any("checkpointing" in way.change for way in ways)
 
 
 def test_accelerate_counts_four_times_the_weights_and_no_batch():

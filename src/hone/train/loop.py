@@ -19,7 +19,7 @@ from torch import nn
 from hone.core.awake import stay_awake
 from hone.core.console import Bar
 from hone.core.device import return_freed_pages
-from hone.core.errors import Failed
+from hone.core.errors import Failed, Usage
 from hone.core.seeds import derive_seed
 from hone.model import Network, autocast, token_batches
 from hone.train.checkpoint import BestParameters, Moving, Progress, load_checkpoint, save_checkpoint
@@ -323,9 +323,18 @@ class _LossModule(nn.Module):
 
 
 def ease(net: nn.Module, plan: TrainPlan) -> None:
-    """What spares memory or time and changes no result."""
+    """What spares memory or time and changes no result.
+
+    Raises:
+        Usage: the architecture cannot compute its blocks again.
+    """
     if plan.gradient_checkpointing and isinstance(net, Network):
         base = net.base
+        if not base.supports_gradient_checkpointing:
+            raise Usage(
+                f"{type(base).__name__} keeps what its blocks compute: transformers knows no gradient checkpointing for it. Leave "
+                "--gradient-checkpointing out; fewer --forward-tokens spare memory, too."
+            )
         net.recomputes = True
         enable = getattr(base, "activation_checkpointing_enable", None) or base.gradient_checkpointing_enable  # its old name
         enable({"use_reentrant": False})

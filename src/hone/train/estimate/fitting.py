@@ -2,6 +2,7 @@
 
 from typing import Any, NamedTuple
 
+from hone.core.errors import Usage
 from hone.train.estimate.dry_run import dry_run
 from hone.train.estimate.records import DryRun, MemoryEstimate
 
@@ -53,8 +54,12 @@ def ways_to_fit(tries: Tries, asked: DryRun, *, limit: int, process: int = 0, ha
 
     def tried(change: str, **changes: Any) -> None:
         nonlocal now, said
-        now, said = now.model_copy(update=changes), f"{said} {change}".strip()
-        found = peak(tries(now, process=process))
+        changed = now.model_copy(update=changes)
+        try:
+            found = peak(tries(changed, process=process))
+        except Usage:  # means nothing on this architecture
+            return
+        now, said = changed, f"{said} {change}".strip()
         ways.append(Way(said, found, found <= limit, now))
 
     shortest = max(_LEAST_TOKENS, longest)
