@@ -19,7 +19,7 @@ from hone.train import StepEvent, make_trainable
 from hone.tune import TUNE, TuneRecord, TuneSettings, mask_preview, open_trackers, tune_rows
 from hone.tune.ready import make_ready
 from killed import run_whole_and_killed
-from tiny import SENTENCES
+from tiny import SENTENCES, save_encoder
 
 TAGS = {"refund": "B-MONEY", "money": "B-MONEY", "parcel": "B-THING"}
 ROWS = {
@@ -313,6 +313,28 @@ def test_a_class_that_the_data_lacks_is_named_with_its_row(option, kind, row, ro
 def test_an_accuracy_that_there_is_none_of_is_refused_before_the_first_step(kind, rows, model, tmp_path):
     with pytest.raises(Usage, match="has no accuracy"):
         tune_rows(settings(rows(kind), model("bert"), tmp_path / "run", metric="accuracy"))
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize(
+    ("refused", "because"),
+    [
+        ({"method": "bias"}, "has no biases"),
+        ({"retain": ("nosuch.jsonl",)}, "is no task of hone's own"),
+        ({"track": ("wanb",)}, "tracker 'wanb' is not known"),
+    ],
+)
+def test_what_is_refused_leaves_no_folder_in_the_way_of_the_corrected_command(refused, because, rows, model, tmp_path):
+    with pytest.raises(Usage, match=because):
+        tune_rows(settings(rows("completion"), model("llama"), tmp_path / "run", **refused))
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize("family", ["albert", "mpnet"])
+def test_an_encoder_that_cannot_recompute_is_refused_in_one_line(family, rows, tmp_path):
+    base = save_encoder(tmp_path / family, family)
+    with pytest.raises(Usage, match=r"Model keeps what its blocks compute: .* Leave --gradient-checkpointing out"):
+        tune_rows(settings(rows("classify"), str(base), tmp_path / "run", gradient_checkpointing=True))
     assert not (tmp_path / "run").exists()
 
 

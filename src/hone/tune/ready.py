@@ -7,7 +7,7 @@ from typing import Any
 from hone.catalogue import ModelFolder, locate_model
 from hone.core.console import note
 from hone.core.errors import Usage
-from hone.core.store import claim_folder, digest_text
+from hone.core.store import claim_folder, digest_text, released_if_refused
 from hone.model import Network, TextReader, family, load_reader, read_config
 from hone.task import names_mixture
 from hone.train import (
@@ -80,15 +80,16 @@ def make_ready(settings: TuneSettings) -> Ready:
         rows = encode_rows(settings, material, train, validation, duplicates, chosen.objective)
     assert isinstance(chosen.objective, LogitObjective)
     out = claim_folder(settings.out, settings.data, key=_key(settings, rows, folder))
-    net = trainable.prepare(load_network(chosen, folder, reader, settings))
-    if reader.precision == "bf16":
-        net.narrow_frozen()
-    mixture = tasks.mixture if tasks else _mixture(rows, settings)
-    own = len(rows.train) - rows.replayed
-    draws = settings.epochs * (mixture.epoch if tasks else own / (1 - settings.replay_rate if rows.replayed else 1))
-    plan = _plan(settings, draws, reader, net)
-    note(told_rows(settings, material.because, rows, mixture, plan, tasks))
-    return Ready(settings, folder, reader, chosen, chosen.objective, rows, trainable, net, plan, mixture, out, tasks)
+    with released_if_refused(out):
+        net = trainable.prepare(load_network(chosen, folder, reader, settings))
+        if reader.precision == "bf16":
+            net.narrow_frozen()
+        mixture = tasks.mixture if tasks else _mixture(rows, settings)
+        own = len(rows.train) - rows.replayed
+        draws = settings.epochs * (mixture.epoch if tasks else own / (1 - settings.replay_rate if rows.replayed else 1))
+        plan = _plan(settings, draws, reader, net)
+        note(told_rows(settings, material.because, rows, mixture, plan, tasks))
+        return Ready(settings, folder, reader, chosen, chosen.objective, rows, trainable, net, plan, mixture, out, tasks)
 
 
 def _trainable(settings: TuneSettings) -> Trainable:

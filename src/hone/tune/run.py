@@ -10,11 +10,12 @@ from hone.core.configuration import write_settings
 from hone.core.console import note, progress, set_quiet
 from hone.core.device import peak_memory, release_memory
 from hone.core.errors import Usage
-from hone.core.store import share_files, write_atomic
+from hone.core.store import released_if_refused, share_files, write_atomic
 from hone.model import HeadedNetwork
 from hone.train import (
     Measured,
     Placed,
+    Processes,
     Regress,
     TrainRecord,
     fit,
@@ -31,7 +32,7 @@ from hone.tune.ready import Ready, make_ready, require_divisible
 from hone.tune.records import Commonest, Expected, TuneRecord
 from hone.tune.settings import TUNE, TuneSettings
 from hone.tune.told import told_end, told_plan
-from hone.tune.track import open_trackers
+from hone.tune.track import open_trackers, require_trackers
 
 __all__ = ["tune_rows"]
 
@@ -44,6 +45,7 @@ def tune_rows(settings: TuneSettings) -> TuneRecord:
     Raises:
         HoneError: rows, model and method do not fit one another, or the run left its course.
     """
+    require_trackers(settings.track)
     if settings.shard:
         require_divisible(settings)
     processes = join_processes(shard=settings.shard)
@@ -55,12 +57,17 @@ def tune_rows(settings: TuneSettings) -> TuneRecord:
         require_divisible(settings)  # accelerate's configuration may have asked for it
     with processes.in_turn():
         ready = make_ready(settings)
-    plan, out = ready.plan, ready.out
-    write_atomic(out / "config.yaml", write_settings(TUNE, settings.model_copy(update={"out": None})))
+    with released_if_refused(ready.out):
+        return _train(ready, processes)
+
+
+def _train(ready: Ready, processes: Processes) -> TuneRecord:
+    """From the first rehearsed step to the written folder; the folder is marked as in use once nothing can be refused any more."""
+    settings, plan, out = ready.settings, ready.plan, ready.out
     frozen = frozen_blocks(ready, processes)
     expected = expect(ready, processes, frozen)
     parts = processes.world if processes.part else 1
-    note(told_plan(ready.settings, ready.plan, ready.net, expected, ready.out, parts=parts, frozen=frozen))
+    note(told_plan(settings, plan, ready.net, expected, out, parts=parts, frozen=frozen))
     base = ready.measure()
     first = take_down(ready, is_first=processes.is_first)
     regulariser = hold(ready)
@@ -70,6 +77,7 @@ def tune_rows(settings: TuneSettings) -> TuneRecord:
         open_trackers(settings.track, out, settings) as tell,
         progress("Training", plan.steps) as bar,
     ):
+        write_atomic(out / "config.yaml", write_settings(TUNE, settings.model_copy(update={"out": None})))
         record = fit(
             ready.net,
             ready.rows.train,

@@ -11,14 +11,13 @@ from hone.core.record import Record
 from hone.core.store import write_atomic
 from hone.train import Listener, StepEvent
 
-__all__ = ["open_trackers"]
+__all__ = ["open_trackers", "require_trackers"]
 
 Tell = Callable[[int, dict[str, float]], None]
 
 
-@contextmanager
-def open_trackers(names: Sequence[str], folder: Path, settings: Record) -> Iterator[Listener]:
-    """A listener that writes each step everywhere; `log.jsonl` has a line a step, also of a run that goes on after a kill or is made again.
+def require_trackers(names: Sequence[str]) -> None:
+    """That the log can go there, asked before anything long is computed.
 
     Raises:
         Usage: a tracker is not known. MissingPackage: it is not installed.
@@ -26,6 +25,18 @@ def open_trackers(names: Sequence[str], folder: Path, settings: Record) -> Itera
     unknown = [name for name in names if name not in _TRACKERS]
     if unknown:
         raise Usage("\n".join(f"tracker '{name}' is not known. {did_you_mean(name, _TRACKERS)}" for name in unknown))
+    for name in names:
+        need(name, extra=name)
+
+
+@contextmanager
+def open_trackers(names: Sequence[str], folder: Path, settings: Record) -> Iterator[Listener]:
+    """A listener that writes each step everywhere; `log.jsonl` has a line a step, also of a run that goes on after a kill or is made again.
+
+    Raises:
+        Usage, MissingPackage: as `require_trackers` does.
+    """
+    require_trackers(names)
     with ExitStack() as stack:
         tells = [stack.enter_context(_TRACKERS[name](folder, settings)) for name in names]
         path = folder / "log.jsonl"
