@@ -72,7 +72,7 @@ class Groups:
 
     def sums(self, values: FloatArray) -> FloatArray:
         """Of a value per row, the sum over each group, [count]."""
-        return np.bincount(self.of_row, weights=values, minlength=self.count)
+        return np.bincount(self.of_row, weights=values, minlength=self.count).astype(np.float64)
 
     def exchange_p(
         self, difference: Callable[[PatternArray], FloatArray], unlike: npt.NDArray[np.bool_], *, draws: int = 10_000, seed: int
