@@ -80,8 +80,8 @@ def bca_interval(values: FloatArray, drawn: FloatArray, level: float) -> Interva
 def wider_interval(values: FloatArray, drawn: FloatArray, level: float) -> Interval:
     """For a mean, at each end the wider of BCa's interval and Student's t.
 
-    On 600 simulated sets of 20 to 200 rows of which few differ, by either sign, BCa alone covers 79 to 95%, this 95% or more; where few
-    differ, all by one sign, t alone covers 81 to 94%, this 89 to 96%.
+    On up to 600 simulated sets each of 20, 50 and 200 rows of which few differ, as often by either sign, BCa alone covers 79 to 95%, this 95 to
+    100%; where few differ by unlike amounts, all by one sign, t alone covers 81 to 94%, this 89 to 97%.
 
     Args:
         values, drawn: as `bca_interval` has them.
