@@ -44,6 +44,26 @@ def test_guessing_has_a_chance_only_where_answers_are_right_or_wrong(marks, chan
         assert score.uninformative is None
 
 
+@pytest.mark.parametrize(
+    ("metric", "marks", "ends"),
+    [
+        ("perplexity", [-2.5] * 3, (None, None)),
+        ("bleu", [12.0] * 3, (None, None)),
+        ("f1", [("yes", "no"), ("no", "no"), ("yes", "yes")], (None, None)),
+        ("em", [0.1, 1.0, 0.9], (0.0, 1.0)),
+    ],
+)
+def test_an_interval_that_cannot_be_told_ends_no_evaluation(metric, marks, ends):
+    found = {
+        "samples": {"texts": [{"filter": "none", metric: mark, "arguments": [("what?", {})]} for mark in marks]},
+        "configs": {"texts": {"output_type": "generate_until"}},
+        "results": {"texts": {f"{metric},none": 0.5}},
+        "n-shot": {"texts": 0},
+    }
+    (score,) = task_scores("texts", found, {})
+    assert (score.low, score.high) == ends
+
+
 def score(name, metric, value, n):
     return BenchmarkScore(
         task=name, metric=metric, value=value, low=None, high=None, n=n, shots=3, chance=None, uninformative=None

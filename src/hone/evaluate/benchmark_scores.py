@@ -89,12 +89,15 @@ def _interval(metric: str, answers: Sequence[Any], value: float) -> Interval | N
         numbers = np.array(answers, dtype=np.float64)
         if set(numbers.tolist()) <= {0.0, 1.0}:
             return wilson_interval(int(numbers.sum()), len(numbers))
+        if is_constant(numbers) and not 0 <= numbers[0] <= 1:  # nothing tells how far others would lie
+            return None
         if metric == "perplexity":
             log = mean_interval(-numbers)
             return Interval(low=math.exp(log.low), mid=value, high=math.exp(log.high))
-        return mean_interval(numbers)
+        found, is_share = mean_interval(numbers), bool(((numbers >= 0) & (numbers <= 1)).all())
+        return Interval(low=max(0.0, found.low), mid=found.mid, high=min(1.0, found.high)) if is_share else found
     ways: dict[str, Callable[[NDArray[np.float64]], NDArray[np.float64]]] = {"mcc": _mcc, "f1": _f1}
-    if metric not in ways:
+    if metric not in ways or not all(isinstance(one, int | np.integer) for pair in answers for one in pair):
         return None
     pairs = np.array([[int(right), int(predicted)] for right, predicted in answers])
     classes = int(pairs.max()) + 1
