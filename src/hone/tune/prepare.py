@@ -38,12 +38,7 @@ def read_rows(settings: TuneSettings) -> tuple[Material, list[Any], list[Any], i
     """
     material = _load(settings, settings.data)
     if settings.validation:
-        other = _load(settings, settings.validation)
-        if other.kind != material.kind:
-            raise BadData(
-                f"{settings.validation} holds rows of the kind '{other.kind}', and {settings.data} of '{material.kind}'."
-            )
-        train, validation = list(material.rows), list(other.rows)
+        train, validation = list(material.rows), list(_load_like(settings, settings.validation, material).rows)
     else:
         order = list(material.rows)
         random.Random(derive_seed(settings.seed, "split")).shuffle(order)
@@ -75,6 +70,18 @@ def _load(settings: TuneSettings, source: str) -> Material:
     return replace(material, rows=rows, because=because)
 
 
+def _load_like(settings: TuneSettings, source: str, material: Material) -> Material:
+    """Another file of rows of the same kind.
+
+    Raises:
+        BadData: they are of another.
+    """
+    other = _load(settings, source)
+    if other.kind != material.kind:
+        raise BadData(f"{source} holds rows of the kind '{other.kind}', and {settings.data} of '{material.kind}'.")
+    return other
+
+
 def _content(row: Any) -> tuple[Any, ...]:
     """What a row says, wherever it stands."""
     return tuple(getattr(row, name) for name in row.__slots__ if name not in ("file", "line", "group"))
@@ -102,7 +109,7 @@ def encode_rows(
         )
     older: list[Any] = []
     if settings.replay:
-        older = trainable_items(objective.encode(_load(settings, settings.replay).rows))
+        older = trainable_items(objective.encode(_load_like(settings, settings.replay, material).rows))
     counts = count_rows(
         items,
         chosen_on,
