@@ -121,10 +121,9 @@ def _from_pretrained(folder: ModelFolder, class_name: str, **options: Any) -> An
         net, report = getattr(transformers, class_name).from_pretrained(
             folder.path, local_files_only=True, use_safetensors=True, output_loading_info=True, **({"dtype": "float32"} | options)
         )
-    _check_loaded(folder, report["missing_keys"])
-    net.config._name_or_path = net.name_or_path = folder.published_name or without_languages(
-        folder.name
-    )  # adapters record it as their base
+    _check_loaded(folder, report["missing_keys"], below=net.base_model_prefix if hasattr(net, net.base_model_prefix) else None)
+    base = folder.published_name or without_languages(folder.name)
+    net.config._name_or_path = net.name_or_path = base  # adapters record it
     net.config._commit_hash = folder.revision
     net.eval()
     return net
@@ -222,8 +221,14 @@ def _check_encoder(folder: ModelFolder, config: Any) -> None:
         )
 
 
-def _check_loaded(folder: ModelFolder, missing: Sequence[str]) -> None:
+def _check_loaded(folder: ModelFolder, missing: Sequence[str], *, below: str | None) -> None:
+    """That nothing is lost but what no task needs. `below`: the prefix of all that is under an output layer; None where there is none."""
     lost = sorted(key for key in missing if "position_ids" not in key and "pooler" not in key)
+    if lost and below and not any(key.startswith(f"{below}.") for key in lost):
+        raise BadModel(
+            f"'{folder.name}' has no output layer over its words ({lost[0]} and {len(lost) - 1} more are not among its weights), as is usual "
+            "of models for sentence vectors: it can learn classes, numbers and tags, and neither fills gaps nor writes. Name another model."
+        )
     if lost:
         raise BadModel(
             f"The weights in {folder.path} lack {len(lost)} tensors of the model, such as {lost[0]}. "
