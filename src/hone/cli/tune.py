@@ -114,8 +114,9 @@ def command(config: Path | None, as_json: bool, quiet: bool, **options: Any) -> 
             "Name the data and the model: hone tune rows.csv --model starter/encoder, or a configuration: --config config.yaml."
         )
     settings = read_settings(TUNE, config, named) if config else settings_from(TUNE, named)
-    from hone.tune import tune_rows
+    from hone.tune import refuse_idle, tune_rows
 
+    refuse_idle(settings)
     done = tune_rows(settings)
     if as_json:
         result(done.to_json())

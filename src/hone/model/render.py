@@ -78,7 +78,7 @@ class Renderer:
             if not (prompt.startswith(done) and whole.startswith(prompt)):
                 raise BadModel(
                     "The chat template of this model writes earlier turns differently once a later one follows, so which tokens "
-                    "are the answer cannot be told. Give each answer a row of its own, or train with --chat no."
+                    "are the answer cannot be told. Give each answer a row of its own, or train with --no-chat."
                 )
             pieces += [(self._tokens(prompt[len(done) :]), False), (self._tokens(whole[len(prompt) :]), True)]
             done = whole

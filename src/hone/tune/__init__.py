@@ -4,6 +4,7 @@ Gives a run folder: what was trained, the tokenizer, a log, a record of what was
 loop are `hone.train`'s; here they are chosen from the rows and the model. Next: `hone.compare`, which runs many ways on the same rows.
 """
 
+from hone.tune.idle import refuse_idle
 from hone.tune.preview import mask_preview
 from hone.tune.records import AnswerScore, TuneRecord
 from hone.tune.run import tune_rows
@@ -21,6 +22,7 @@ __all__ = [
     "check_tasks",
     "mask_preview",
     "open_trackers",
+    "refuse_idle",
     "tune_rows",
     "turn_dial",
 ]

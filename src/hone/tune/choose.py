@@ -33,6 +33,7 @@ from hone.train import (
     Tag,
     WriteTarget,
 )
+from hone.tune.idle import refuse_unread
 from hone.tune.settings import ObjectiveName, TuneSettings
 
 __all__ = ["Chosen", "choose", "load_network"]
@@ -85,6 +86,8 @@ def choose(settings: TuneSettings, material: Material, folder: ModelFolder, read
         reader.context_length = min(reader.context_length, settings.length or _MOST)
     if settings.metric == "accuracy" and name in ("regression", "multi_label"):
         raise Usage(f"The objective '{name}' has no accuracy: an answer is no single choice. Choose --metric loss.")
+    is_pair, has_chat = has == "encoder-decoder", bool(reader.tokenizer.chat_template)
+    refuse_unread(settings, writes=name == "completion", is_pair=is_pair, has_chat=has_chat)
     labels = _labels(name, material.rows)
     template = None
     if name == "completion":

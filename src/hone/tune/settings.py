@@ -5,6 +5,7 @@ from typing import Any, Literal
 from pydantic import Field, model_validator
 
 from hone.core.configuration import Form, parse_names, parse_retained, parse_share
+from hone.core.errors import Usage
 from hone.core.record import Record
 from hone.model import Precision
 from hone.task import Kind
@@ -147,7 +148,7 @@ class TuneSettings(Record):
     @model_validator(mode="before")
     @classmethod
     def _short(cls, given: Any) -> Any:
-        """`remember: replay:FILE` names a file of older rows; a budget without a way to remember takes self-replay."""
+        """`remember: replay:FILE` names a file of older rows; a budget without any way to hold or to remember takes self-replay."""
         if not isinstance(given, dict):
             return given
         remember = str(given.get("remember", ""))
@@ -155,8 +156,14 @@ class TuneSettings(Record):
             moved = {"remember": "none", "replay": remember.removeprefix("replay:")}
             if "remember_rate" in given:
                 moved["replay_rate"] = given["remember_rate"]
-            return {**given, **moved}
-        if given.get("may_lose") is not None and not remember and not given.get("replay"):
+            for name, value in moved.items():
+                if name != "remember" and given.get(name, value) != value:
+                    raise Usage(
+                        f"--remember {remember} and --{name.replace('_', '-')} {given[name]} both say what is mixed in. Keep one."
+                    )
+            return {**{name: value for name, value in given.items() if name != "remember_rate"}, **moved}
+        is_held = given.get("replay") or given.get("hold", "none") != "none"
+        if given.get("may_lose") is not None and not remember and not is_held:
             return {**given, "remember": "self"}
         return given
 

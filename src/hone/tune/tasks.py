@@ -68,6 +68,10 @@ def open_tasks(settings: TuneSettings) -> OpenTasks:
         raise Usage(
             f"{settings.data} is a mixture of tasks, which trains completions alone. Leave out objective and train_on_prompt."
         )
+    if settings.answers not in (0, TuneSettings.model_fields["answers"].default):
+        raise Usage(
+            f"{settings.data} is a mixture of tasks, whose file says with `evaluate` how many rows are answered. Leave out --answers."
+        )
     mixture = read_mixture(settings.data)
     return OpenTasks(mixture, read_tasks(mixture, seed=settings.seed))
 
