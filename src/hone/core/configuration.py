@@ -150,7 +150,9 @@ def settings_from(
 
 
 def _said(one: Any, form: Form[Any], where: Mapping[str, str]) -> str:
-    name = str(one["loc"][0]) if one["loc"] else ""
+    if not one["loc"]:  # of several keys together
+        return f"{str(one['msg']).removeprefix('Value error, ')}."
+    name = str(one["loc"][0])
     allowed = _choices(form.record.model_fields[name].annotation) if name in form.record.model_fields else ""
     said = f"'{name}' is missing" if one["type"] == "missing" else f"'{name}' is {one['input']!r}: {one['msg']}"
     return where.get(name, "") + said + (f" (one of {allowed})" if allowed else "") + "."

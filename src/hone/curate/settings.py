@@ -188,6 +188,10 @@ class CurateSettings(Record):
             raise ValueError("the step overlap needs the evaluation sets: name them with not_in")
         if not chosen_steps(self):
             raise ValueError("no step is left")
+        if self.not_in and "overlap" not in chosen_steps(self):
+            raise ValueError(
+                "not_in names evaluation sets for the step overlap, which does not run: add it to only, or take it out of without"
+            )
         if self.executor == "slurm" and self.partition is None:
             raise ValueError("Slurm needs the name of a partition")
         return self
