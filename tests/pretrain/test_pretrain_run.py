@@ -185,3 +185,30 @@ def test_the_cost_says_what_the_rules_of_thumb_say():
     assert "41 min 40 s" in told
     assert "2.2 M parameters" in told
     assert "make the most" not in tell_cost(parameters=10**6, tokens=2 * 10**7, corpus_tokens=10**7, pace=PACE)
+
+
+@pytest.mark.parametrize(
+    ("named", "said"),
+    [
+        ({"gap": 5.0}, "--gap would do nothing: 'causal'"),
+        ({"mask_rate": 0.3}, "--mask-rate would do nothing: 'causal'"),
+        ({"objective": "masked", "gap": 5.0}, "--gap would do nothing: 'masked'"),
+    ],
+)
+def test_an_option_that_would_do_nothing_is_refused(named, said, texts, tmp_path):
+    with pytest.raises(Usage, match=said):
+        pretrain(settings(texts, tmp_path / "run", **named))
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize(
+    ("more", "said"),
+    [
+        (["--from", "base", "--size", "1m", "--vocabulary", "400"], "--size and --vocabulary would do nothing"),
+        (["--size", "1m", "--tokens", "1m", "--budget", "1h"], "--budget would do nothing"),
+        (["--from", "base", "--tokens", "1m", "--budget", "1h"], "--budget would do nothing"),
+    ],
+)
+def test_what_is_decided_already_is_not_asked_in_vain(more, said, texts, capsys):
+    assert run(["pretrain", texts, *more]) == 3
+    assert said in capsys.readouterr().err

@@ -67,7 +67,7 @@ def command(config: Path | None, as_json: bool, quiet: bool, texts: tuple[str, .
     from hone.core.configuration import parse_count, parse_duration, read_settings, settings_from
     from hone.core.console import result, set_quiet
     from hone.core.errors import Usage
-    from hone.pretrain.settings import PRETRAIN
+    from hone.pretrain.settings import PRETRAIN, refuse_idle
 
     set_quiet(quiet)
     named = given(**options)
@@ -81,6 +81,7 @@ def command(config: Path | None, as_json: bool, quiet: bool, texts: tuple[str, .
     if config is None and "data" not in named:
         raise Usage("Name the texts: hone pretrain corpus.jsonl --size 8m, or a configuration: --config config.yaml.")
     settings = read_settings(PRETRAIN, config, named) if config else settings_from(PRETRAIN, named)
+    refuse_idle(settings)
     from hone.pretrain import pretrain
 
     done = pretrain(settings)

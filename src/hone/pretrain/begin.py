@@ -160,14 +160,31 @@ def rehearse_pieces(begun: Begun, plan: TrainPlan) -> Rehearsal:
     return rehearse(begun.net, longest, typical, plan=plan, objective=begun.objective)
 
 
+def _refuse_gaps(settings: PretrainSettings, objective: PretrainObjective) -> None:
+    """Nothing, where options about what is taken out have something to act on.
+
+    Raises:
+        Usage: the objective takes nothing of the kind out.
+    """
+    idle = [
+        f"--{name.replace('_', '-')}"
+        for name in {"causal": ("mask_rate", "gap"), "masked": ("gap",), "span": ()}[objective]
+        if getattr(settings, name) != PretrainSettings.model_fields[name].default
+    ]
+    if idle:
+        raise Usage(f"{' and '.join(idle)} would do nothing: '{objective}' takes nothing of the kind out. Leave it out.")
+
+
 def _open(settings: PretrainSettings, counted: Counted, work: Path, size: int) -> Begun:
     """The base, or a new model of that size, with the corpus in its tokens; what lies there already is used."""
     if settings.base is not None:
         folder = locate_model(settings.base)
         name = _objective_of(settings, family(read_config(folder)), folder.name)
+        _refuse_gaps(settings, name)
         place = work / "corpus"
     else:
         name = settings.objective or "causal"
+        _refuse_gaps(settings, name)
         place = work / str(size)
         if not (place / "start").exists():
             _make(settings, counted, FAMILIES[name], size, place / "start")

@@ -5,11 +5,12 @@ from typing import Literal
 from pydantic import Field
 
 from hone.core.configuration import Form, parse_count, parse_duration, parse_names
+from hone.core.errors import Usage
 from hone.core.record import Record
 from hone.model import Precision
 from hone.train import OptimiserName, Schedule
 
-__all__ = ["PRETRAIN", "PretrainObjective", "PretrainSettings"]
+__all__ = ["PRETRAIN", "PretrainObjective", "PretrainSettings", "refuse_idle"]
 
 PretrainObjective = Literal["causal", "masked", "span"]
 
@@ -99,3 +100,18 @@ PRETRAIN = Form(
         "budget": parse_duration,
     },
 )
+
+
+def refuse_idle(settings: PretrainSettings) -> None:
+    """Nothing, where what is said of the model's size and the time has something to decide.
+
+    Raises:
+        Usage: it would do nothing.
+    """
+    idle = [name for name in ("size", "vocabulary") if settings.base is not None and getattr(settings, name) is not None]
+    if idle:
+        raise Usage(
+            f"--{' and --'.join(idle)} would do nothing: the model of --from has its size and its tokenizer. Leave it out."
+        )
+    if settings.budget is not None and settings.tokens is not None and (settings.size is not None or settings.base is not None):
+        raise Usage("--budget would do nothing: model and tokens are named, and time follows from them. Leave one of them out.")
