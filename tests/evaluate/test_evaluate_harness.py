@@ -375,8 +375,11 @@ def test_an_interrupted_evaluation_pays_for_no_answer_twice(models, data, tmp_pa
         ({"model": "openai:tiny", "base_url": "http://127.0.0.1:9/v1", "price": "much"}, "price 'much'"),
         ({"model": "openai:tiny", "base_url": "http://127.0.0.1:9/v1", "chat": True}, "Leave out --chat"),
         ({"base_url": "http://127.0.0.1:9/v1"}, "says nothing about"),
+        ({"model": "openai:tiny", "base_url": "http://127.0.0.1:9/v1", "precision": "bf16"}, "Leave out --precision"),
+        ({"price": "1,2"}, "--price and --api are about a server"),
+        ({"chat": True}, "has none. Leave out --chat"),
     ],
-    ids=["no address", "no price", "chat", "an address for a folder"],
+    ids=["no address", "no price", "chat", "an address for a folder", "arithmetic", "a price for a folder", "no chat template"],
 )
 def test_what_does_not_fit_a_model_behind_a_server_is_refused_and_leaves_nothing(asked, said, models, data, tmp_path):
     settings = {"model": str(models["llama"]), "tasks": ("hellaswag",), "data": str(data), "out": str(tmp_path / "run")}

@@ -51,6 +51,11 @@ def command(leaderboard: Path | None, dial: float | None, as_json: bool, quiet: 
     named = given(**options)
     if leaderboard is None and not {"model", "tasks"} <= named.keys():
         raise Usage("Name a model and its tasks: hone eval MODEL --tasks hellaswag,arc_easy, or --leaderboard DIR.")
+    idle = ["MODEL" if name == "model" else f"--{name.replace('_', '-')}" for name in (*named, *given(dial=dial))]
+    if leaderboard is not None and idle:
+        raise Usage(
+            f"--leaderboard shows finished evaluations, and {', '.join(idle)} would do nothing. Leave out the one or the other."
+        )
     from hone.evaluate.benchmark_records import EVAL
     from hone.evaluate.benchmarks import read_evaluations, run_benchmarks
     from hone.evaluate.scoreboard import leaderboard as show

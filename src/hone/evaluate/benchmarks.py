@@ -105,7 +105,13 @@ def _from_here(settings: EvalSettings) -> _Model:
 
     if settings.base_url is not None:
         raise Usage(f"--base-url says nothing about '{settings.model}'. For a server, name the model openai:NAME.")
+    if settings.price is not None or settings.api != "chat":
+        raise Usage(
+            f"--price and --api are about a server, and '{settings.model}' runs here. Leave them out, or name a model openai:NAME."
+        )
     folder, net, reader = load_answering(settings.model, precision=settings.precision)
+    if settings.chat and not reader.tokenizer.chat_template:
+        raise Usage(f"--chat asks for the model's chat template, and '{settings.model}' has none. Leave out --chat.")
     scorer = Scorer(net, precision=reader.precision)
     generator = Generator(net, reader.tokenizer, precision=reader.precision)
     if not scorer.shares:
@@ -123,6 +129,8 @@ def _from_elsewhere(settings: EvalSettings) -> _Model:
         raise Usage(
             "A server's chat API always writes questions in the model's chat template, its completions API never. Leave out --chat."
         )
+    if settings.precision != "auto" and is_server:
+        raise Usage("--precision is the arithmetic of a model that runs here; a server chooses its own. Leave out --precision.")
     out = _claim(settings, "")
     with released_if_refused(out):
         server = server_settings(settings.model, api=settings.api, price=settings.price, cache=out / "work")
