@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
 __all__ = ["command"]
 
+_LONGEST = 96  # tokens of an answer, where nothing is said
 EXAMPLES = """\b
 Examples:
   hone ask handbook-index "how many days of leave are there?"
@@ -40,15 +41,21 @@ Examples:
     help="By meaning and words, by meaning, by words.",
 )
 @click.option("--encoder", metavar="NAME", help="Where the index's embedding model lies now, if it was moved.")
-@click.option("--max-tokens", type=click.IntRange(1), default=96, show_default=True, help="Longest answer.")
+@click.option("--max-tokens", type=click.IntRange(1), help="Longest answer.  [default: 96]")
 @click.option("--json", "as_json", is_flag=True, help="Print one object: question, answer, passages.")
 @click.option("--quiet", is_flag=True, help="No progress on stderr.")
 def command(index: Path, question: str, k: int, mode: "Mode", as_json: bool, quiet: bool, **options: Any) -> None:
     """Search the INDEX that `hone index` made. With --model the passages found are put before the question and the model answers."""
     from hone.core.console import note, result, set_quiet
+    from hone.core.errors import Usage
     from hone.retrieve import answer_text, cited, open_index
 
     set_quiet(quiet)
+    idle = [
+        f"--{name.replace('_', '-')}" for name in ("dial", "base_url", "api", "price", "max_tokens") if options[name] is not None
+    ]
+    if options["model"] is None and idle:
+        raise Usage(f"{', '.join(idle)} would do nothing without a model that answers. Add --model, or leave it out.")
     ready = open_index(index, model=options["encoder"])
     passages = ready.search([question], k=k, mode=mode)[0]
     model = options["model"]
@@ -68,7 +75,7 @@ def _answered(
     *,
     model: str,
     dial: float | None,
-    max_tokens: int,
+    max_tokens: int | None,
     base_url: str | None,
     api: "Api | None",
     price: str | None,
@@ -76,11 +83,16 @@ def _answered(
 ) -> "tuple[Answer, int]":
     """A model's answer, and how many tokens the model reads."""
     from hone.core.console import note
+    from hone.core.errors import Usage
     from hone.model import Sampling, is_elsewhere, load_backend, server_settings, told_spent
     from hone.retrieve import answer_from, answer_with
 
-    sampling, model = Sampling(max_new_tokens=max_tokens), with_dial(model, dial)
+    sampling, model = Sampling(max_new_tokens=max_tokens or _LONGEST), with_dial(model, dial)
     if base_url is None and not is_elsewhere(model):
+        if api or price:
+            raise Usage(
+                f"--api and --price are about a server, and '{model}' runs here. Leave them out, or name a model openai:NAME."
+            )
         from hone.evaluate.benchmarks import load_answering
 
         _, net, reader = load_answering(model)

@@ -1,5 +1,6 @@
 """`hone models`: which base models there are, and which of them fit."""
 
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import click
@@ -54,6 +55,9 @@ def command(
 
     if search is not None and names:
         raise Usage("Give names or --search, not both: a name shows what is known of it, --search looks for others on the Hub.")
+    idle = _idle(names, {"sort": sort, "why": why or None, **filters}, searches=search is not None)
+    if idle:
+        raise Usage(f"{', '.join(idle)} would do nothing beside {'--search' if search is not None else 'names'}. Leave it out.")
     wanted = catalogue.read_wanted(**filters)
     if search is not None:
         answer = catalogue.search_hub(search, language=next(iter(wanted.languages), None))
@@ -73,3 +77,9 @@ def command(
     if answer.problem:
         note(answer.problem)
     result(records.to_json() if as_json else text)
+
+
+def _idle(names: Sequence[str], asked: Mapping[str, Any], *, searches: bool) -> list[str]:
+    """Options that order or filter a table where there is none: names take filters, which refuse them, and a search takes a language."""
+    known = [name for name in asked if name != "language"] if searches else ["sort", "why"] if names else []
+    return [f"--{name.replace('_', '-')}" for name in known if asked[name] is not None]

@@ -35,6 +35,8 @@ def make_plan(settings: PlanSettings, answers: dict[str, str] | None = None) -> 
     """
     if (settings.data is None) == (settings.describe is None):
         raise Usage('Name the rows or describe the task, one of the two: hone plan rows.csv, or hone plan --describe "...".')
+    if settings.prices and not settings.gpu:
+        raise Usage("--prices is a list of GPUs, and none is asked about. Name some of it with --gpu, or leave it out.")
     process = process_bytes()
     prices = read_prices(Path(settings.prices) if settings.prices else None)
     for name in settings.gpu:

@@ -70,6 +70,10 @@ def choose_ways(settings: RememberSettings, *, is_encoder: bool = False) -> list
         raise Usage(f"The way '{twice}' is named twice. Name each once.")
     if "replay" in settings.ways and settings.replay is None:
         raise Usage("The way 'replay' mixes older rows in, and none are given. Name their file: --replay FILE.")
+    if settings.replay is not None and settings.ways and "replay" not in settings.ways:
+        raise Usage(
+            "The older rows of --replay are for the way 'replay', which --ways leaves out. Name it too, or leave out --replay."
+        )
     left_out = {*(() if settings.replay is not None else ("replay",)), *(("kl",) if is_encoder else ())}
     named = settings.ways or tuple(name for name in WAYS if name not in left_out)
     return [way for name, way in WAYS.items() if name in named]
