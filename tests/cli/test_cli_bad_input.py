@@ -129,3 +129,45 @@ def test_the_kinds_that_options_name_are_those_of_rows():
 def test_a_message_cannot_steer_the_terminal(capsys):
     assert run(["report", "a\x1b[2Jrun"]) == 3
     assert "a␛[2Jrun does not exist" in capsys.readouterr().err
+
+
+SERVER = ["--price", "1,2"]
+
+
+@pytest.mark.parametrize(
+    ("command", "said"),
+    [
+        (["compare", "ROWS", "--templates", "mine.toml"], "--templates holds prompts for models that answer in words"),
+        (["compare", "ROWS", *SERVER], "--price and --api are about a server"),
+        (["compare", "ROWS", "--api", "completions"], "--price and --api are about a server"),
+        (
+            ["compare", "ROWS", "--label", "label", "--prompt", "text"],
+            "--prompt and --completion name columns of written answers",
+        ),
+        (["check", "ROWS", "--template", "x {prompt}"], "--template is what --show-mask shows rows in"),
+        (["check", "ROWS", "--show-mask", "--json"], "Leave out the one or the other"),
+        (["check", "ROWS", "--show-mask", "--group", "text", "--drop-rare"], "--group, --drop-rare would do nothing"),
+        (["plan", "ROWS", "--prices", "mine.toml"], "--prices is a list of GPUs, and none is asked about"),
+        (["remember", "ROWS", "--model", "starter/encoder", "--ways", "plain", "--replay", "ROWS"], "which --ways leaves out"),
+        (["ask", "index", "who?", "--dial", "0.5", "--max-tokens", "9"], "--dial, --max-tokens would do nothing without a model"),
+        (["ask", "index", "who?", *SERVER], "--price would do nothing without a model"),
+        (["eval", "some/model", "--leaderboard", ".", "--limit", "3"], "--limit, MODEL would do nothing"),
+        (["models", "--search", "bert", "--family", "decoder", "--why"], "--why, --family would do nothing beside --search"),
+        (["models", "starter/encoder", "--sort", "mmlu"], "--sort would do nothing beside names"),
+        (["curate", "ROWS", "--only", "exact", "--not-in", "ROWS"], "Error: not_in names evaluation sets for the step overlap"),
+    ],
+)
+def test_an_option_that_would_do_nothing_is_refused(command, said, capsys, rows_csv: Path, starter):
+    assert said in refused(capsys, *(str(rows_csv) if one == "ROWS" else one for one in command))
+
+
+def test_the_kind_and_columns_of_choices_are_heeded_by_check_too(capsys, tmp_path: Path):
+    rows = tmp_path / "rows.jsonl"
+    rows.write_text(
+        "".join(
+            f'{{"stem": "what is {n} plus one", "choices": ["{n}", "{n + 1}", "{n + 2}"], "key": "B", "other": "z{n}"}}\n'
+            for n in range(60)
+        )
+    )
+    assert run(["check", str(rows), "--kind", "choice", "--text", "stem", "--label", "key"]) == 0
+    assert "text from stem, label from key" in capsys.readouterr().out

@@ -1,6 +1,6 @@
 """Who takes part: the models, for each the strategies that fit it and the rows, and for the others the reason why not."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -101,13 +101,35 @@ def find_models(settings: CompareSettings) -> Models:
             encoders[name] = load_encoder(folder, precision=settings.precision)
         else:
             texts[name] = TextBase(name, precision=settings.precision)
-    if settings.base_url is not None and not any(base.is_billed for base in texts.values()):
+    _refuse_idle(settings, texts)
+    return Models(encoders, texts, settings.model)
+
+
+def _refuse_idle(settings: CompareSettings, texts: Mapping[str, TextBase]) -> None:
+    """Nothing, where each option has a model that it is about.
+
+    Raises:
+        Usage: one has none, and would do nothing.
+    """
+    is_asked = any(base.is_billed for base in texts.values())
+    if settings.base_url is not None and not is_asked:
         raise Usage("--base-url is the address of a server, and no model behind one is named. Add --model openai:NAME.")
+    if (settings.price is not None or settings.api != "chat") and not is_asked:
+        raise Usage(
+            "--price and --api are about a server, and no model behind one is named. Add --model openai:NAME, or leave them out."
+        )
     if settings.docs is not None and not texts:
         raise Usage(
             "--docs names documents that a model reads before it answers in words, and an encoder answers none. Add such a model."
         )
-    return Models(encoders, texts, settings.model)
+    if settings.docs is not None and settings.strategies and "retrieval" not in settings.strategies:
+        raise Usage(
+            "--docs names documents that the strategy retrieval looks up, and --strategies leaves it out. Add it, or leave out --docs."
+        )
+    if settings.templates is not None and not texts:
+        raise Usage(
+            "--templates holds prompts for models that answer in words, and an encoder reads none. Add such a model, or leave it out."
+        )
 
 
 def open_documents(settings: CompareSettings, folder: Path) -> Index | None:

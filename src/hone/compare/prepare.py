@@ -122,6 +122,11 @@ def _material(settings: CompareSettings, *, writes: bool | None) -> Material | N
         Usage: answers are texts, and no model takes part that writes any. Refused: preferences, or several examples a row.
     """
     if settings.kind == "classify" or (settings.kind is None and (settings.text or settings.label)):
+        if settings.prompt or settings.completion:
+            raise Usage(
+                "--prompt and --completion name columns of written answers, and these rows are read as classes, whose columns --text and "
+                "--label name. Leave out the one or the other."
+            )
         return None
     kind, prompt, completion = settings.kind, settings.prompt, settings.completion
     try:
@@ -132,7 +137,7 @@ def _material(settings: CompareSettings, *, writes: bool | None) -> Material | N
         return None  # read again as classes, whose error names what to do
     if known not in ANSWERED_KINDS:
         return None
-    found = load_material(settings.data, kind=kind, prompt=prompt, completion=completion)
+    found = _load_written(settings, settings.data, kind=kind)
     if writes:
         return found
     if settings.kind is None and found.kind != "choice" and _reads_as_classes(settings, found):
@@ -142,6 +147,13 @@ def _material(settings: CompareSettings, *, writes: bool | None) -> Material | N
     raise Usage(
         f"{settings.data}: {found.because} Answers are texts, and an encoder writes none. Name a decoder or an encoder-decoder "
         "with --model, or the label column with --label to tell classes apart."
+    )
+
+
+def _load_written(settings: CompareSettings, source: str, *, kind: str | None) -> Material:
+    """A source with the columns that were named. Raises: as `load_material` does."""
+    return load_material(
+        source, kind=kind, prompt=settings.prompt, completion=settings.completion, text=settings.text, label=settings.label
     )
 
 
@@ -202,7 +214,7 @@ def _prepare_written(settings: CompareSettings, material: Material) -> Prepared:
     for name in ("test", "validation"):
         source = getattr(settings, name)
         if source:
-            other = load_material(source, kind=material.kind, prompt=settings.prompt, completion=settings.completion)
+            other = _load_written(settings, source, kind=material.kind)
             rows, bad = as_examples(other)
             held[name] = join_references(rows)[0]
             rejected += [*other.rejected, *bad]
