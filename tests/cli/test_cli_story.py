@@ -60,6 +60,11 @@ def test_a_table_leads_to_a_measured_recommendation_and_a_bundle_that_answers(ro
     assert capsys.readouterr().out.splitlines()[0] == table.splitlines()[0]
     assert (tmp_path / "again.html").read_text() == (out / "report.html").read_text()
 
+    moved = out.rename(tmp_path / "moved")
+    assert run(["report", str(moved)]) == 0
+    assert f'hone predict {moved}/best "a text of yours"' in capsys.readouterr().out
+    assert str(out) not in (moved / "report.html").read_text()
+
 
 def test_json_on_stdout_is_the_record_and_nothing_else(rows_csv: Path, tmp_path: Path, capsys):
     assert run(["compare", str(rows_csv), *QUICK, "--out", str(tmp_path / "run"), "--json"]) == 0

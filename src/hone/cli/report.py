@@ -1,8 +1,13 @@
 """`hone report RUN`: a finished comparison, shown again without running anything."""
 
+import shlex
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
+
+if TYPE_CHECKING:
+    from hone.compare import Comparison
 
 __all__ = ["command"]
 
@@ -27,7 +32,16 @@ def command(run: Path, out: Path | None, as_json: bool) -> None:
         raise Usage(
             f"{path} is no comparison of this version of hone: {str(error).splitlines()[0]}. Run the comparison again."
         ) from error
+    found = _where_it_lies(comparison, path.parent)
     target = out or path.parent / "report.html"
-    write_atomic(target, render_report(comparison))
-    result(comparison.to_json() if as_json else comparison_table(comparison))
+    write_atomic(target, render_report(found))
+    result(comparison.to_json() if as_json else comparison_table(found))
     note(f"Report: {target}")
+
+
+def _where_it_lies(comparison: "Comparison", folder: Path) -> "Comparison":
+    """A run folder may have been moved, or be named from another working directory: what is told names it as it was found."""
+    if not (folder / "best").is_dir():
+        return comparison  # the record alone
+    command = f"hone compare --config {shlex.quote(str(folder / 'config.yaml'))}"
+    return comparison.model_copy(update={"folder": str(folder), "command": command})
