@@ -212,6 +212,20 @@ def test_half_of_the_samples_are_written_behind_prompts_where_there_are_some(kin
         assert item.labels == item.ids[item.places[0] + 1 :]
 
 
+@pytest.mark.parametrize("prompts", [(), ("it is late",)], ids=["unasked", "asked"])
+@pytest.mark.parametrize("is_chat", [False, True])
+@pytest.mark.parametrize("kind", ["gpt2", "bart"])
+def test_samples_keep_to_a_context_shorter_than_they_are(kind, is_chat, prompts, tmp_path):
+    """Of 64 tokens, behind which the networks have no positions."""
+    folder = locate_model(str(save_language_model(tmp_path, kind)))
+    reader = load_reader(folder, precision="fp32")
+    if is_chat:
+        reader.tokenizer.chat_template = "{% for m in messages %}late {{ m['content'] }} {% endfor %}money "
+    net = load_language_model(folder, "causal" if kind == "gpt2" else "seq2seq", pad_id=0)
+    for item in draw_own_samples(net, reader, count=16, seed=0, prompts=prompts):
+        assert max(len(ids) for ids in ((item.ids,) if kind == "gpt2" else (item.source, item.target))) <= 64
+
+
 @pytest.mark.parametrize("kind", ["t5", "bart"])
 def test_an_encoder_decoder_fills_gaps_of_its_own(kind, tmp_path):
     folder = locate_model(str(save_language_model(tmp_path, kind)))

@@ -32,8 +32,10 @@ def draw_own_samples(
     """Samples as items to train on or to measure at; samples of no token are left out. The network stays as it is.
 
     Args:
-        length: tokens of a sample at most. prompts: as the model reads them; half of the samples are written behind them.
+        length: tokens of a sample at most; fewer where the context has no room for them. prompts: as the model reads them; half of the
+            samples are written behind them.
     """
+    length = min(length, _room(net, reader, has_prompts=bool(prompts)))
     was_training = net.training
     generator = Generator(net, reader.tokenizer, precision=reader.precision, takes_over=False)
     draw = _from_decoder if isinstance(net, LanguageModel) else _from_encoder_decoder
@@ -52,6 +54,16 @@ def draw_own_samples(
             bar.advance(wanted)
     net.train(was_training)
     return found
+
+
+def _room(net: TextModel, reader: TextReader, *, has_prompts: bool) -> int:
+    """Tokens of a sample for which the context has room, beside what is read before them."""
+    context, tokenizer = reader.context_length, reader.tokenizer
+    if not isinstance(net, LanguageModel):
+        return max(1, context - len(_gap(tokenizer)[0]) - tokenizer.num_special_tokens_to_add())
+    start, answers = _openings(tokenizer)
+    found = context - len(start) if answers is None else (context - len(start) - len(answers)) // 2  # a user's turn and a reply
+    return max(1, min(found, context // 2) if has_prompts else found)
 
 
 def _behind(
