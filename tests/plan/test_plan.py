@@ -10,6 +10,7 @@ import pytest
 
 from hone.catalogue import find_entries
 from hone.cli.main import run
+from hone.cli.options import KINDS
 from hone.compare.settings import COMPARE
 from hone.core.configuration import read_settings
 from hone.core.errors import Failed, Usage
@@ -167,6 +168,13 @@ def test_more_rows_let_more_strategies_run(rows, fewest, runs):
 def test_the_rules_of_thumb_are_called_so(rows, one):
     found = enough_rows(survey(rows=rows))
     assert f"are {one} the 500 to 1,000" in found.one_task and "rule of thumb" in found.one_task
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_learning_curve_is_promised_only_of_rows_that_are_compared(kind):
+    measure = enough_rows(survey(kind=kind)).measure
+    assert ("hone compare" in measure) == (kind in ("classify", "completion", "chat", "answers", "choice"))
+    assert ("--validation" in measure) == ("hone compare" not in measure)
 
 
 def test_a_description_is_read_and_what_it_leaves_open_is_told():

@@ -66,7 +66,9 @@ def enough_rows(survey: Survey) -> Enough:
         one_task=f"{rows:,} rows are {one} the 500 to 1,000 that are often named for fine-tuning on one task (a rule of thumb, not a measurement).",
         many_tasks=f"They are {many} the 50,000 to 100,000 often named for many tasks at once (a rule of thumb; rehearsing 1% of the older "
         "tasks' rows has been enough: Scialom 2022, https://arxiv.org/abs/2205.12393).",
-        measure="The learning curve in the report of hone compare shows on your rows whether more of them would help.",
+        measure="The learning curve in the report of hone compare shows on your rows whether more of them would help."
+        if survey.kind in _COMPARED
+        else "Train on half of your rows and on all, with the same --validation file: the two losses show whether more would help.",
     )
 
 
