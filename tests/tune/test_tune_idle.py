@@ -47,6 +47,13 @@ def test_an_option_of_what_the_run_does_not_do_is_refused(more, said, asked):
         refuse_idle(asked("llama", **more))
 
 
+def test_what_a_file_says_of_another_method_is_let_pass(asked):
+    settings = asked("llama", method="full", rank=16, tokens=5)
+    refuse_idle(settings, asked={"method"})
+    with pytest.raises(Usage, match="--tokens would do nothing without --method prompt"):
+        refuse_idle(settings, asked={"method", "tokens"})
+
+
 def test_the_command_refuses_it_before_it_reads_a_row(asked, tmp_path, capsys):
     settings = asked("llama")
     asking = [

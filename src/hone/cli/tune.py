@@ -116,7 +116,7 @@ def command(config: Path | None, as_json: bool, quiet: bool, **options: Any) -> 
     settings = read_settings(TUNE, config, named) if config else settings_from(TUNE, named)
     from hone.tune import refuse_idle, tune_rows
 
-    refuse_idle(settings)
+    refuse_idle(settings, asked=named if config and named else None)
     done = tune_rows(settings)
     if as_json:
         result(done.to_json())

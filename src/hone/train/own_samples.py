@@ -60,7 +60,7 @@ def _room(net: TextModel, reader: TextReader, *, has_prompts: bool) -> int:
     """Tokens of a sample for which the context has room, beside what is read before them."""
     context, tokenizer = reader.context_length, reader.tokenizer
     if not isinstance(net, LanguageModel):
-        return max(1, context - len(_gap(tokenizer)[0]) - tokenizer.num_special_tokens_to_add())
+        return max(1, context - len(_gap(tokenizer)[0]) - int(tokenizer.num_special_tokens_to_add()))
     start, answers = _openings(tokenizer)
     found = context - len(start) if answers is None else (context - len(start) - len(answers)) // 2  # a user's turn and a reply
     return max(1, min(found, context // 2) if has_prompts else found)

@@ -1,6 +1,6 @@
 """Options that would do nothing in this run: refused, since whoever names one expects something of it."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import NamedTuple
 
 from hone.core.errors import Usage
@@ -33,13 +33,19 @@ _OWNERS = (
 )
 
 
-def refuse_idle(settings: TuneSettings) -> None:
+def refuse_idle(settings: TuneSettings, *, asked: Collection[str] | None = None) -> None:
     """Nothing, where every option has something to act on; what rows and model decide is `refuse_unread`'s.
 
+    Args:
+        asked: those that are looked at; None for all. A file's rank stands in nobody's way when it is run once with another method.
     Raises:
         Usage: options that belong to what the run does not do; all of them at once.
     """
-    idle = [(_named(settings, owner.options), owner.said) for owner in _OWNERS if not owner.is_there(settings)]
+    idle = [
+        (_named(settings, [name for name in owner.options if asked is None or name in asked]), owner.said)
+        for owner in _OWNERS
+        if not owner.is_there(settings)
+    ]
     told = [f"{_listed(names)} would do nothing without {said}." for names, said in idle if names]
     if told:
         raise Usage(" ".join([*told, "Leave out the one or add the other."]))
