@@ -74,7 +74,7 @@ def test_every_kind_of_text_file_is_one_text_from_its_first_line_on(tmp_path, na
 def test_rows_that_cannot_be_read_are_counted_and_the_rest_is_looked_for(tmp_path):
     other = "Seven red boats left the harbour before dawn and none of the keepers saw which way they went."
     file = tmp_path / "set.jsonl"
-    file.write_bytes(b'{"q": broken}\n[1]\n{"q": "caf\xe9", "a": "%b"}\n{"q": "%b"}\n' % (other.encode(), QUESTION.encode()))
+    file.write_bytes(b'{"q": broken}\n[1]\n{"q": "caf\x81", "a": "%b"}\n{"q": "%b"}\n' % (other.encode(), QUESTION.encode()))
     (one,) = index_sets([str(file)], tmp_path / "index", words=13)
     assert (one.texts, one.unread) == (2, 3)
     found = Overlap(tmp_path / "index", [one.name], words=13)

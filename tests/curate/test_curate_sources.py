@@ -38,11 +38,11 @@ def test_a_text_file_is_one_document_with_its_line_breaks(tmp_path):
 
 def test_what_cannot_be_read_is_named_and_the_rest_goes_on(tmp_path):
     (tmp_path / "rows.jsonl").write_bytes(
-        b'{"text": "Good."}\n{"text": broken}\n{"text": ""}\n{"text": 5}\n{"text": "b\xe4d"}\n{"text": "Good too."}\n'
+        b'{"text": "Good."}\n{"text": broken}\n{"text": ""}\n{"text": 5}\n{"text": "b\xe4d"}\n{"text": "Good too \xc3\xbc."}\n'
     )
     (tmp_path / "empty.txt").write_text("", encoding="utf-8")
     found = read(tmp_path)
-    assert [each.text for each in found if isinstance(each, RawText)] == ["Good.", "Good too."]
+    assert [each.text for each in found if isinstance(each, RawText)] == ["Good.", "Good too ü."]
     unread = {each.name.split("/")[1]: each.reason for each in found if isinstance(each, Unread)}
     assert set(unread) == {"empty.txt", "rows.jsonl line 2", "rows.jsonl line 3", "rows.jsonl line 4", "rows.jsonl line 5"}
     assert "invalid JSON" in unread["rows.jsonl line 2"]

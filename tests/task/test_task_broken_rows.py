@@ -69,11 +69,49 @@ def test_one_row_of_latin_1_is_rejected_by_its_line_and_the_others_stay(tmp_path
     assert "byte 0xE9" in table.rejected[0].reason and "iconv" not in table.rejected[0].reason
 
 
-def test_a_file_that_is_windows_1252_as_a_whole_gets_the_command_that_converts_it(tmp_path):
-    content = "text,label\n" + "".join(f"“café” {index},a\n" for index in range(5)) + GOOD
+def test_a_file_that_is_windows_1252_as_a_whole_is_read_and_told(tmp_path, capsys):
+    """As Excel writes CSV in Western Europe; the names of columns too."""
+    content = "Äußerung,Größe\n" + "".join(f"“café” ½ {index} naïve,a\n" for index in range(5)) + GOOD
+    table = load(tmp_path / "notes.csv", content.encode("cp1252"), text=["Äußerung"], label="Größe")
+    assert not table.rejected and len(table.examples) == 35
+    assert table.examples[0].text == "“café” ½ 0 naïve"
+    load(tmp_path / "notes.csv", content.encode("cp1252"), text=["Äußerung"], label="Größe")
+    assert capsys.readouterr().err.count("notes.csv is not UTF-8: read as Windows-1252. If letters look wrong") == 1
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        "Größe und Äußerung über die Straße – „gut“ für 5 €",
+        "déjà vu à l’été – cœur et garçon « oui » n°3",
+        "¿Dónde está el niño? ¡Aquí! 1ª",
+        "não há coração à mão",
+        "æble på ø",
+        "it’s “good” – £5 ½ m²",
+        "col·lega",
+    ],
+)
+def test_western_languages_are_read_as_windows_1252(said, tmp_path):
+    content = "text,label\n" + "".join(f"{said} {index},a\n" for index in range(5)) + GOOD
     table = load(tmp_path / "notes.csv", content.encode("cp1252"))
+    assert not table.rejected and table.examples[0].text == f"{said} 0"
+
+
+@pytest.mark.parametrize(
+    ("encoding", "said"),
+    [("cp1251", "Всё это очень странно"), ("cp1250", "żółty wąż śpi i bałagan w pokoju"), ("cp1253", "Καλημέρα σας")],
+)
+def test_an_encoding_in_which_windows_1252_makes_no_words_is_left_to_the_user(encoding, said, tmp_path):
+    content = "text,label\n" + "".join(f"{said} {index},a\n" for index in range(5)) + GOOD
+    table = load(tmp_path / "notes.csv", content.encode(encoding))
     assert len(table.rejected) == 5 and len(table.examples) == 30
-    assert "iconv -f WINDOWS-1252 -t UTF-8 notes.csv > notes.utf8.csv" in table.rejected[0].reason
+    assert "in another encoding; save it as UTF-8 (in Excel: CSV UTF-8)" in table.rejected[0].reason
+
+
+def test_bytes_that_windows_1252_lacks_are_told_by_their_line(tmp_path):
+    content = b"text,label\n" + b"caf\xe9 au lait,a\n" * 40 + b"what \x81 is this,a\n" + GOOD.encode()
+    table = load(tmp_path / "notes.csv", content)
+    assert [(row.line, row.reason.partition(":")[0]) for row in table.rejected] == [(42, "not CP1252")]
 
 
 def test_bad_bytes_in_a_column_that_is_not_used_cost_nothing(tmp_path):
@@ -131,7 +169,7 @@ def test_over_half_unusable_rows_stop_with_counts_and_first_places(tmp_path):
         ("a.csv", b"PK\x03\x04 rest", "not text but a zip archive or an Excel workbook"),
         ("a.xlsx", b"PK\x03\x04 rest", "does not know the file type '.xlsx'.*Save the sheet as CSV"),
         ("a.foo", b"text,label\n", "does not know the file type '.foo'. Known: .csv"),
-        ("a.csv", b"caf\xe9,label\na,b\n", "line 1: the header cannot be read"),
+        ("a.csv", b"caf\x81,label\na,b\n", "line 1: the header cannot be read"),
         ("a.jsonl", b"1\n2\n3\n", "3 of 3 rows cannot be used: 3 not an object"),
     ],
 )

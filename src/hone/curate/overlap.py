@@ -126,7 +126,7 @@ def _texts(file: str) -> Iterator[str | Broken]:
             continue
         bad = None
         for text in (text for cell in row[1] for text in _strings(cell)):
-            if reason := bad_character(text, None):
+            if reason := bad_character(text, reader.file):
                 bad = reason
             else:
                 yield text

@@ -1,7 +1,8 @@
 """Bytes to characters, one file at a time, without losing the good rows to a bad one.
 
 Stands before every text format. The one surprise: bytes that are not UTF-8 do not stop the reading; they
-travel as lone surrogates (PEP 383), so the row that holds them can be named by its line and set aside.
+travel as lone surrogates (PEP 383), so the row that holds them can be named by its line and set aside. A table that is
+not UTF-8 as a whole is read as Windows-1252, in which Excel writes CSV in the West, where it makes words of that.
 """
 
 import codecs
@@ -10,17 +11,19 @@ import io
 import re
 import zlib
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import IO, cast
 
 from hone.core.errors import BadData
 
-__all__ = ["TextFile", "bad_character", "open_text"]
+__all__ = ["TextFile", "as_western", "bad_character", "open_text"]
 
 _HEAD_BYTES = 65_536
 _GUESS_BYTES = 64 * 2**20
+_MOST_ABOVE = 0.5  # of the letters of words that have one above 127: in Western languages a quarter, in Greek or Russian all
+_MOST_STRANGE = 0.02
 _BOMS = (
     # UTF-32 LE begins with the mark of UTF-16 LE, so it is asked first.
     (codecs.BOM_UTF32_LE, "utf-32"),
@@ -38,6 +41,12 @@ _BINARY = (
 )
 _UNUSABLE = re.compile("[\0\ud800-\udfff]")
 _ESCAPED_BYTE = re.compile("[\udc80-\udcff]")
+_ACCENTED = re.compile(r"\S*[^\x00-\x7f]\S*")
+_INSIDE_A_WORD = re.compile(
+    r"(?<=\w)[\x80-\x9f\xa1-\xaf\xb1-\xb6\xb8-\xbf\xd7\xf7‚\ufffd](?=[\w\x80-\xbf])"
+)  # but Catalan's dot, and n°3
+"""Signs that stand inside a word where another encoding is taken for Windows-1252, such as Polish for its own code page."""
+_COMMON = dict.fromkeys(map(ord, "‘’“”„–—…€™•«»°§£©®´·¡¿¼½¾²³ºª\xa0"), " ")  # signs that stand beside words
 
 
 @dataclass(frozen=True)
@@ -71,6 +80,19 @@ class TextFile:
         """The first 65,536 characters."""
         return next(self.chunks(_HEAD_BYTES), "")
 
+    def begins_as_utf8(self) -> bool:
+        """Whether all of its bytes are UTF-8, or the first 64 MiB: a quick look."""
+        decoder = codecs.getincrementaldecoder("utf-8")()
+        with _readable(self.path), _open_bytes(self.path) as file:
+            try:
+                for _ in range(_GUESS_BYTES // _HEAD_BYTES):
+                    if not (block := file.read(_HEAD_BYTES)):
+                        break
+                    decoder.decode(block)
+            except UnicodeDecodeError:
+                return False
+        return True
+
     def _open(self) -> io.TextIOWrapper:
         errors = "surrogateescape" if self.encoding.startswith("utf-8") else "replace"
         return io.TextIOWrapper(_open_bytes(self.path), encoding=self.encoding, errors=errors, newline="")
@@ -80,27 +102,56 @@ class TextFile:
         """What to do about bytes that are not UTF-8, by a look at all of the file's bytes above 127."""
         if not self.encoding.startswith("utf-8"):
             return f"The file is {self.encoding.upper()} and damaged there."
-        good = bad = 0
-        is_windows = False
-        decoder = codecs.getincrementaldecoder("utf-8")(errors="surrogateescape")
-        with _readable(self.path), _open_bytes(self.path) as file:
-            for _ in range(_GUESS_BYTES // _HEAD_BYTES):
-                if not (block := file.read(_HEAD_BYTES)):
-                    break
-                escaped = _ESCAPED_BYTE.findall(text := decoder.decode(block))
-                bad += len(escaped)
-                good += sum(not character.isascii() for character in text) - len(escaped)
-                is_windows = is_windows or any(character < "\udca0" for character in escaped)
-        if good > bad / 20:
+        if self._bytes.is_utf8:
             return "The rest of the file is UTF-8: correct the line."
-        name = "Windows-1252" if is_windows else "Windows-1252 or Latin-1"
+        if not self._bytes.is_western:
+            return "The whole file is in another encoding; save it as UTF-8 (in Excel: CSV UTF-8)."
         plain = self.path.with_suffix("") if self.path.suffix.lower() == ".gz" else self.path
         source = (
             f"zcat {self.name} | iconv -f WINDOWS-1252 -t UTF-8"
             if plain != self.path
             else f"iconv -f WINDOWS-1252 -t UTF-8 {self.name}"
         )
-        return f"The whole file looks like {name}; convert it with: {source} > {plain.stem}.utf8{plain.suffix}"
+        return f"The whole file looks like Windows-1252; convert it with: {source} > {plain.stem}.utf8{plain.suffix}"
+
+    @cached_property
+    def _bytes(self) -> "_Bytes":
+        """A look at the file's bytes above 127, read as UTF-8 and as Windows-1252."""
+        good = bad = above = letters = strange = 0
+        decoder = codecs.getincrementaldecoder("utf-8")(errors="surrogateescape")
+        with _readable(self.path), _open_bytes(self.path) as file:
+            for _ in range(_GUESS_BYTES // _HEAD_BYTES):
+                if not (block := file.read(_HEAD_BYTES)):
+                    break
+                if (text := decoder.decode(block)).isascii():
+                    continue
+                escaped = len(_ESCAPED_BYTE.findall(text))
+                bad += escaped
+                good += sum(not character.isascii() for character in text) - escaped
+                western = block.decode("cp1252", "replace")
+                strange += len(_INSIDE_A_WORD.findall(western))
+                for word in _ACCENTED.findall(western.translate(_COMMON)):
+                    above += sum(not character.isascii() for character in word)
+                    letters += sum(character.isalpha() and character.isascii() for character in word)
+        return _Bytes(
+            is_utf8=good > bad / 20, is_western=above <= _MOST_ABOVE * (letters + above) and strange <= _MOST_STRANGE * bad
+        )
+
+
+@dataclass(frozen=True)
+class _Bytes:
+    """What the bytes above 127 of a file say."""
+
+    is_utf8: bool
+    is_western: bool
+    """Whether Windows-1252 makes words of a Western language of them: few letters above 127, hardly any sign inside a word."""
+
+
+def as_western(file: TextFile) -> TextFile | None:
+    """The file read as Windows-1252 where it is not UTF-8 as a whole and that makes words of it; None where it stays as it is."""
+    if file.encoding != "utf-8" or file.begins_as_utf8() or file._bytes.is_utf8 or not file._bytes.is_western:
+        return None
+    return replace(file, encoding="cp1252")
 
 
 def open_text(path: Path) -> TextFile:

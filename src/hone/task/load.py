@@ -9,11 +9,13 @@ import difflib
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import lru_cache
 from pathlib import Path
 
+from hone.core.console import warn
 from hone.core.errors import BadData
 from hone.task.cells import keep_rows
-from hone.task.decode import TextFile, open_text
+from hone.task.decode import TextFile, as_western, open_text
 from hone.task.delimited import read_delimited
 from hone.task.hub import looks_like_hub_id, read_hub
 from hone.task.infer import infer_columns
@@ -91,9 +93,18 @@ def _open(source: str) -> tuple[Reader, TextFile | None, str]:
     if kind == ".parquet":
         return read_parquet(path), None, path.name
     file = open_text(path)
+    if (western := as_western(file)) is not None:
+        file = western
+        _tell_western(path)
     if kind in _JSON:
         return read_json(file, is_lines=kind != ".json"), file, path.name
     return read_delimited(file, delimiter="\t" if kind in (".tsv", ".tab") else None), file, path.name
+
+
+@lru_cache
+def _tell_western(path: Path) -> None:
+    """Once for each file, however often it is opened."""
+    warn(f"{path.name} is not UTF-8: read as Windows-1252. If letters look wrong, save it as UTF-8.")
 
 
 def _file_of(source: str) -> tuple[Path, str] | None:
