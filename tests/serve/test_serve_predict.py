@@ -182,10 +182,18 @@ def test_rows_that_cannot_be_read_are_told_with_their_lines(bundle: Bundle, tmp_
 @pytest.mark.parametrize("column", ["message", "note"])
 def test_bytes_that_are_not_utf8_are_told_with_line_and_column(bundle: Bundle, tmp_path: Path, column: str):
     source = tmp_path / "in.csv"
-    cells = {"message": LOST.encode(), "note": b"x"} | {column: b"caf\xe9"}
+    cells = {"message": LOST.encode(), "note": b"x"} | {column: "кафе".encode("cp1251")}
     source.write_bytes(b"message,note\nfine,fine\n" + b",".join(cells.values()) + b"\n")
     said = refused(bundle, source, tmp_path / "out.csv")
     assert "line 3" in said and f"column '{column}'" in said and "not UTF-8" in said
+
+
+def test_a_table_in_windows_1252_is_answered_in_utf8(bundle: Bundle, tmp_path: Path):
+    source = tmp_path / "in.csv"
+    source.write_bytes(f"message,Straße\n{LOST},Größe\n".encode("cp1252"))
+    assert predict_file(bundle, source, tmp_path / "out.csv") == 1
+    header, row = (tmp_path / "out.csv").read_text(encoding="utf-8").splitlines()
+    assert header.startswith("message,Straße,") and ",Größe," in row
 
 
 def test_a_text_that_is_no_single_value_is_told(bundle: Bundle, tmp_path: Path):
