@@ -41,7 +41,7 @@ _BINARY = (
 )
 _UNUSABLE = re.compile("[\0\ud800-\udfff]")
 _ESCAPED_BYTE = re.compile("[\udc80-\udcff]")
-_ACCENTED = re.compile(r"\S*[^\x00-\x7f]\S*")
+_ACCENTED = re.compile(r"[A-Za-z]*[^\x00-\x7f][^\x00-@[-`{-\x7f]*")  # a word with a letter above 127
 _INSIDE_A_WORD = re.compile(
     r"(?<=\w)[\x80-\x9f\xa1-\xaf\xb1-\xb6\xb8-\xbf\xd7\xf7‚\ufffd](?=[\w\x80-\xbf])"
 )  # but Catalan's dot, and n°3
