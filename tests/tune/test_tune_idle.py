@@ -82,7 +82,7 @@ def test_the_command_refuses_it_before_it_reads_a_row(asked, tmp_path, capsys):
             {"template": "x {prompt}", "train_on_prompt": True},
             "--template and --train-on-prompt would do nothing",
         ),
-        ("bert", LABELLED, {"chat": True, "answers": 5}, "--chat and --answers would do nothing"),
+        ("bert", LABELLED, {"chat": True}, "--chat would do nothing: it is about prompts and written answers"),
         ("t5", ANSWERED, {"train_on_prompt": True}, "--train-on-prompt would do nothing: it is for decoders"),
         ("t5", ANSWERED, {"chat": True}, "--chat would do nothing: it is for decoders"),
         ("llama", ANSWERED, {"chat": True}, "has none"),

@@ -61,7 +61,7 @@ def refuse_unread(settings: TuneSettings, *, writes: bool, is_pair: bool, has_ch
         Usage: options about prompts and answers that nobody would read.
     """
     if not writes:
-        names = _named(settings, ("template", "chat", "train_on_prompt", *(("answers",) if settings.answers else ())))
+        names = _named(settings, ("template", "chat", "train_on_prompt"))
         because = "is about prompts and written answers, and these rows have none"
     else:
         names = (*_named(settings, ("train_on_prompt",)), *(("--chat",) if settings.chat else ())) if is_pair else ()
