@@ -78,8 +78,15 @@ class ModelFolder:
 
 def without_languages(name: str) -> str:
     """A model's name without what says from which language it translates into which."""
+    return _split(name)[0]
+
+
+def _split(name: str) -> tuple[str, tuple[str, str] | None]:
+    """A model's name and the languages behind it; a folder may be called like that itself."""
     found = _LANGUAGES.fullmatch(name)
-    return found["plain"] if found else name
+    if found is None or Path(name).expanduser().exists():
+        return name, None
+    return found["plain"], (found["source"], found["target"])
 
 
 def locate_model(name: str) -> ModelFolder:
@@ -92,10 +99,8 @@ def locate_model(name: str) -> ModelFolder:
         BadModel: unknown starter, missing folder, no safetensors, corrupt files, a digest that differs,
             or a Hub id that is not cached while the Hub cannot be reached.
     """
-    found = _LANGUAGES.fullmatch(name)
-    if found and not Path(name).expanduser().exists():
-        return replace(_located(found["plain"]), name=name, languages=(found["source"], found["target"]))
-    return _located(name)
+    plain, languages = _split(name)
+    return replace(_located(plain), name=name, languages=languages)
 
 
 def _located(name: str) -> ModelFolder:

@@ -47,13 +47,11 @@ Examples:
 def command(index: Path, question: str, k: int, mode: "Mode", as_json: bool, quiet: bool, **options: Any) -> None:
     """Search the INDEX that `hone index` made. With --model the passages found are put before the question and the model answers."""
     from hone.core.console import note, result, set_quiet
-    from hone.core.errors import Usage
+    from hone.core.errors import Usage, as_option
     from hone.retrieve import answer_text, cited, open_index
 
     set_quiet(quiet)
-    idle = [
-        f"--{name.replace('_', '-')}" for name in ("dial", "base_url", "api", "price", "max_tokens") if options[name] is not None
-    ]
+    idle = [as_option(name) for name in ("dial", "base_url", "api", "price", "max_tokens") if options[name] is not None]
     if options["model"] is None and idle:
         raise Usage(f"{', '.join(idle)} would do nothing without a model that answers. Add --model, or leave it out.")
     ready = open_index(index, model=options["encoder"])
@@ -83,16 +81,13 @@ def _answered(
 ) -> "tuple[Answer, int]":
     """A model's answer, and how many tokens the model reads."""
     from hone.core.console import note
-    from hone.core.errors import Usage
-    from hone.model import Sampling, is_elsewhere, load_backend, server_settings, told_spent
+    from hone.model import Sampling, for_a_server_only, is_elsewhere, load_backend, server_settings, told_spent
     from hone.retrieve import answer_from, answer_with
 
     sampling, model = Sampling(max_new_tokens=max_tokens or _LONGEST), with_dial(model, dial)
     if base_url is None and not is_elsewhere(model):
         if api or price:
-            raise Usage(
-                f"--api and --price are about a server, and '{model}' runs here. Leave them out, or name a model openai:NAME."
-            )
+            raise for_a_server_only(model)
         from hone.evaluate.benchmarks import load_answering
 
         _, net, reader = load_answering(model)

@@ -45,13 +45,13 @@ def command(leaderboard: Path | None, dial: float | None, as_json: bool, quiet: 
     """
     from hone.core.configuration import settings_from
     from hone.core.console import result, set_quiet
-    from hone.core.errors import Usage
+    from hone.core.errors import Usage, as_option
 
     set_quiet(quiet)
     named = given(**options)
     if leaderboard is None and not {"model", "tasks"} <= named.keys():
         raise Usage("Name a model and its tasks: hone eval MODEL --tasks hellaswag,arc_easy, or --leaderboard DIR.")
-    idle = ["MODEL" if name == "model" else f"--{name.replace('_', '-')}" for name in (*named, *given(dial=dial))]
+    idle = ["MODEL" if name == "model" else as_option(name) for name in (*named, *given(dial=dial))]
     if leaderboard is not None and idle:
         raise Usage(
             f"--leaderboard shows finished evaluations, and {', '.join(idle)} would do nothing. Leave out the one or the other."

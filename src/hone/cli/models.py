@@ -81,5 +81,7 @@ def command(
 
 def _idle(names: Sequence[str], asked: Mapping[str, Any], *, searches: bool) -> list[str]:
     """Options that order or filter a table where there is none: names take filters, which refuse them, and a search takes a language."""
+    from hone.core.errors import as_option
+
     known = [name for name in asked if name != "language"] if searches else ["sort", "why"] if names else []
-    return [f"--{name.replace('_', '-')}" for name in known if asked[name] is not None]
+    return [as_option(name) for name in known if asked[name] is not None]

@@ -48,7 +48,7 @@ def command(out: Path | None, describe: str | None, as_json: bool, quiet: bool, 
     from pydantic import ValidationError
 
     from hone.core.console import note, result, set_quiet
-    from hone.core.errors import Usage
+    from hone.core.errors import Usage, as_option
     from hone.core.store import refuse_place
 
     set_quiet(quiet)
@@ -66,7 +66,7 @@ def command(out: Path | None, describe: str | None, as_json: bool, quiet: bool, 
         settings = PlanSettings(**named)
     except ValidationError as error:
         first = error.errors()[0]
-        raise Usage(f"--{str(first['loc'][0]).replace('_', '-')} is {first['input']!r}: {first['msg']}.") from None
+        raise Usage(f"{as_option(str(first['loc'][0]))} is {first['input']!r}: {first['msg']}.") from None
     answers = _asked(settings.describe, settings.kind) if settings.describe is not None and sys.stdin.isatty() else {}
     plan = make_plan(settings, answers)
     if out is not None:

@@ -268,7 +268,8 @@ def _doubt(best: Row, racing: Sequence[Row], metric: str) -> str:
 def _no_better_than_one_answer(best: Row, racing: Sequence[Row], metric: str) -> str:
     """A sentence where the most frequent class of the test rows, given always, would do as well as any strategy."""
     usual = max(best.per_class, key=lambda one: one.support)
-    shares = [one.support / sum(one.support for one in best.per_class) for one in best.per_class]
+    rows = sum(one.support for one in best.per_class)
+    shares = [one.support / rows for one in best.per_class]
     share, classes = max(shares), len(shares)
     f1 = 2 * share / (1 + share)
     floor = {"macro_f1": f1 / classes, "weighted_f1": f1 * share}.get(metric, share)

@@ -15,6 +15,7 @@ __all__ = [
     "MissingPackage",
     "NotEnough",
     "Usage",
+    "as_option",
     "did_you_mean",
     "need",
 ]
@@ -50,6 +51,11 @@ class Failed(HoneError):
     """Something outside the user's input went wrong while running (a full disk, a killed worker)."""
 
     exit_code = 1
+
+
+def as_option(name: str) -> str:
+    """A setting as it is written on the command line: `batch_rows` is `--batch-rows`."""
+    return f"--{name.replace('_', '-')}"
 
 
 def did_you_mean(given: str, known: Iterable[str]) -> str:

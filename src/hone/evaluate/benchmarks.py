@@ -28,6 +28,7 @@ from hone.model import (
     TextModel,
     TextReader,
     family,
+    for_a_server_only,
     is_behind_server,
     is_elsewhere,
     load_backend,
@@ -106,9 +107,7 @@ def _from_here(settings: EvalSettings) -> _Model:
     if settings.base_url is not None:
         raise Usage(f"--base-url says nothing about '{settings.model}'. For a server, name the model openai:NAME.")
     if settings.price is not None or settings.api != "chat":
-        raise Usage(
-            f"--price and --api are about a server, and '{settings.model}' runs here. Leave them out, or name a model openai:NAME."
-        )
+        raise for_a_server_only(settings.model)
     folder, net, reader = load_answering(settings.model, precision=settings.precision)
     if settings.chat and not reader.tokenizer.chat_template:
         raise Usage(f"--chat asks for the model's chat template, and '{settings.model}' has none. Leave out --chat.")
@@ -188,9 +187,9 @@ def load_answering(model: str, *, precision: Precision = "auto") -> tuple[ModelF
             raise BadModel(
                 f"{run} was trained on '{trained.base}' with other weights than those found. Put the same model in place."
             )
-        from hone.train import make_trainable
+        from hone.train import make_trainable, size_options
 
-        tuned_net = make_trainable(trained.trainable, **trained.options).load(net, run)
+        tuned_net = make_trainable(trained.trainable, **size_options(trained.trainable, trained.settings)).load(net, run)
         assert isinstance(tuned_net, type(net))
         net = tuned_net
     return folder, net.to(reader.device), reader.leaving_room(net.virtual)
@@ -203,8 +202,8 @@ class _Trained:
     base: str
     base_sha256: str
     trainable: str
-    options: dict[str, int]
-    """By which the method puts as much on the base as was trained."""
+    settings: dict[str, Any]
+    """Of the run, as far as it was asked for otherwise than by default."""
 
 
 def _trained_in(run: Path) -> _Trained | None:
@@ -215,10 +214,7 @@ def _trained_in(run: Path) -> _Trained | None:
     if "base" in record:
         asked = record["settings"]
         method = asked.get("method", "lora")
-        told = {"prompt": ("tokens", "tokens"), "prefix": ("tokens", "tokens"), "top": ("count", "layers")}.get(method)
-        return _Trained(
-            record["base"], record["base_sha256"], method, {told[0]: asked[told[1]]} if told and told[1] in asked else {}
-        )
+        return _Trained(record["base"], record["base_sha256"], method, asked)
     from hone.strategy.text.predictor import TEXT_FILE, TextRecord
 
     way = record.get("strategy", "unknown")

@@ -23,6 +23,7 @@ __all__ = [
     "mean_interval",
     "normal_quantile",
     "shifted_interval",
+    "student_half",
     "unseen_difference",
     "unseen_interval",
     "unseen_share",
@@ -118,6 +119,13 @@ def wilson_interval(successes: int, n: int, *, level: float = 0.95) -> Interval:
     return Interval(low=low, mid=rate, high=high)
 
 
+def student_half(values: FloatArray, level: float) -> float:
+    """How far Student's t interval for the mean of values [n] reaches to either side."""
+    from scipy.stats import t as student
+
+    return float(student.ppf((1 + level) / 2, values.size - 1) * values.std(ddof=1) / np.sqrt(values.size))
+
+
 def mean_interval(scores: npt.ArrayLike, *, level: float = 0.95) -> Interval:
     """Student's t interval for the mean of scores per row.
 
@@ -137,9 +145,7 @@ def mean_interval(scores: npt.ArrayLike, *, level: float = 0.95) -> Interval:
         if not 0 <= value <= 1:
             raise NotEnough(f"All {rows} scores are {value:g}: their spread cannot be told. Add rows that differ.")
         return unseen_interval(value, rows, level)
-    from scipy.stats import t as student
-
-    half = float(student.ppf((1 + level) / 2, rows - 1) * values.std(ddof=1) / np.sqrt(rows))
+    half = student_half(values, level)
     return Interval(low=mid - half, mid=mid, high=mid + half)
 
 

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from hone.core.errors import NotEnough
-from hone.measure.intervals import Interval, is_constant, normal_quantile, shifted_interval, unseen_difference
+from hone.measure.intervals import Interval, is_constant, normal_quantile, shifted_interval, student_half, unseen_difference
 from hone.measure.labels import check_metric
 from hone.measure.resample import Imaginary, label_draws, label_values, require_rows, score_draws
 
@@ -86,10 +86,7 @@ def wider_interval(values: FloatArray, drawn: FloatArray, level: float) -> Inter
     Args:
         values, drawn: as `bca_interval` has them.
     """
-    from scipy.stats import t as student
-
-    found, rows = bca_interval(values, drawn, level), values.size
-    half = float(student.ppf((1 + level) / 2, rows - 1) * values.std(ddof=1) / np.sqrt(rows))
+    found, half = bca_interval(values, drawn, level), student_half(values, level)
     return Interval(low=min(found.low, found.mid - half), mid=found.mid, high=max(found.high, found.mid + half))
 
 

@@ -28,7 +28,7 @@ from hone.model.loading import Family, family, load_backbone, load_tokenizer, qu
 from hone.model.network import Network, Rows
 from hone.model.reader import TextReader, load_reader
 from hone.model.remote import RemoteBackend
-from hone.model.remote_settings import Api, RemoteSettings, is_behind_server, is_elsewhere, server_settings
+from hone.model.remote_settings import Api, RemoteSettings, for_a_server_only, is_behind_server, is_elsewhere, server_settings
 from hone.model.render import PLAIN_TEMPLATE, Rendered, Renderer
 from hone.model.score import Likelihood, Scorer
 from hone.model.spending import Price, Spent, told_spent
@@ -84,6 +84,7 @@ __all__ = [
     "dry_network",
     "energy_line",
     "family",
+    "for_a_server_only",
     "head_scale",
     "is_behind_server",
     "is_elsewhere",

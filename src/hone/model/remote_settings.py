@@ -5,10 +5,11 @@ from typing import Literal
 
 from pydantic import Field
 
+from hone.core.errors import Usage
 from hone.core.record import Record
 from hone.model.spending import Price
 
-__all__ = ["Api", "RemoteSettings", "is_behind_server", "is_elsewhere", "server_settings"]
+__all__ = ["Api", "RemoteSettings", "for_a_server_only", "is_behind_server", "is_elsewhere", "server_settings"]
 
 Api = Literal["chat", "completions"]
 _SERVER, _ELSEWHERE = "openai:", ("openai:", "vllm:")
@@ -48,6 +49,11 @@ def is_behind_server(model: str) -> bool:
 def is_elsewhere(model: str) -> bool:
     """Whether a model's name asks for a server or for vLLM: it is asked in texts, and cannot be trained."""
     return model.startswith(_ELSEWHERE)
+
+
+def for_a_server_only(model: str) -> Usage:
+    """That a price and an API say nothing about a model that runs here."""
+    return Usage(f"--price and --api are about a server, and '{model}' runs here. Leave them out, or name a model openai:NAME.")
 
 
 def server_settings(model: str, *, api: Api, price: str | None, cache: Path | None = None) -> RemoteSettings | None:

@@ -51,9 +51,8 @@ def opens_with(tokenizer: Any) -> tuple[int | None, int | None]:
     if getattr(tokenizer, "tgt_lang", None) is None:
         return None, None
     ids = tokenizer(text_target="")["input_ids"]
-    return (
-        (ids[-1], None) if ids[0] == tokenizer.eos_token_id else (None, ids[0])
-    )  # mBART of 2020 begins with its target's language
+    begins_with_end = ids[0] == tokenizer.eos_token_id  # mBART of 2020: there the target's language starts the decoder
+    return (ids[-1], None) if begins_with_end else (None, ids[0])
 
 
 def _codes(tokenizer: Any) -> list[str]:

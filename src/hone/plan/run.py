@@ -8,7 +8,7 @@ from hone.compare.settings import COMPARE
 from hone.core.configuration import settings_from, write_settings
 from hone.core.console import note
 from hone.core.device import best_device
-from hone.core.errors import Failed, Usage
+from hone.core.errors import Failed, Usage, as_option
 from hone.core.store import write_atomic
 from hone.model import dry_network, resolve_precision, without_numbers
 from hone.plan.base import Base, find_base, languages_of
@@ -133,7 +133,7 @@ def _command(
 
 def _typed(verb: str, data: str, named: dict[str, Any]) -> str:
     options = [
-        f"--{name.replace('_', '-')} {shlex.quote(','.join(value) if isinstance(value, list) else _plain(value))}"
+        f"{as_option(name)} {shlex.quote(','.join(value) if isinstance(value, list) else _plain(value))}"
         for name, value in named.items()
         if name != "data"
     ]

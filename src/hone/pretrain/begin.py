@@ -14,7 +14,7 @@ import torch
 
 from hone.catalogue import ModelFolder, locate_model
 from hone.core.console import note, progress
-from hone.core.errors import BadData, Usage
+from hone.core.errors import BadData, Usage, as_option
 from hone.core.store import replace_folder, write_atomic
 from hone.measure import human_count
 from hone.model import (
@@ -167,7 +167,7 @@ def _refuse_gaps(settings: PretrainSettings, objective: PretrainObjective) -> No
         Usage: the objective takes nothing of the kind out.
     """
     idle = [
-        f"--{name.replace('_', '-')}"
+        as_option(name)
         for name in {"causal": ("mask_rate", "gap"), "masked": ("gap",), "span": ()}[objective]
         if getattr(settings, name) != PretrainSettings.model_fields[name].default
     ]
@@ -180,12 +180,11 @@ def _open(settings: PretrainSettings, counted: Counted, work: Path, size: int) -
     if settings.base is not None:
         folder = locate_model(settings.base)
         name = _objective_of(settings, family(read_config(folder)), folder.name)
-        _refuse_gaps(settings, name)
         place = work / "corpus"
     else:
-        name = settings.objective or "causal"
-        _refuse_gaps(settings, name)
-        place = work / str(size)
+        name, place = settings.objective or "causal", work / str(size)
+    _refuse_gaps(settings, name)
+    if settings.base is None:
         if not (place / "start").exists():
             _make(settings, counted, FAMILIES[name], size, place / "start")
         folder = locate_model(str(place / "start"))

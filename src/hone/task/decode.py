@@ -18,7 +18,7 @@ from typing import IO, cast
 
 from hone.core.errors import BadData
 
-__all__ = ["TextFile", "as_western", "bad_character", "open_text"]
+__all__ = ["TextFile", "bad_character", "open_text"]
 
 _HEAD_BYTES = 65_536
 _GUESS_BYTES = 64 * 2**20
@@ -80,18 +80,29 @@ class TextFile:
         """The first 65,536 characters."""
         return next(self.chunks(_HEAD_BYTES), "")
 
-    def begins_as_utf8(self) -> bool:
-        """Whether all of its bytes are UTF-8, or the first 64 MiB: a quick look."""
+    def as_western(self) -> "TextFile | None":
+        """The file read as Windows-1252 where it is not UTF-8 as a whole and that makes words of it; None where it stays as it is."""
+        if self.encoding != "utf-8" or self._begins_as_utf8() or self._bytes.is_utf8 or not self._bytes.is_western:
+            return None
+        return replace(self, encoding="cp1252")
+
+    def _begins_as_utf8(self) -> bool:
+        """A quick look."""
         decoder = codecs.getincrementaldecoder("utf-8")()
-        with _readable(self.path), _open_bytes(self.path) as file:
-            try:
-                for _ in range(_GUESS_BYTES // _HEAD_BYTES):
-                    if not (block := file.read(_HEAD_BYTES)):
-                        break
-                    decoder.decode(block)
-            except UnicodeDecodeError:
-                return False
+        try:
+            for block in self._blocks():
+                decoder.decode(block)
+        except UnicodeDecodeError:
+            return False
         return True
+
+    def _blocks(self) -> Iterator[bytes]:
+        """All of its bytes, or the first 64 MiB."""
+        with _readable(self.path), _open_bytes(self.path) as file:
+            for _ in range(_GUESS_BYTES // _HEAD_BYTES):
+                if not (block := file.read(_HEAD_BYTES)):
+                    break
+                yield block
 
     def _open(self) -> io.TextIOWrapper:
         errors = "surrogateescape" if self.encoding.startswith("utf-8") else "replace"
@@ -119,20 +130,17 @@ class TextFile:
         """A look at the file's bytes above 127, read as UTF-8 and as Windows-1252."""
         good = bad = above = letters = strange = 0
         decoder = codecs.getincrementaldecoder("utf-8")(errors="surrogateescape")
-        with _readable(self.path), _open_bytes(self.path) as file:
-            for _ in range(_GUESS_BYTES // _HEAD_BYTES):
-                if not (block := file.read(_HEAD_BYTES)):
-                    break
-                if (text := decoder.decode(block)).isascii():
-                    continue
-                escaped = len(_ESCAPED_BYTE.findall(text))
-                bad += escaped
-                good += sum(not character.isascii() for character in text) - escaped
-                western = block.decode("cp1252", "replace")
-                strange += len(_INSIDE_A_WORD.findall(western))
-                for word in _ACCENTED.findall(western.translate(_COMMON)):
-                    above += sum(not character.isascii() for character in word)
-                    letters += sum(character.isalpha() and character.isascii() for character in word)
+        for block in self._blocks():
+            if (text := decoder.decode(block)).isascii():
+                continue
+            escaped = len(_ESCAPED_BYTE.findall(text))
+            bad += escaped
+            good += sum(not character.isascii() for character in text) - escaped
+            western = block.decode("cp1252", "replace")
+            strange += len(_INSIDE_A_WORD.findall(western))
+            for word in _ACCENTED.findall(western.translate(_COMMON)):
+                above += sum(not character.isascii() for character in word)
+                letters += sum(character.isalpha() and character.isascii() for character in word)
         return _Bytes(
             is_utf8=good > bad / 20, is_western=above <= _MOST_ABOVE * (letters + above) and strange <= _MOST_STRANGE * bad
         )
@@ -145,13 +153,6 @@ class _Bytes:
     is_utf8: bool
     is_western: bool
     """Whether Windows-1252 makes words of a Western language of them: few letters above 127, hardly any sign inside a word."""
-
-
-def as_western(file: TextFile) -> TextFile | None:
-    """The file read as Windows-1252 where it is not UTF-8 as a whole and that makes words of it; None where it stays as it is."""
-    if file.encoding != "utf-8" or file.begins_as_utf8() or file._bytes.is_utf8 or not file._bytes.is_western:
-        return None
-    return replace(file, encoding="cp1252")
 
 
 def open_text(path: Path) -> TextFile:

@@ -15,7 +15,7 @@ from pathlib import Path
 from hone.core.console import warn
 from hone.core.errors import BadData
 from hone.task.cells import keep_rows
-from hone.task.decode import TextFile, as_western, open_text
+from hone.task.decode import TextFile, open_text
 from hone.task.delimited import read_delimited
 from hone.task.hub import looks_like_hub_id, read_hub
 from hone.task.infer import infer_columns
@@ -93,7 +93,7 @@ def _open(source: str) -> tuple[Reader, TextFile | None, str]:
     if kind == ".parquet":
         return read_parquet(path), None, path.name
     file = open_text(path)
-    if (western := as_western(file)) is not None:
+    if (western := file.as_western()) is not None:
         file = western
         _tell_western(path)
     if kind in _JSON:

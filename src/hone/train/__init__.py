@@ -37,7 +37,7 @@ from hone.train.rates import usual_rate, usual_tokens
 from hone.train.regulariser import REGULARISERS, OwnDistribution, OwnVectors, SelfReplay, divergence, make_regulariser, take_down
 from hone.train.rehearse import REHEARSED, Rehearsal, rehearse
 from hone.train.start import StartingPoint
-from hone.train.trainable import TRAINABLES, Full, Lora, make_trainable, virtual_tokens
+from hone.train.trainable import TRAINABLES, Full, Lora, make_trainable, size_options, virtual_tokens
 
 __all__ = [
     "FLAN_CAP",
@@ -103,6 +103,7 @@ __all__ = [
     "rehearse",
     "remove_checkpoint",
     "replay",
+    "size_options",
     "take_down",
     "temperature",
     "trained_parameters",

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Collection, Sequence
 from typing import NamedTuple
 
-from hone.core.errors import Usage
+from hone.core.errors import Usage, as_option
 from hone.tune.settings import TuneSettings
 
 __all__ = ["refuse_idle", "refuse_unread"]
@@ -82,7 +82,7 @@ def refuse_unread(settings: TuneSettings, *, writes: bool, is_pair: bool, has_ch
 def _named(settings: TuneSettings, names: Sequence[str]) -> tuple[str, ...]:
     """Those that differ from what holds where nothing is said, as options."""
     fields = TuneSettings.model_fields
-    return tuple(f"--{name.replace('_', '-')}" for name in names if getattr(settings, name) != fields[name].default)
+    return tuple(as_option(name) for name in names if getattr(settings, name) != fields[name].default)
 
 
 def _listed(names: Sequence[str]) -> str:

@@ -20,6 +20,7 @@ from hone.train import (
     make_trainable,
     measure_loss,
     replay,
+    size_options,
     usual_rate,
     usual_tokens,
 )
@@ -94,24 +95,21 @@ def make_ready(settings: TuneSettings) -> Ready:
 
 def _trainable(settings: TuneSettings) -> Trainable:
     """The method with the options that are its own."""
-    options: dict[str, dict[str, Any]] = {
-        "lora": {
+    options = size_options(settings.method, {"layers": settings.layers, "tokens": settings.tokens})
+    if settings.method == "lora":
+        options = {
             "rank": settings.rank,
             "alpha": settings.alpha,
             "dropout": settings.dropout,
             "rank_stabilised": settings.rslora,
             "dora": settings.dora,
             "layers": settings.lora_layers,
-        },
-        "top": {"count": settings.layers},
-        "prompt": {"tokens": settings.tokens},
-        "prefix": {"tokens": settings.tokens},
-    }
+        }
     if settings.load != "plain" and settings.method not in ("lora", "ia3", "adapter", "prompt", "prefix"):
         raise Usage(
             f"--load {settings.load} holds the base in few bits, which '{settings.method}' would have to move. Choose lora."
         )
-    return make_trainable(settings.method, **options.get(settings.method, {}))
+    return make_trainable(settings.method, **options)
 
 
 def _key(settings: TuneSettings, rows: Rows, folder: ModelFolder) -> str:

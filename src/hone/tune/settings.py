@@ -5,7 +5,7 @@ from typing import Any, Literal
 from pydantic import Field, model_validator
 
 from hone.core.configuration import Form, parse_names, parse_retained, parse_share
-from hone.core.errors import Usage
+from hone.core.errors import Usage, as_option
 from hone.core.record import Record
 from hone.model import Precision
 from hone.task import Kind
@@ -158,9 +158,7 @@ class TuneSettings(Record):
                 moved["replay_rate"] = given["remember_rate"]
             for name, value in moved.items():
                 if name != "remember" and given.get(name, value) != value:
-                    raise Usage(
-                        f"--remember {remember} and --{name.replace('_', '-')} {given[name]} both say what is mixed in. Keep one."
-                    )
+                    raise Usage(f"--remember {remember} and {as_option(name)} {given[name]} both say what is mixed in. Keep one.")
             return {**{name: value for name, value in given.items() if name != "remember_rate"}, **moved}
         is_held = given.get("replay") or given.get("hold", "none") != "none"
         if given.get("may_lose") is not None and not remember and not is_held:

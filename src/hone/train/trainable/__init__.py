@@ -4,7 +4,7 @@
 insert a few per cent. A new head is trained with each of them.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from hone.core.errors import Usage, did_you_mean
@@ -27,6 +27,7 @@ __all__ = [
     "Prompt",
     "TopLayers",
     "make_trainable",
+    "size_options",
     "virtual_tokens",
 ]
 
@@ -41,6 +42,12 @@ TRAINABLES: dict[str, Callable[..., Trainable]] = {
     "prompt": Prompt,
     "prefix": Prefix,
 }
+
+
+def size_options(name: str, settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Options of a trainable that decide how much it puts on a base and that its files do not say, from the settings of `hone tune`."""
+    told = {"top": ("count", "layers"), "prompt": ("tokens", "tokens"), "prefix": ("tokens", "tokens")}.get(name)
+    return {told[0]: settings[told[1]]} if told and told[1] in settings else {}
 
 
 def make_trainable(name: str, **options: Any) -> Trainable:
