@@ -22,8 +22,8 @@ from hone.measure import (
     permutation_p,
     probability_best,
     probability_best_label,
+    score_interval,
     score_texts,
-    text_interval,
 )
 from hone.measure.texts import text_permutation_p
 
@@ -116,7 +116,7 @@ def test_texts_are_reported_with_the_other_metrics_and_how_each_is_computed():
     scores = score_texts(marks.texts, REFERENCES, ["rougeL", "bleu", "exact_match"])
     found = marks.metrics(seed=2)
     assert list(found) == ["rougeL", "bleu", "exact_match"]
-    assert found == {name: text_interval(score, seed=2) for name, score in scores.items()}
+    assert found == {name: score_interval(score, seed=2) for name, score in scores.items()}
     assert marks.signatures == {name: score.signature for name, score in scores.items()} and all(marks.signatures.values())
 
 

@@ -14,8 +14,8 @@ from hone.measure import (
     normalise_answer,
     paired_text_interval,
     perplexity_interval,
+    score_interval,
     score_texts,
-    text_interval,
     wilson_interval,
 )
 from hone.measure.intervals import unseen_share
@@ -102,7 +102,7 @@ def test_few_rows_are_never_certain():
     found = paired_text_interval(perfect, nothing, seed=0)
     assert found.low < 0.5 and found.mid == found.high == 1
     same = paired_text_interval(perfect, perfect, seed=0)
-    assert same.low < 0 < same.high and text_interval(perfect, seed=0).low < 1 and text_interval(nothing, seed=0).high > 0
+    assert same.low < 0 < same.high and score_interval(perfect, seed=0).low < 1 and score_interval(nothing, seed=0).high > 0
     assert text_permutation_p(perfect, perfect, seed=0) == 1
 
 
@@ -111,7 +111,7 @@ def test_the_share_of_exact_matches_gets_the_interval_that_accuracy_gets(rows, s
     """Resampling rows covers 89 and 93% of such sets."""
     right = np.random.default_rng(0).random(rows) < share
     answers, known = ["yes" if one else "no" for one in right], [["yes"]] * rows
-    interval = text_interval(score_texts(answers, known, ["exact_match"])["exact_match"], seed=0)
+    interval = score_interval(score_texts(answers, known, ["exact_match"])["exact_match"], seed=0)
     assert interval == wilson_interval(int(right.sum()), rows)
 
 
@@ -123,7 +123,7 @@ def test_the_interval_of_scores_that_are_mostly_nothing_covers_their_mean():
         score = replace(
             score_texts(["a"], [["a"]], ["token_f1"])["token_f1"], per_row=rng.beta(2, 2, 20) * (rng.random(20) < 0.2)
         )
-        interval = text_interval(score, draws=300, seed=seed)
+        interval = score_interval(score, draws=300, seed=seed)
         held += interval.low <= 0.1 <= interval.high
         assert 0 <= interval.low <= interval.mid <= interval.high <= 1
     assert held / 200 > 0.91
@@ -161,7 +161,7 @@ def test_intervals_cover_and_pairs_are_narrower():
         better.append(" ".join(mended))
     for name in ("rouge1", "bleu"):
         a, b = (score_texts(answers, right, [name])[name] for answers in (better, worse))
-        alone, difference = text_interval(a, seed=0), paired_text_interval(a, b, seed=0)
+        alone, difference = score_interval(a, seed=0), paired_text_interval(a, b, seed=0)
         assert alone.low < a.value < alone.high
         assert difference.mid == pytest.approx(a.value - b.value) and difference.excludes_zero
         assert difference.width < alone.width
@@ -175,7 +175,7 @@ def test_unknown_names_and_no_rows():
     with pytest.raises(NotEnough):
         score_texts([], [], ["bleu"])
     with pytest.raises(NotEnough):
-        text_interval(score_texts(["a"], [["a"]], ["rouge1"])["rouge1"], seed=0)
+        score_interval(score_texts(["a"], [["a"]], ["rouge1"])["rouge1"], seed=0)
 
 
 def test_the_first_sentences_are_the_baseline():

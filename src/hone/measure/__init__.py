@@ -38,8 +38,9 @@ from hone.measure.labels import (
 from hone.measure.marks import AnswerKey, Answers, LabelKey, LabelMarks, Marks, PairedTest, TextKey, TextMarks
 from hone.measure.paired import paired_accuracy_interval, paired_confusion_interval, paired_interval
 from hone.measure.pareto import pareto_front
-from hone.measure.ranking import RANKING_METRICS, RankingScore, ranking_interval, score_rankings
+from hone.measure.ranking import RANKING_METRICS, ranking_interval, score_rankings
 from hone.measure.rises import Rises, TaskRise, TextLosses, measure_rise, measure_rises
+from hone.measure.scores import ResampledScore, score_interval
 from hone.measure.sequences import SequenceMean, SequenceScores, score_sequence
 from hone.measure.significance import (
     holm,
@@ -61,7 +62,6 @@ from hone.measure.texts import (
     paired_text_interval,
     perplexity_interval,
     score_texts,
-    text_interval,
 )
 
 __all__ = [
@@ -85,7 +85,7 @@ __all__ = [
     "Marks",
     "NoiseFloor",
     "PairedTest",
-    "RankingScore",
+    "ResampledScore",
     "Rises",
     "SequenceMean",
     "SequenceScores",
@@ -140,13 +140,13 @@ __all__ = [
     "probability_best_label",
     "quantile",
     "ranking_interval",
+    "score_interval",
     "score_labels",
     "score_rankings",
     "score_sequence",
     "score_texts",
     "spearman",
     "spearman_draws",
-    "text_interval",
     "wilson_interval",
     "worse_than_best",
 ]

@@ -19,6 +19,7 @@ from hone.measure.intervals import Interval, calibration_interval, confusion_int
 from hone.measure.labels import LABEL_METRICS, confusion_table, metric_from_confusion
 from hone.measure.paired import paired_confusion_interval, paired_interval
 from hone.measure.resample import require_rows, row_metrics
+from hone.measure.scores import metric_draws, score_interval
 from hone.measure.significance import (
     label_permutation_p,
     mcnemar_exact,
@@ -31,8 +32,6 @@ from hone.measure.texts import (
     TextScore,
     paired_text_interval,
     score_texts,
-    text_draws,
-    text_interval,
     text_permutation_p,
 )
 
@@ -282,7 +281,7 @@ class TextMarks:
     def metrics(self, *, seed: int) -> dict[str, Interval]:
         """The metric and the others."""
         scores = score_texts(self.texts, self.references, self._names)
-        found = {name: text_interval(score, seed=seed) for name, score in scores.items()}
+        found = {name: score_interval(score, seed=seed) for name, score in scores.items()}
         if self.groups is None:
             return found
         return {
@@ -356,4 +355,4 @@ class TextKey:
         if self.groups is not None:
             drawn = self.groups.draws(lambda counts: np.stack([score.values(counts) for score in mine]), seed=seed)
             return [float(value) for value in share_of_wins(drawn)]
-        return [float(value) for value in share_of_wins(np.stack(text_draws(mine, draws=1000, seed=seed)))]
+        return [float(value) for value in share_of_wins(np.stack(metric_draws(mine, draws=1000, seed=seed)))]

@@ -8,7 +8,6 @@ https://doi.org/10.1145/582415.582418, with the gain 1 and the discount 1 / log2
 
 import re
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
@@ -16,9 +15,9 @@ import numpy.typing as npt
 from hone.core.errors import Usage
 from hone.measure.intervals import Interval
 from hone.measure.resample import require_rows
-from hone.measure.texts import text_interval
+from hone.measure.scores import MeanScore, score_interval
 
-__all__ = ["RANKING_METRICS", "RankingScore", "ranking_interval", "score_rankings"]
+__all__ = ["RANKING_METRICS", "ranking_interval", "score_rankings"]
 
 FloatArray = npt.NDArray[np.float64]
 _Marks = npt.NDArray[np.float64]
@@ -53,32 +52,7 @@ RANKING_METRICS = tuple(_METRICS)
 """Each is written with a depth: recall@5. `mrr` is the mean reciprocal rank of the first right thing, 0 below k."""
 
 
-@dataclass(frozen=True)
-class RankingScore:
-    """One metric of some rankings, in 0 to 1; the mean over queries."""
-
-    name: str
-    """As asked for: recall@5."""
-    per_row: FloatArray
-    """The metric of each query alone, [n]."""
-    is_mean: bool = True
-
-    @property
-    def signature(self) -> str:
-        """What was computed, so that the number can be had again."""
-        return f"{self.name}, binary relevance, v1"
-
-    @property
-    def value(self) -> float:
-        """The mean over queries."""
-        return float(self.per_row.mean())
-
-    def values(self, counts: FloatArray) -> FloatArray:
-        """The mean when query i stands there counts[b, i] times, [B] from [B, n]."""
-        return np.asarray(counts @ self.per_row / counts.sum(axis=1))
-
-
-def score_rankings(rankings: Sequence[Sequence[bool]], wanted: Sequence[int], names: Sequence[str]) -> dict[str, RankingScore]:
+def score_rankings(rankings: Sequence[Sequence[bool]], wanted: Sequence[int], names: Sequence[str]) -> dict[str, MeanScore]:
     """Metrics of rankings.
 
     Args:
@@ -98,11 +72,11 @@ def score_rankings(rankings: Sequence[Sequence[bool]], wanted: Sequence[int], na
         shown = np.asarray(found[:depth], dtype=np.float64)
         row[: len(shown)] = shown
     counts = np.asarray(wanted, dtype=np.float64)
-    return {name: RankingScore(name, _METRICS[kind](marks, counts, k)) for name, kind, k in asked}
+    return {name: MeanScore(name, f"{name}, binary relevance, v1", _METRICS[kind](marks, counts, k)) for name, kind, k in asked}
 
 
-def ranking_interval(score: RankingScore, *, level: float = 0.95, draws: int = 1000, seed: int) -> Interval:
-    """How far the metric could move with other queries: Wilson's where each is right or wrong, else as other means (`text_interval`).
+def ranking_interval(score: MeanScore, *, level: float = 0.95, draws: int = 1000, seed: int) -> Interval:
+    """How far the metric could move with other queries: Wilson's where each is right or wrong, else as other means (`score_interval`).
 
     Where all queries score alike, a bootstrap would have no width: the ends then allow for the queries not seen.
 
@@ -110,7 +84,7 @@ def ranking_interval(score: RankingScore, *, level: float = 0.95, draws: int = 1
         NotEnough: fewer than 2 queries.
     """
     require_rows(len(score.per_row), "An interval for a ranking")
-    return text_interval(score, level=level, draws=draws, seed=seed)
+    return score_interval(score, level=level, draws=draws, seed=seed)
 
 
 def _parse(name: str) -> tuple[str, int]:

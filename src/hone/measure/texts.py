@@ -10,7 +10,6 @@ import math
 import re
 import string
 from collections.abc import Sequence
-from dataclasses import dataclass
 from decimal import Decimal
 from functools import cache
 from typing import Any, Protocol, Self
@@ -19,9 +18,10 @@ import numpy as np
 import numpy.typing as npt
 
 from hone.core.errors import Usage, did_you_mean
-from hone.measure.intervals import Interval, is_constant, shifted_interval, unseen_difference, unseen_interval, wilson_interval
+from hone.measure.intervals import Interval, is_constant, shifted_interval, unseen_difference
 from hone.measure.paired import paired_interval, wider_interval
 from hone.measure.resample import exchange_p, require_rows, resampled_counts
+from hone.measure.scores import MeanScore, ResampledScore, SumScore, metric_draws
 
 __all__ = [
     "TEXT_METRICS",
@@ -32,8 +32,6 @@ __all__ = [
     "paired_text_interval",
     "perplexity_interval",
     "score_texts",
-    "text_draws",
-    "text_interval",
     "text_permutation_p",
 ]
 
@@ -51,88 +49,12 @@ TEXT_METRICS = (
 """A bare rouge name is its F1."""
 
 
-class ResampledScore(Protocol):
-    """A metric of some rows, in 0 to 1."""
-
-    @property
-    def name(self) -> str:
-        """Of TEXT_METRICS."""
-        ...
-
-    @property
-    def signature(self) -> str:
-        """Package, version and settings, so that the number can be had again."""
-        ...
-
-    @property
-    def per_row(self) -> FloatArray:
-        """The metric of each row alone, [n]; BLEU and chrF are no means of these."""
-        ...
-
-    def values(self, counts: FloatArray) -> FloatArray:
-        """The metric when row i stands there counts[b, i] times, [B] from [B, n]."""
-        ...
-
-    @property
-    def value(self) -> float:
-        """The metric of the rows as they are."""
-        ...
-
-    @property
-    def is_mean(self) -> bool:
-        """Whether the metric is the mean of `per_row`."""
-        ...
-
-
 class TextScore(ResampledScore, Protocol):
     """A metric of some answers, which may change hands."""
 
     def exchanged(self, other: Self, patterns: npt.NDArray[np.int8]) -> FloatArray:
         """The metric with the other's answer to row i where patterns[b, i] is 1, [B] from [B, n]."""
         ...
-
-
-@dataclass(frozen=True)
-class _Mean:
-    name: str
-    signature: str
-    per_row: FloatArray
-    is_mean: bool = True
-
-    def values(self, counts: FloatArray) -> FloatArray:
-        return np.asarray(counts @ self.per_row / counts.sum(axis=1))
-
-    def exchanged(self, other: Self, patterns: npt.NDArray[np.int8]) -> FloatArray:
-        return np.asarray((self.per_row.sum() + patterns @ (other.per_row - self.per_row)) / len(self.per_row))
-
-    @property
-    def value(self) -> float:
-        return float(self.per_row.mean())
-
-
-@dataclass(frozen=True)
-class _Corpus:
-    """A metric of sums over rows."""
-
-    name: str
-    signature: str
-    per_row: FloatArray
-    statistics: FloatArray
-    """[n, S]."""
-    combined: Any
-    """From sums [S] to the metric."""
-    is_mean: bool = False
-
-    def values(self, counts: FloatArray) -> FloatArray:
-        return np.array([self.combined(sums) for sums in counts @ self.statistics])
-
-    def exchanged(self, other: Self, patterns: npt.NDArray[np.int8]) -> FloatArray:
-        moved = self.statistics.sum(axis=0) + patterns @ (other.statistics - self.statistics)
-        return np.array([self.combined(sums) for sums in moved])
-
-    @property
-    def value(self) -> float:
-        return float(self.combined(self.statistics.sum(axis=0)))
 
 
 def score_texts(predictions: Sequence[str], references: Sequence[Sequence[str]], names: Sequence[str]) -> dict[str, TextScore]:
@@ -158,31 +80,8 @@ def score_texts(predictions: Sequence[str], references: Sequence[Sequence[str]],
         elif name in ("exact_match", "token_f1"):
             own = _exact if name == "exact_match" else _token_f1
             rows = [max(own(answer, right) for right in known) for answer, known in zip(predictions, references, strict=True)]
-            scores[name] = _Mean(name, "SQuAD 1.1 normalisation, numbers by value", np.array(rows))
+            scores[name] = MeanScore(name, "SQuAD 1.1 normalisation, numbers by value", np.array(rows))
     return {name: scores[name] for name in names}
-
-
-def text_interval(score: ResampledScore, *, level: float = 0.95, draws: int = 1000, seed: int) -> Interval:
-    """How far the metric could move with other rows.
-
-    Wilson's where rows are right or wrong, for other means the wider of a BCa bootstrap and Student's t, for BLEU and chrF a bootstrap
-    centred on the metric. Where no resample moves it, the ends allow for the rows not seen.
-
-    Raises:
-        NotEnough: fewer than 2 rows.
-    """
-    rows = len(score.per_row)
-    require_rows(rows, "An interval")
-    is_marked = score.is_mean and bool(((score.per_row == 0) | (score.per_row == 1)).all())
-    if is_marked and not is_constant(score.per_row):
-        return wilson_interval(int(score.per_row.sum()), rows, level=level)
-    found, value = text_draws([score], draws=draws, seed=seed)[0], score.value
-    if is_constant(found):
-        return unseen_interval(value, rows, level)
-    if score.is_mean:
-        wide = wider_interval(score.per_row, found, level)
-        return Interval(low=max(0.0, wide.low), mid=value, high=min(1.0, wide.high))
-    return shifted_interval(found, value, level=level, bounds=(0.0, 1.0))
 
 
 def paired_text_interval(a: TextScore, b: TextScore, *, level: float = 0.95, draws: int = 1000, seed: int) -> Interval:
@@ -197,7 +96,7 @@ def paired_text_interval(a: TextScore, b: TextScore, *, level: float = 0.95, dra
     require_rows(len(a.per_row), "A paired interval")
     if a.is_mean and b.is_mean:
         return paired_interval(a.per_row, b.per_row, level=level, draws=draws, seed=seed)
-    first, second = text_draws([a, b], draws=draws, seed=seed)
+    first, second = metric_draws([a, b], draws=draws, seed=seed)
     found, mid = first - second, a.value - b.value
     if is_constant(found):
         return unseen_difference(mid, len(a.per_row), level)
@@ -251,17 +150,6 @@ def text_permutation_p(a: TextScore, b: TextScore, *, draws: int = 10_000, seed:
         return a.exchanged(b, patterns) - b.exchanged(a, patterns)
 
     return exchange_p(difference, len(a.per_row), observed=a.value - b.value, draws=draws, seed=seed)
-
-
-def text_draws(scores: Sequence[ResampledScore], *, draws: int, seed: int) -> list[FloatArray]:
-    """Each metric in each resample of the rows, [draws] each; all see the same rows."""
-    rows = len(scores[0].per_row)
-    rng = np.random.default_rng(seed)
-    found: list[list[FloatArray]] = [[] for _ in scores]
-    for counts in resampled_counts(np.ones(rows), size=rows, draws=draws, rng=rng):
-        for kept, score in zip(found, scores, strict=True):
-            kept.append(score.values(counts))
-    return [np.concatenate(kept) for kept in found]
 
 
 def first_sentences(text: str, count: int = 3) -> str:
@@ -328,7 +216,7 @@ def _rouge(predictions: Sequence[str], references: Sequence[Sequence[str]], kind
             ("f1", [score.fmeasure for score in best]),
         ):
             name = kind if part == "f1" else f"{kind}_{part}"
-            found[name] = _Mean(name, signature, np.array(values))
+            found[name] = MeanScore(name, signature, np.array(values))
     return found
 
 
@@ -360,10 +248,9 @@ def _sacrebleu(name: str, predictions: Sequence[str], references: Sequence[Seque
     streams = [[known[min(at, len(known) - 1)] for known in references] for at in range(most)]
     statistics = np.array(metric._extract_corpus_statistics(list(predictions), streams), dtype=np.float64)
 
-    def combined(sums: FloatArray) -> float:
-        score = float(metric._compute_score_from_stats([int(number) for number in sums]).score) / 100
-        return min(1.0, score)  # its BLEU of equal texts is 100.00000000000004
+    def combined(sums: FloatArray) -> FloatArray:
+        found = [metric._compute_score_from_stats([int(number) for number in each]).score / 100 for each in sums]
+        return np.minimum(1.0, np.array(found, dtype=np.float64))  # its BLEU of equal texts is 100.00000000000004
 
     metric.corpus_score(list(predictions[:1]), [stream[:1] for stream in streams])  # fills in the number of references
-    per_row = np.array([combined(row) for row in statistics])
-    return _Corpus(name, str(metric.get_signature()), per_row, statistics, combined)
+    return SumScore(name, str(metric.get_signature()), statistics, combined)

@@ -11,7 +11,7 @@ import torch
 
 from hone.core.console import progress
 from hone.core.seeds import derive_seed
-from hone.measure import first_sentences, paired_text_interval, score_texts, text_interval
+from hone.measure import first_sentences, paired_text_interval, score_interval, score_texts
 from hone.model import (
     Generator,
     LanguageModel,
@@ -87,7 +87,7 @@ def score_answers(asked: Sequence[Asked], before: Sequence[str], after: Sequence
     draw = derive_seed(seed, "answers")
     made = []
     for name in names:
-        interval = text_interval(new[name], seed=draw) if np.ptp(new[name].per_row) > 0 else None
+        interval = score_interval(new[name], seed=draw) if np.ptp(new[name].per_row) > 0 else None
         gain = (
             paired_text_interval(new[name], old[name], seed=draw) if np.ptp(new[name].per_row - old[name].per_row) > 0 else None
         )

@@ -21,7 +21,7 @@ from hone.measure import (
     TextKey,
     TextMarks,
     first_sentences,
-    text_interval,
+    score_interval,
     wilson_interval,
 )
 from hone.model import LanguageModel, LocalBackend, Network, Sampling, Seq2SeqModel, TextReader
@@ -141,7 +141,7 @@ def score_sheets(sheets: Sequence[Sheet], before: Sequence[Marks], after: Sequen
 def _interval(marks: Marks, seed: int) -> Interval:
     if isinstance(marks, TextMarks):
         score = marks.score
-        return text_interval(score, seed=seed)
+        return score_interval(score, seed=seed)
     return wilson_interval(int(marks.per_row.sum()), len(marks.per_row))
 
 
