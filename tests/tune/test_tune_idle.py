@@ -101,7 +101,7 @@ def test_a_template_beside_the_models_own_is_refused_unless_that_is_left_out(ask
     from hone.tune.choose import choose
     from hone.tune.prepare import read_rows
 
-    material, *_ = read_rows(settings)
+    material = read_rows(settings).material
     with pytest.raises(Usage, match=r"reads prompts in its own chat template\. Add --no-chat"):
         choose(settings, material, locate_model(settings.model), reader)
     plainly = settings.model_copy(update={"chat": False})

@@ -34,6 +34,7 @@ _OPTIONS = (
     click.option("--text", metavar="COLUMN[,COLUMN]", help="Text columns."),
     click.option("--label", metavar="COLUMN", help="Column of what is learnt about a text."),
     click.option("--validation", metavar="FILE", help="Rows to choose the checkpoint on, instead of a tenth."),
+    click.option("--test", metavar="FILE", help="Rows to measure the end on; nothing is chosen by them."),
     click.option("--template", metavar="TEXT", help="What the model reads before it answers, with {prompt} in it."),
     click.option("--chat/--no-chat", default=None, help="Use the model's chat template.  [default: where it has one]"),
     click.option("--train-on-prompt", is_flag=True, default=None, help="Train prompts too, not the answers alone."),
@@ -65,7 +66,9 @@ _OPTIONS = (
     click.option("--forward-tokens", type=int, help="Tokens per forward pass: fewer take less memory.  [default: 2048]"),
     click.option("--learning-rate", "--lr", type=float, help="Peak.  [default: by method and size]"),
     click.option("--schedule", type=click.Choice(["linear", "cosine", "constant", "wsd"]), help="[default: linear]"),
-    click.option("--metric", type=click.Choice(["loss", "accuracy"]), help="Picks the best checkpoint.  [default: loss]"),
+    click.option(
+        "--metric", metavar="NAME", help="Picks the best checkpoint: accuracy, macro_f1, rmse, rougeL...  [default: loss]"
+    ),
     click.option("--answers", type=int, help="Validation rows answered before and after, for ROUGE; 0 for none.  [default: 32]"),
     click.option("--gradient-checkpointing", is_flag=True, default=None, help="Less memory, more time."),
     click.option("--compile", is_flag=True, default=None, help="Use torch.compile."),

@@ -83,7 +83,7 @@ def _earlier(run: Path, *, others: bool) -> RetainedTask:
     Raises:
         Usage: it learnt several tasks.
     """
-    rows = list(read_lines(run / ANSWERS))
+    rows = run_answers(run)
     if "task" in rows[0]:
         raise Usage(f"{run} learnt several tasks. Name the files of those that are to be asked again.")
     return followed(run.name, [(str(row["read"]), str(row["right"])) for row in (rows[::2] if others else rows)])
@@ -92,6 +92,21 @@ def _earlier(run: Path, *, others: bool) -> RetainedTask:
 def earlier_prompts(run: Path) -> list[str]:
     """Every second prompt that a run of `hone tune` answered at its end, for self-replay to write behind; none where there is no such run."""
     return [str(row["read"]) for row in read_lines(run / ANSWERS)][1::2] if is_run(run) else []
+
+
+def run_answers(run: Path) -> list[dict[str, Any]]:
+    """The rows that a run of `hone tune` answered at its end, a class or a text each.
+
+    Raises:
+        BadData: it learnt something else.
+    """
+    rows = [dict(row) for row in read_lines(run / ANSWERS)]
+    if not all(isinstance(row["right"], str) for row in rows):
+        raise BadData(
+            f"{run} learnt numbers, tags, several labels or stretches of passages, which nobody can be asked for again as a retained task. Name a "
+            "run that learnt classes or written answers, or a file."
+        )
+    return rows
 
 
 def is_run(place: Path) -> bool:

@@ -20,7 +20,7 @@ from hone.core.errors import BadData
 from hone.core.record import Record
 from hone.core.seeds import derive_seed
 from hone.core.store import read_lines
-from hone.evaluate.retained_find import ANSWERS, is_run
+from hone.evaluate.retained_find import ANSWERS, is_run, run_answers
 from hone.measure import Interval, TaskAnswers, drop_draws, holm, mean_and_worst, measure_drop, spearman, spearman_draws
 from hone.measure.intervals import shifted_interval
 
@@ -203,7 +203,7 @@ def read_head_task(run: Path) -> VectorTask:
     from hone.model import head_scale  # brings torch, which reports do without
 
     labels = [str(label) for label in json.loads((run / "hone.json").read_text(encoding="utf-8"))["labels"]]
-    rows = [dict(row) for row in read_lines(run / ANSWERS)]
+    rows = run_answers(run)
     if unknown := [row["right"] for row in rows if row["right"] not in labels]:
         raise BadData(
             f"{run / ANSWERS} holds the class '{unknown[0]}', which hone.json beside it does not name. Train the run anew."

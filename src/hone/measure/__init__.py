@@ -1,11 +1,11 @@
 """Pure arithmetic: numbers and strings in, numbers out. No model, no torch; scipy is imported only where it is used.
 
-labels: scores from the confusion table. texts: ROUGE, BLEU and their like. ranking: recall, MRR, nDCG. calibration: is the
-confidence honest? intervals, paired: how sure is a number, how sure a difference? marks: answers of either kind held against what
-is right. significance: tests, smallest visible difference, probability of being best. curve: more rows? cost, pareto: what it
-takes. correlation: do two scores order alike? forgetting, rises, sequences: what was lost elsewhere, in answers, in loss, over
-tasks in order. certificate: how much of what was learnt keeps a budget of forgetting. groups: rows that belong together. `resample` is the bootstrap
-below them all.
+labels: scores from the confusion table. label_sets, entities, numbers: of answers of other kinds. texts: ROUGE, BLEU and their like.
+ranking: recall, MRR, nDCG. scores: metrics that can be resampled. calibration: is the confidence honest? intervals, paired: how sure is
+a number, how sure a difference? marks: answers of either kind held against what is right. significance: tests, smallest visible
+difference, probability of being best. curve: more rows? cost, pareto: what it takes. correlation: do two scores order alike?
+forgetting, rises, sequences: what was lost elsewhere, in answers, in loss, over tasks in order. certificate: how much of what was learnt
+keeps a budget of forgetting. groups: rows that belong together. `resample` is the bootstrap below them all.
 """
 
 from hone.measure.calibration import brier, expected_calibration_error, fit_temperature, negative_log_likelihood
@@ -13,6 +13,7 @@ from hone.measure.certificate import Certificate, DialTest, LossTest, certify, i
 from hone.measure.correlation import spearman, spearman_draws
 from hone.measure.cost import cost_seconds, human_bytes, human_count, human_seconds, quantile
 from hone.measure.curve import CurveFit, fit_learning_curve, forecast
+from hone.measure.entities import ENTITY_METRICS, marks_entities, score_entities
 from hone.measure.forgetting import (
     AnswerCounts,
     Drops,
@@ -27,6 +28,7 @@ from hone.measure.forgetting import (
 )
 from hone.measure.groups import Groups
 from hone.measure.intervals import Interval, calibration_interval, confusion_interval, mean_interval, wilson_interval
+from hone.measure.label_sets import LABEL_SET_METRICS, score_label_sets
 from hone.measure.labels import (
     LABEL_METRICS,
     METRIC_VERSIONS,
@@ -36,6 +38,7 @@ from hone.measure.labels import (
     score_labels,
 )
 from hone.measure.marks import AnswerKey, Answers, LabelKey, LabelMarks, Marks, PairedTest, TextKey, TextMarks
+from hone.measure.numbers import ERRORS, NUMBER_METRICS, number_interval, number_score
 from hone.measure.paired import paired_accuracy_interval, paired_confusion_interval, paired_interval
 from hone.measure.pareto import pareto_front
 from hone.measure.ranking import RANKING_METRICS, ranking_interval, score_rankings
@@ -65,8 +68,12 @@ from hone.measure.texts import (
 )
 
 __all__ = [
+    "ENTITY_METRICS",
+    "ERRORS",
     "LABEL_METRICS",
+    "LABEL_SET_METRICS",
     "METRIC_VERSIONS",
+    "NUMBER_METRICS",
     "RANKING_METRICS",
     "TEXT_METRICS",
     "AnswerCounts",
@@ -115,6 +122,7 @@ __all__ = [
     "human_seconds",
     "items_needed",
     "label_permutation_p",
+    "marks_entities",
     "mcnemar_exact",
     "mean_and_worst",
     "mean_interval",
@@ -129,6 +137,8 @@ __all__ = [
     "negative_log_likelihood",
     "noise_floor",
     "normalise_answer",
+    "number_interval",
+    "number_score",
     "paired_accuracy_interval",
     "paired_confusion_interval",
     "paired_interval",
@@ -140,7 +150,9 @@ __all__ = [
     "probability_best_label",
     "quantile",
     "ranking_interval",
+    "score_entities",
     "score_interval",
+    "score_label_sets",
     "score_labels",
     "score_rankings",
     "score_sequence",

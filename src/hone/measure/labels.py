@@ -23,6 +23,7 @@ __all__ = [
     "confusion_table",
     "metric_from_confusion",
     "metric_from_margins",
+    "ratio",
     "score_labels",
 ]
 
@@ -95,17 +96,17 @@ def confusion_table(truth: npt.ArrayLike, predicted: npt.ArrayLike, *, classes: 
     return np.bincount(right * classes + given, minlength=classes * classes).reshape(classes, classes)
 
 
-def _ratio(top: FloatArray, bottom: FloatArray) -> FloatArray:
+def ratio(top: FloatArray, bottom: FloatArray) -> FloatArray:
     """top / bottom, and 0 where nothing was counted (scikit-learn's zero_division=0)."""
     return np.divide(top, bottom, out=np.zeros(np.broadcast(top, bottom).shape), where=bottom > 0)
 
 
 def _per_class(margins: LabelMargins, kind: str) -> FloatArray:
     if kind == "precision":
-        return _ratio(margins.correct, margins.predicted)
+        return ratio(margins.correct, margins.predicted)
     if kind == "recall":
-        return _ratio(margins.correct, margins.truth)
-    return _ratio(2 * margins.correct, margins.truth + margins.predicted)
+        return ratio(margins.correct, margins.truth)
+    return ratio(2 * margins.correct, margins.truth + margins.predicted)
 
 
 def metric_from_margins(margins: LabelMargins, name: str) -> FloatArray:
@@ -121,12 +122,12 @@ def metric_from_margins(margins: LabelMargins, name: str) -> FloatArray:
     check_metric(name)
     rows = margins.truth.sum(axis=-1)  # [...]
     if name == "accuracy":
-        return _ratio(margins.correct.sum(axis=-1), rows)
+        return ratio(margins.correct.sum(axis=-1), rows)
     average, kind = name.split("_")
     scores = _per_class(margins, kind)  # [..., C]
     if average == "macro":
         return np.asarray(scores.mean(axis=-1), dtype=np.float64)
-    return _ratio((scores * margins.truth).sum(axis=-1), rows)
+    return ratio((scores * margins.truth).sum(axis=-1), rows)
 
 
 def _margins(tables: npt.ArrayLike) -> LabelMargins:

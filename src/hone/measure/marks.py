@@ -5,7 +5,7 @@ pairs. Accuracy and exact match are tested by McNemar, all else by permutation. 
 widened, and tests and the probability of being best resample the groups.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Literal, Protocol
@@ -144,7 +144,7 @@ class LabelMarks:
     @cached_property
     def value(self) -> float:
         """The metric of these rows."""
-        return float(metric_from_confusion(confusion_table(self.truth, self.predicted, classes=self.classes), self.metric))
+        return self.value_of(self.metric)
 
     @property
     def test(self) -> PairedTest:
@@ -153,22 +153,26 @@ class LabelMarks:
 
     def metrics(self, *, seed: int) -> dict[str, Interval]:
         """Every label metric, and the expected calibration error."""
-        found = {
-            name: confusion_interval(self.truth, self.predicted, classes=self.classes, metric=name, seed=seed)
-            for name in LABEL_METRICS
-        }
-        found |= {"ece": calibration_interval(self.confidence, self.correct, seed=seed)}
+        return {name: self.interval(name, seed=seed) for name in (*LABEL_METRICS, "ece")}
+
+    def interval(self, name: str, *, seed: int) -> Interval:
+        """One of them with its 95% interval."""
+        right = self.per_row
+        if name == "ece":
+            found = calibration_interval(self.confidence, self.correct, seed=seed)
+        else:
+            found = confusion_interval(self.truth, self.predicted, classes=self.classes, metric=name, seed=seed)
         if self.groups is None:
             return found
-        right = self.per_row
-        computed: dict[str, Callable[[FloatArray], FloatArray]] = {
-            name: lambda counts, name=name: self._resampled(counts, name)[0]  # type: ignore[misc]
-            for name in LABEL_METRICS
-        }
-        computed["ece"] = lambda counts: calibration_errors(self.confidence, right, counts)
-        return {
-            name: self.groups.widened(interval, computed[name], bounds=(0.0, 1.0), seed=seed) for name, interval in found.items()
-        }
+
+        def computed(counts: FloatArray) -> FloatArray:
+            return calibration_errors(self.confidence, right, counts) if name == "ece" else self._resampled(counts, name)[0]
+
+        return self.groups.widened(found, computed, bounds=(0.0, 1.0), seed=seed)
+
+    def value_of(self, name: str) -> float:
+        """A label metric of these rows."""
+        return float(metric_from_confusion(confusion_table(self.truth, self.predicted, classes=self.classes), name))
 
     def _resampled(self, counts: FloatArray, metric: str, *others: "LabelMarks") -> FloatArray:
         """The metric of these answers and of others when row i stands there counts[b, i] times, [1 + others, B]."""

@@ -26,6 +26,7 @@ from hone.train.objective import (
     Regress,
     SourceTarget,
     SpanCorruption,
+    Stretch,
     Tag,
     WriteTarget,
 )
@@ -84,6 +85,7 @@ __all__ = [
     "StepEvent",
     "StepLog",
     "StreamObjective",
+    "Stretch",
     "Tag",
     "TrainPlan",
     "TrainRecord",

@@ -95,6 +95,10 @@ class LogitObjective(ABC, Generic[Item]):
         """How many terms the likeliest answer gets right; None where a term has no single right answer."""
         return None
 
+    def answers(self, logits: torch.Tensor, batch: Sequence[Item]) -> list[Any]:
+        """What a head answers to each item; empty where the answers are texts, which are written and not told."""
+        return []
+
     def words(self, items: Sequence[Item]) -> set[int] | None:
         """Those of the items: nothing is drawn by chance."""
         return {token for item in items for token in item.ids}

@@ -1,4 +1,4 @@
-"""The loss and accuracy of a network on encoded rows, by the objective that trained it."""
+"""The loss and accuracy of a network on encoded rows, and what its head answers, by the objective that trained it."""
 
 from collections.abc import Sequence
 from typing import Any, NamedTuple
@@ -20,6 +20,8 @@ class Measured(NamedTuple):
     loss: float
     accuracy: float | None
     """None where a term has no single right answer: numbers and several labels."""
+    answers: list[Any]
+    """Of a head to every item, as its objective tells them; else empty."""
 
 
 def measure_loss(net: nn.Module, objective: LogitObjective[Any], items: Sequence[Any], reader: TextReader) -> Measured:
@@ -29,6 +31,7 @@ def measure_loss(net: nn.Module, objective: LogitObjective[Any], items: Sequence
     was_training = net.training
     net.eval()
     total, right, terms, is_counted = 0.0, 0, 0, True
+    answers: dict[int, Any] = {}
     is_packed = isinstance(net, Network) and net.packs
     for part in token_batches([item.length for item in items], max_tokens=_TOKENS, is_packed=is_packed):
         batch = objective.collate([items[index] for index in part])
@@ -39,6 +42,7 @@ def measure_loss(net: nn.Module, objective: LogitObjective[Any], items: Sequence
         hits = objective.right(logits, batch)
         is_counted = is_counted and hits is not None
         right += hits or 0
+        answers.update(zip(part, objective.answers(logits, batch), strict=False))  # texts have none
     net.train(was_training)
     torch.set_rng_state(state)
-    return Measured(total / terms, right / terms if is_counted else None)
+    return Measured(total / terms, right / terms if is_counted else None, [answers[index] for index in sorted(answers)])

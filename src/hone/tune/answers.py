@@ -1,31 +1,29 @@
-"""What a model writes for validation rows, before training and after, held against the right answers and against the plainest baseline; and
-which classes an encoder tells.
-"""
+"""What a model writes for rows, before training and after, held against the right answers and against the plainest baseline."""
 
 import statistics
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NamedTuple, Self
 
 import numpy as np
-import torch
 
 from hone.core.console import progress
 from hone.core.seeds import derive_seed
+from hone.core.store import write_lines
 from hone.measure import first_sentences, paired_text_interval, score_interval, score_texts
 from hone.model import (
     Generator,
     LanguageModel,
     Network,
-    PooledClassifier,
     Renderer,
     Sampling,
     Seq2SeqModel,
     TextReader,
 )
-from hone.train import Labelled
 from hone.tune.records import AnswerScore
 
-__all__ = ["Asked", "asked_rows", "classes_told", "score_answers", "write_answers"]
+__all__ = ["Asked", "Exam", "asked_rows", "score_answers", "write_answers"]
 
 _LONGEST = 256  # tokens of an answer
 _SHORT = 3  # words up to which answers are right or wrong rather than like or unlike
@@ -34,7 +32,7 @@ _EXACT = ("exact_match", "token_f1")
 
 
 class Asked(NamedTuple):
-    """A validation row as the model reads it, and what it should write."""
+    """A row as the model reads it, and what it should write."""
 
     ids: list[int]
     text: str
@@ -112,22 +110,22 @@ def _text(reader: TextReader, ids: Sequence[int]) -> str:
     return str(reader.tokenizer.decode(ids, skip_special_tokens=True))
 
 
-@torch.no_grad()
-def classes_told(
-    net: PooledClassifier, items: Sequence[Labelled], reader: TextReader, labels: Sequence[str]
-) -> list[dict[str, object]]:
-    """Texts with their right class and the one that an encoder's head tells, in the order of the items."""
-    was_training = net.training
-    net.eval()
-    vectors = torch.from_numpy(net.embed([item.ids for item in items], reader)).to(net.device)
-    with reader.autocast():
-        likeliest = net.told(vectors).argmax(dim=1).tolist()
-    net.train(was_training)
-    return [
-        {
-            "read": reader.tokenizer.decode(item.ids, skip_special_tokens=True),
-            "right": labels[int(item.target)],  # type: ignore[arg-type]
-            "tuned": labels[index],
-        }
-        for item, index in zip(items, likeliest, strict=True)
-    ]
+@dataclass(frozen=True)
+class Exam:
+    """Rows that a model which writes is asked, and what the base wrote for them."""
+
+    asked: Sequence[Asked]
+    before: Sequence[str]
+
+    @classmethod
+    def begin(cls, net: Network, items: Sequence[Any], reader: TextReader, *, most: int, title: str) -> Self | None:
+        """Ask the base; None where no row is to be asked."""
+        asked = asked_rows(items, reader, most=most)
+        return cls(asked, write_answers(net, asked, reader, title=title)) if asked else None
+
+    def end(self, net: Network, reader: TextReader, *, title: str, seed: int, file: Path) -> tuple[AnswerScore, ...]:
+        """Ask again; every answer goes to the file, a line each."""
+        after = write_answers(net, self.asked, reader, title=title)
+        told = zip(self.asked, self.before, after, strict=True)
+        write_lines(file, ({"read": row.text, "right": row.right, "base": old, "tuned": new} for row, old, new in told))
+        return score_answers(self.asked, self.before, after, seed=seed)

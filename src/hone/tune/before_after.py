@@ -6,10 +6,11 @@ from dataclasses import dataclass, field
 from hone.core.errors import Usage
 from hone.core.store import write_lines
 from hone.measure import Certificate, Marks
-from hone.model import HeadedNetwork, PooledClassifier
-from hone.tune.answers import Asked, asked_rows, classes_told, score_answers, write_answers
+from hone.model import HeadedNetwork
+from hone.train import Measured
+from hone.tune.answers import Exam
 from hone.tune.ready import Ready
-from hone.tune.records import TuneRecord
+from hone.tune.records import TestScores, TuneRecord
 from hone.tune.task_scores import Sheet, answer_sheets, answers_told, make_sheets, score_sheets
 from hone.tune.watch import Watch, begin_watch, can_be_watched
 from hone.tune.watch_vectors import VectorWatch, begin_vector_watch
@@ -25,8 +26,9 @@ class BeforeAfter:
     """The answers of the base, and what to ask again."""
 
     ready: Ready
-    asked: Sequence[Asked] = ()
-    written: Sequence[str] = ()
+    exam: Exam | None = None
+    """Of validation rows."""
+    test: Exam | None = None
     sheets: Sequence[Sheet] = ()
     marks: Sequence[Marks] = field(default_factory=list)
     watch: Watch | None = None
@@ -42,15 +44,16 @@ class BeforeAfter:
             return self.vectors.keep_promise(ready.net, ready.reader, ready.settings)
         return None
 
-    def finish(self, done: TuneRecord) -> TuneRecord:
-        """The record with what changed; the answers themselves go to `answers.jsonl`."""
+    def finish(self, done: TuneRecord, kept: Measured | None) -> TuneRecord:
+        """The record with what changed; the answers themselves go to `answers.jsonl` and `test_answers.jsonl`.
+
+        Args:
+            kept: what was measured on the validation rows at the end.
+        """
         ready, seed, path = self.ready, self.ready.settings.seed, self.ready.out / "answers.jsonl"
         found: dict[str, object] = {"forgetting_not_measured": self.not_watched}
-        if self.asked:
-            after = write_answers(ready.net, self.asked, ready.reader, title="Answers after training")
-            found["answers"] = score_answers(self.asked, self.written, after, seed=seed)
-            told = zip(self.asked, self.written, after, strict=True)
-            write_lines(path, ({"read": row.text, "right": row.right, "base": old, "tuned": new} for row, old, new in told))
+        if self.exam:
+            found["answers"] = self.exam.end(ready.net, ready.reader, title="Answers after training", seed=seed, file=path)
         if self.sheets and done.mixture:
             last = _answer_tasks(ready, self.sheets, is_tuned=True)
             scores = score_sheets(self.sheets, self.marks, last, seed=seed)
@@ -60,9 +63,33 @@ class BeforeAfter:
             found["forgetting"] = self.watch.end(ready.net, ready.reader, comes_off=ready.settings.method in _TAKEN_OFF)
         if self.vectors and isinstance(ready.net, HeadedNetwork):
             found["vectors"] = self.vectors.end(ready.net, ready.reader)
-        if ready.objective.name == "classify" and isinstance(ready.net, PooledClassifier):
-            write_lines(path, classes_told(ready.net, ready.rows.validation, ready.reader, ready.chosen.labels))
+        key = ready.key(ready.rows.validation)
+        if key and kept:
+            write_lines(path, key.told(kept.answers, ready.reader))
+        if ready.rows.test:
+            found["test"] = self._tested()
         return done.model_copy(update=found)
+
+    def _tested(self) -> TestScores:
+        """What the test rows say of the end."""
+        ready, settings, path = self.ready, self.ready.settings, self.ready.out / "test_answers.jsonl"
+        assert settings.test is not None
+        items = ready.rows.test
+        measured, key = ready.measure_on(items), ready.key(items)
+        if key:
+            write_lines(path, key.told(measured.answers, ready.reader))
+        return TestScores(
+            file=settings.test,
+            rows=key.count if key else len(items),
+            loss=measured.loss,
+            accuracy=measured.accuracy,
+            answers=self.test.end(
+                ready.net, ready.reader, title="Answers to test rows after training", seed=settings.seed, file=path
+            )
+            if self.test
+            else (),
+            scores=key.score(measured.answers, metric=settings.metric, seed=settings.seed) if key else (),
+        )
 
 
 def take_down(ready: Ready, *, is_first: bool) -> BeforeAfter:
@@ -81,9 +108,9 @@ def take_down(ready: Ready, *, is_first: bool) -> BeforeAfter:
         found.sheets = make_sheets(ready.tasks.tasks, ready.tasks.putter)
         found.marks = _answer_tasks(ready, found.sheets, is_tuned=False)
     elif ready.objective.name == "completion" and not ready.tasks:
-        found.asked = asked_rows(ready.rows.validation, ready.reader, most=settings.answers)
-    if found.asked:
-        found.written = write_answers(ready.net, found.asked, ready.reader, title="Answers of the base")
+        most, title = settings.answers, "Answers of the base"
+        found.exam = Exam.begin(ready.net, ready.rows.validation, ready.reader, most=most, title=title)
+        found.test = Exam.begin(ready.net, ready.rows.test, ready.reader, most=most, title=f"{title} to test rows")
     found.not_watched = _not_watched(ready)
     if found.not_watched is None and isinstance(ready.net, HeadedNetwork):
         found.vectors = begin_vector_watch(ready.net, ready.reader, settings)

@@ -1,12 +1,13 @@
 """The model card of a training run, in the Hub's layout."""
 
 import json
+from collections.abc import Sequence
 
 from hone.catalogue import ModelFolder
 from hone.evaluate import tell_forgetting, tell_vector_forgetting
 from hone.measure import human_bytes, human_count, human_seconds
 from hone.model import CardFacts, CardScore, card_metadata, energy_line
-from hone.tune.records import AnswerScore, TuneRecord
+from hone.tune.records import AnswerScore, HeadScore, TestScores, TuneRecord
 from hone.tune.task_records import MixtureRecord
 from hone.tune.told import told_commonest
 
@@ -92,17 +93,48 @@ def _quality(done: TuneRecord) -> str:
             f"before training and {done.loss:.4f} after, mean over trained terms.{right}"
         )
     if done.answers:
-        found += (
-            "\n\n| answers to validation rows | before | after | 95% interval | first three sentences |\n|---|--:|--:|---|--:|\n"
-        )
-        found += "\n".join(
-            f"| {score.metric} | {score.base:.3f} | {score.value:.3f} | {_range(score)} | {score.first_sentences:.3f} |"
-            for score in done.answers
-        )
-        found += f"\n\n{done.answers[0].n} rows, greedy; {'; '.join(dict.fromkeys(score.signature for score in done.answers))}."
+        found += f"\n\n{_written_table(done.answers, 'answers to validation rows')}"
+    if done.scores:
+        found += f"\n\n{_head_table(done.scores, 'answers to validation rows')}"
+    if done.test:
+        found += f"\n\n{_test(done.test)}"
     if done.mixture:
         found += f"\n\n{_tasks(done.mixture)}"
     return found
+
+
+def _signatures(scores: Sequence[AnswerScore | HeadScore]) -> str:
+    return "; ".join(dict.fromkeys(score.signature for score in scores))
+
+
+def _written_table(scores: Sequence[AnswerScore], said: str) -> str:
+    """Metrics of written answers, before and after."""
+    lines = [f"| {said} | before | after | 95% interval | first three sentences |", "|---|--:|--:|---|--:|"]
+    lines += [
+        f"| {score.metric} | {score.base:.3f} | {score.value:.3f} | {_range(score)} | {score.first_sentences:.3f} |"
+        for score in scores
+    ]
+    return "\n".join([*lines, "", f"{scores[0].n} rows, greedy; {_signatures(scores)}."])
+
+
+def _head_table(scores: Sequence[HeadScore], said: str) -> str:
+    """Metrics of a head's answers, and of always the commonest answer or the mean."""
+    lines = [f"| {said} | value | 95% interval | always the same |", "|---|--:|---|--:|"]
+    for score in scores:
+        plain = "" if score.plain is None else f"{score.plain:.4g}"
+        lines.append(f"| {score.metric} | {score.value:.4g} | {_range(score, '.4g')} | {plain} |")
+    return "\n".join([*lines, "", f"{scores[0].n} rows; {_signatures(scores)}."])
+
+
+def _test(test: TestScores) -> str:
+    """What the test rows say."""
+    right = "" if test.accuracy is None else f", {test.accuracy:.1%} of the terms answered rightly"
+    parts = [
+        f"On {test.rows:,} test rows, on which nothing was chosen: loss {test.loss:.4f}{right}.",
+        *([_written_table(test.answers, "answers to test rows")] if test.answers else []),
+        *([_head_table(test.scores, "answers to test rows")] if test.scores else []),
+    ]
+    return "\n\n".join(parts)
 
 
 def _template(done: TuneRecord) -> str:
@@ -118,16 +150,22 @@ def _template(done: TuneRecord) -> str:
 
 
 def _scores(done: TuneRecord) -> tuple[CardScore, ...]:
-    """The numbers of the validation rows, for the card's head."""
-    found = [
-        CardScore(metric=score.metric, value=score.value, low=score.low, high=score.high, n=score.n, split="validation")
-        for score in done.answers
+    """The numbers of the validation and the test rows, for the card's head."""
+    term = "token_accuracy" if done.objective in _WRITING else "accuracy"
+    parts: list[tuple[str, int, float | None, float | None, Sequence[AnswerScore | HeadScore]]] = [
+        ("validation", done.rows.validation, done.loss, done.accuracy, (*done.answers, *done.scores))
     ]
-    if done.accuracy is not None:
-        name = "token_accuracy" if done.objective in _WRITING else "accuracy"
-        found.append(CardScore(metric=name, value=done.accuracy, n=done.rows.validation, split="validation"))
-    if done.loss is not None:
-        found.append(CardScore(metric="loss", value=done.loss, n=done.rows.validation, split="validation"))
+    if done.test:
+        parts.append(("test", done.test.rows, done.test.loss, done.test.accuracy, (*done.test.answers, *done.test.scores)))
+    found = []
+    for split, rows, loss, accuracy, scores in parts:
+        found += [
+            CardScore(metric=one.metric, value=one.value, low=one.low, high=one.high, n=one.n, split=split) for one in scores
+        ]
+        known = {one.metric for one in scores}
+        for name, value in ((term, accuracy), ("loss", loss)):
+            if value is not None and name not in known:
+                found.append(CardScore(metric=name, value=value, n=rows, split=split))
     return tuple(found)
 
 
@@ -157,5 +195,5 @@ def _tasks(mixture: MixtureRecord) -> str:
     return "\n".join([f"Trained on {names}.", "", *(lines if mixture.scores else [])]).rstrip()
 
 
-def _range(score: AnswerScore) -> str:
-    return "" if score.low is None else f"{score.low:.3f} to {score.high:.3f}"
+def _range(score: AnswerScore | HeadScore, form: str = ".3f") -> str:
+    return "" if score.low is None or score.high is None else f"{score.low:{form}} to {score.high:{form}}"

@@ -19,7 +19,7 @@ from hone.model import (
     load_language_model,
     read_config,
 )
-from hone.task import Kind, Material, choice_template
+from hone.task import Kind, Material, choice_template, names_mixture
 from hone.train import (
     Answers,
     Causal,
@@ -34,6 +34,7 @@ from hone.train import (
     WriteTarget,
 )
 from hone.tune.idle import refuse_unread
+from hone.tune.metrics import require_metric
 from hone.tune.settings import ObjectiveName, TuneSettings
 
 __all__ = ["Chosen", "choose", "load_network"]
@@ -84,11 +85,10 @@ def choose(settings: TuneSettings, material: Material, folder: ModelFolder, read
         raise Usage(_misfit(settings, material.kind, has, folder.name))
     if settings.length is not None or reader.context_length > _MOST:
         reader.context_length = min(reader.context_length, settings.length or _MOST)
-    if settings.metric == "accuracy" and name in ("regression", "multi_label"):
-        raise Usage(f"The objective '{name}' has no accuracy: an answer is no single choice. Choose --metric loss.")
     is_pair, has_chat = has == "encoder-decoder", bool(reader.tokenizer.chat_template)
     refuse_unread(settings, writes=name == "completion", is_pair=is_pair, has_chat=has_chat)
     labels = _labels(name, material.rows)
+    require_metric(settings, name, labels, is_mixture=names_mixture(settings.data))
     template = None
     if name == "completion":
         template = settings.template or (PLAIN_TEMPLATE if has == "decoder" else "{prompt}")

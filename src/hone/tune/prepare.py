@@ -13,28 +13,42 @@ from hone.train import LogitObjective, Objective
 from hone.tune.records import RowCounts
 from hone.tune.settings import TuneSettings
 
-__all__ = ["Rows", "count_rows", "encode_rows", "read_rows", "trainable_items"]
+__all__ = ["Divided", "Rows", "count_rows", "encode_rows", "read_rows", "trainable_items"]
 
 _SHARE = 0.1
 _MOST = 1000
 
 
 @dataclass(frozen=True)
+class Divided:
+    """Rows as they were read, by what they are for."""
+
+    material: Material
+    """The source as a whole."""
+    train: list[Any]
+    validation: list[Any]
+    test: list[Any]
+    duplicates: int
+    """Training rows that stood in validation or test too, and were left out."""
+
+
+@dataclass(frozen=True)
 class Rows:
-    """Encoded rows: to train on (older ones to replay behind them), and to choose on."""
+    """Encoded rows: to train on (older ones to replay behind them), to choose on, and to measure the end on."""
 
     train: list[Any]
     replayed: int
     validation: list[Any]
+    test: list[Any]
     counts: RowCounts
     digest: str
 
 
-def read_rows(settings: TuneSettings) -> tuple[Material, list[Any], list[Any], int]:
-    """The source as a whole, its training and validation rows, and how many training rows stood in validation too.
+def read_rows(settings: TuneSettings) -> Divided:
+    """The source and the files beside it; no row stands in two of the parts.
 
     Raises:
-        BadData: too few rows to train and to choose on.
+        BadData: too few rows to train and to choose on, or none to test on.
     """
     material = _load(settings, settings.data)
     if settings.validation:
@@ -44,13 +58,18 @@ def read_rows(settings: TuneSettings) -> tuple[Material, list[Any], list[Any], i
         random.Random(derive_seed(settings.seed, "split")).shuffle(order)
         held = min(_MOST, max(1, round(_SHARE * len(order))))
         validation, train = order[:held], order[held:]
-    known = {_content(row) for row in validation}
+    test = list(_load_like(settings, settings.test, material).rows) if settings.test else []
+    tested = {_content(row) for row in test}
+    chosen_on = [row for row in validation if _content(row) not in tested]
+    known = tested | {_content(row) for row in chosen_on}
     kept = [row for row in train if _content(row) not in known]
-    if len(kept) < 2 or not validation:
+    if len(kept) < 2 or not chosen_on:
+        without = f" without those of {settings.test}" if settings.test else ""
         raise BadData(
-            f"{settings.data} has {len(material.rows)} usable rows, of which {len(kept)} are left to train on. Add rows."
+            f"{settings.data} has {len(material.rows)} usable rows, of which{without} {len(kept)} are left to train on and {len(chosen_on)} to "
+            "choose on. Add rows."
         )
-    return material, kept, validation, len(train) - len(kept)
+    return Divided(material, kept, chosen_on, test, len(train) - len(kept) + len(validation) - len(chosen_on))
 
 
 def _load(settings: TuneSettings, source: str) -> Material:
@@ -87,25 +106,23 @@ def _content(row: Any) -> tuple[Any, ...]:
     return tuple(getattr(row, name) for name in row.__slots__ if name not in ("file", "line", "group"))
 
 
-def encode_rows(
-    settings: TuneSettings,
-    material: Material,
-    train: Sequence[Any],
-    validation: Sequence[Any],
-    duplicates: int,
-    objective: Objective,
-) -> Rows:
+def encode_rows(settings: TuneSettings, divided: Divided, objective: Objective) -> Rows:
     """Tokens and targets of all rows; rows with nothing left to train are dropped and counted.
 
     Raises:
         BadData: nothing at all is left to train.
     """
     assert isinstance(objective, LogitObjective) and hasattr(objective, "encode")
-    encoded = objective.encode(train)
-    items, chosen_on = trainable_items(encoded), trainable_items(objective.encode(validation))
+    material, encoded = divided.material, objective.encode(divided.train)
+    items, chosen_on = trainable_items(encoded), trainable_items(objective.encode(divided.validation))
     if not items or not chosen_on:
         raise BadData(
             f"{settings.data}: once rows are cut to the model's context, nothing is left to train in any of them. Give a larger --length."
+        )
+    tested = trainable_items(objective.encode(divided.test)) if divided.test else []
+    if divided.test and not tested:
+        raise BadData(
+            f"{settings.test}: once rows are cut to the model's context, nothing is left to measure. Give a larger --length."
         )
     older: list[Any] = []
     if settings.replay:
@@ -115,11 +132,11 @@ def encode_rows(
         chosen_on,
         read=len(material.rows) + len(material.rejected),
         rejected=len(material.rejected),
-        duplicates=duplicates,
+        duplicates=divided.duplicates,
         dropped=len(encoded) - len(items),
     )
-    digest = digest_text(*(repr(_content(row)) for row in (*train, *validation)))
-    return Rows([*items, *older], len(older), chosen_on, counts, digest)
+    digest = digest_text(*(repr(_content(row)) for row in (*divided.train, *divided.validation, *divided.test)))
+    return Rows([*items, *older], len(older), chosen_on, tested, counts, digest)
 
 
 def trainable_items(encoded: Sequence[Any]) -> list[Any]:

@@ -25,12 +25,12 @@ def mask_preview(settings: TuneSettings, *, rows: int = 3) -> list[Spans]:
     """
     if names_mixture(settings.data):
         return _preview_tasks(settings, rows)
-    material, train, _, _ = read_rows(settings)
+    read = read_rows(settings)
     folder = locate_model(settings.model)
     reader = load_reader(folder, precision=settings.precision)
-    chosen = choose(settings, material, folder, reader)
+    chosen = choose(settings, read.material, folder, reader)
     objective: Any = chosen.objective
-    items = objective.collate(objective.encode(train[:rows]))
+    items = objective.collate(objective.encode(read.train[:rows]))
     return [_spans(item, reader, chosen.labels) for item in items]
 
 

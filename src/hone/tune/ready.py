@@ -1,5 +1,6 @@
 """Everything that a training run needs before its first step: rows, model, method, plan, folder."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -8,6 +9,7 @@ from hone.catalogue import ModelFolder, locate_model
 from hone.core.console import note
 from hone.core.errors import Usage
 from hone.core.store import claim_folder, digest_text, released_if_refused
+from hone.measure import TEXT_METRICS
 from hone.model import Network, TextReader, family, load_reader, read_config
 from hone.task import names_mixture
 from hone.train import (
@@ -25,7 +27,9 @@ from hone.train import (
     usual_tokens,
 )
 from hone.tune.choose import Chosen, choose, load_network
-from hone.tune.prepare import Rows, encode_rows, read_rows
+from hone.tune.heads import HeadKey
+from hone.tune.metrics import head_metrics
+from hone.tune.prepare import Divided, Rows, encode_rows, read_rows
 from hone.tune.settings import TuneSettings
 from hone.tune.tasks import PutTasks, open_tasks, put_tasks
 from hone.tune.told import told_rows
@@ -42,6 +46,8 @@ class Ready:
     reader: TextReader
     chosen: Chosen
     objective: LogitObjective[Any]
+    read: Divided | None
+    """The rows before they were encoded; None of a mixture of tasks."""
     rows: Rows
     trainable: Trainable
     net: Network
@@ -53,7 +59,17 @@ class Ready:
 
     def measure(self) -> Measured | None:
         """On the validation rows, where any score was asked for."""
-        return measure_loss(self.net, self.objective, self.rows.validation, self.reader) if self.plan.evaluations else None
+        return self.measure_on(self.rows.validation) if self.plan.evaluations else None
+
+    def key(self, items: Sequence[Any]) -> HeadKey | None:
+        """What is right for the validation or test rows; None where answers are written and not told by a head."""
+        if self.read is None or not head_metrics(self.chosen.name, self.chosen.labels):
+            return None
+        return HeadKey(self.chosen, items, self.read.test if items is self.rows.test else self.read.validation)
+
+    def measure_on(self, items: Sequence[Any]) -> Measured:
+        """On encoded rows."""
+        return measure_loss(self.net, self.objective, items, self.reader)
 
 
 def make_ready(settings: TuneSettings) -> Ready:
@@ -76,9 +92,9 @@ def make_ready(settings: TuneSettings) -> Ready:
         rows = tasks.rows
     else:
         assert read is not None
-        material, train, validation, duplicates = read
+        material = read.material
         chosen = choose(settings, material, folder, reader)
-        rows = encode_rows(settings, material, train, validation, duplicates, chosen.objective)
+        rows = encode_rows(settings, read, chosen.objective)
     assert isinstance(chosen.objective, LogitObjective)
     out = claim_folder(settings.out, settings.data, key=_key(settings, rows, folder))
     with released_if_refused(out):
@@ -90,7 +106,7 @@ def make_ready(settings: TuneSettings) -> Ready:
         draws = settings.epochs * (mixture.epoch if tasks else own / (1 - settings.replay_rate if rows.replayed else 1))
         plan = _plan(settings, draws, reader, net)
         note(told_rows(settings, material.because, rows, mixture, plan, tasks))
-        return Ready(settings, folder, reader, chosen, chosen.objective, rows, trainable, net, plan, mixture, out, tasks)
+        return Ready(settings, folder, reader, chosen, chosen.objective, read, rows, trainable, net, plan, mixture, out, tasks)
 
 
 def _trainable(settings: TuneSettings) -> Trainable:
@@ -159,6 +175,7 @@ def require_divisible(settings: TuneSettings) -> None:
         "--remember self": (settings.remember == "self", "the whole model writes the samples and is held to them"),
         f"--load {settings.load}": (settings.load != "plain", "weights in few bits are not divided"),
         "--compile": (settings.compile, "compiled blocks are not divided"),
+        f"--metric {settings.metric}": (settings.metric in TEXT_METRICS, "answers in words are of the whole model"),
     }
     for name, (is_asked, why) in reasons.items():
         if is_asked:

@@ -7,7 +7,7 @@ from hone.train import TrainRecord
 from hone.tune.settings import TuneSettings
 from hone.tune.task_records import MixtureRecord
 
-__all__ = ["AnswerScore", "Expected", "RowCounts", "TuneRecord"]
+__all__ = ["AnswerScore", "Expected", "HeadScore", "RowCounts", "TestScores", "TuneRecord"]
 
 
 class RowCounts(Record):
@@ -57,6 +57,32 @@ class AnswerScore(Record):
     """Of copying the first three sentences of what the model reads."""
 
 
+class HeadScore(Record):
+    """How good a head's answers to some rows are, in one metric; before training it was drawn by chance, so there is no gain to tell."""
+
+    metric: str
+    signature: str
+    n: int
+    value: float
+    low: float | None
+    high: float | None
+    """95% interval over the rows; None where they do not tell one."""
+    plain: float | None
+    """Of always the commonest class, label or tag, or the mean; None of stretches of passages."""
+
+
+class TestScores(Record):
+    """Rows that took part in nothing: no step was taken on them, and no checkpoint chosen."""
+
+    file: str
+    rows: int
+    loss: float
+    """Mean over trained terms."""
+    accuracy: float | None
+    answers: tuple[AnswerScore, ...] = ()
+    scores: tuple[HeadScore, ...] = ()
+
+
 class Commonest(Record):
     """The most frequent class or tag of the validation rows, and the share of terms that it alone would get right."""
 
@@ -97,6 +123,10 @@ class TuneRecord(Record):
     """Of classes and tags: what the accuracy has to beat."""
     answers: tuple[AnswerScore, ...]
     """For completions: how good the answers are that the model writes; empty where none were asked for."""
+    scores: tuple[HeadScore, ...] = ()
+    """For heads: how good their answers to the validation rows are."""
+    test: TestScores | None = None
+    """On the rows of a test file, where one was named."""
     mixture: MixtureRecord | None = None
     """Of a mixture of tasks: each task, and how well it is answered before and after."""
     forgetting: Forgetting | None = None

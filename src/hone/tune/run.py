@@ -11,6 +11,7 @@ from hone.core.console import note, progress, set_quiet
 from hone.core.device import peak_memory, release_memory
 from hone.core.errors import Usage
 from hone.core.store import released_if_refused, share_files, write_atomic
+from hone.measure import ERRORS, score_texts
 from hone.model import HeadedNetwork
 from hone.train import (
     Measured,
@@ -23,13 +24,15 @@ from hone.train import (
     measure_loss,
     remove_checkpoint,
 )
+from hone.tune.answers import asked_rows, write_answers
 from hone.tune.before_after import take_down
 from hone.tune.card import write_card
 from hone.tune.expect import expect, frozen_blocks
 from hone.tune.hold import hold
+from hone.tune.metrics import is_written
 from hone.tune.promise import fit_head_anew
 from hone.tune.ready import Ready, make_ready, require_divisible
-from hone.tune.records import Commonest, Expected, TuneRecord
+from hone.tune.records import Commonest, Expected, HeadScore, TuneRecord
 from hone.tune.settings import TUNE, TuneSettings
 from hone.tune.told import told_end, told_plan
 from hone.tune.track import open_trackers, require_trackers
@@ -99,7 +102,7 @@ def _train(ready: Ready, processes: Processes) -> TuneRecord:
     held: dict[str, object] = {"held_bytes": regulariser.bytes if regulariser else 0, "certificate": certificate}
     if certificate and full:
         held["loss_at_full"] = full.loss
-    done = first.finish(done.model_copy(update=held))
+    done = first.finish(done.model_copy(update=held), kept)
     if processes.is_first:
         _write(done, ready)
     note(told_end(done, base, out))
@@ -129,6 +132,7 @@ def _record(
         base_loss=base.loss if base else None,
         loss=found.loss if found else None,
         accuracy=found.accuracy if found else None,
+        scores=_head_scores(ready, found),
         commonest=_commonest(ready) if found else None,
         answers=(),
         mixture=ready.tasks.record if ready.tasks else None,
@@ -147,15 +151,31 @@ def _commonest(ready: Ready) -> Commonest | None:
     return Commonest(label=ready.chosen.labels[label], share=count / terms.total())
 
 
+def _head_scores(ready: Ready, found: Measured | None) -> tuple[HeadScore, ...]:
+    key = ready.key(ready.rows.validation)
+    return key.score(found.answers, metric=ready.settings.metric, seed=ready.settings.seed) if key and found else ()
+
+
 def _score(ready: Ready) -> Callable[[Any], float]:
-    """Higher is better: the accuracy, or the loss turned round."""
+    """Higher is better: a share of what is right, or a loss or error turned round."""
+    settings, metric = ready.settings, ready.settings.metric
+    key = ready.key(ready.rows.validation)
+    writes = is_written(settings, ready.chosen.name)
+    asked = asked_rows(ready.rows.validation, ready.reader, most=settings.answers) if writes else []
 
     def score(net: Any) -> float:
+        if writes:
+            written = write_answers(net, asked, ready.reader, title="Answers")
+            return score_texts(written, [[row.right] for row in asked], [metric])[metric].value
         found = measure_loss(net, ready.objective, ready.rows.validation, ready.reader)
-        if ready.settings.metric == "accuracy":
+        if metric == "loss":
+            return -found.loss
+        if metric == "accuracy":
             assert found.accuracy is not None, "refused before the first step"
             return found.accuracy
-        return -found.loss
+        assert key is not None
+        value = key.mark(found.answers, [metric])[metric].value
+        return -value if metric in ERRORS else value
 
     return score
 

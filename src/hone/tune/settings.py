@@ -113,11 +113,15 @@ class TuneSettings(Record):
     """AdamW's, on matrices."""
     clip: float = Field(default=1.0, gt=0)
     """Largest norm of the gradient."""
-    metric: Literal["loss", "accuracy"] = "loss"
-    """By which the best checkpoint is chosen: the validation loss, or the share of trained terms that are answered rightly."""
+    test: str | None = None
+    """File of rows on which the end is measured, and nothing chosen."""
+    metric: str = "loss"
+    """By which the best checkpoint is chosen: the validation loss; accuracy, the share of trained terms that are answered rightly; or a metric
+    of the answers: macro_f1 and its like of classes, micro_f1 of several labels, rmse, mae, pearson and spearman of numbers, entity_f1 of tags,
+    exact_match and token_f1 of stretches, ROUGE, BLEU and their like of written ones (on as many rows as `answers` says)."""
     answers: int = Field(default=32, ge=0)
-    """Validation rows that the model answers in words before and after the training, for ROUGE and its like; completions only. Of a mixture
-    of tasks its file says how many; 0 asks none there either."""
+    """Validation rows, and as many of a test file, that the model answers in words before and after, for ROUGE and its like; completions
+    only. Of a mixture of tasks its file says how many; 0 asks none there either."""
     evaluations: int = Field(default=6, ge=0)
     """Times the validation rows are scored."""
     patience: int = Field(default=3, ge=1)

@@ -68,6 +68,10 @@ def open_tasks(settings: TuneSettings) -> OpenTasks:
         raise Usage(
             f"{settings.data} is a mixture of tasks, which trains completions alone. Leave out objective and train_on_prompt."
         )
+    if settings.test:
+        raise Usage(
+            f"{settings.data} is a mixture of tasks, whose file says with `evaluate` which rows are answered at the end. Leave out --test."
+        )
     if settings.answers not in (0, TuneSettings.model_fields["answers"].default):
         raise Usage(
             f"{settings.data} is a mixture of tasks, whose file says with `evaluate` how many rows are answered. Leave out --answers."
@@ -124,7 +128,7 @@ def put_tasks(settings: TuneSettings, opened: OpenTasks, has: Family, reader: Te
         tasks=tuple(task_record(task, every.get(task.name, []), mixture.shares.get(task.name, 0.0)) for task in tasks),
     )
     rows = Rows(
-        [item for mine in items.values() for copy in mine for item in copy], 0, held, counts, _digest(opened, every, asked)
+        [item for mine in items.values() for copy in mine for item in copy], 0, held, [], counts, _digest(opened, every, asked)
     )
     return PutTasks(opened.tasks, putter, rows, mixture, record)
 

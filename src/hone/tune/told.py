@@ -1,13 +1,14 @@
 """What a training run says of itself: its rows, its plan, its end."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from hone.evaluate import tell_forgetting, tell_vector_forgetting
-from hone.measure import human_bytes, human_count, human_seconds
+from hone.measure import ERRORS, human_bytes, human_count, human_seconds
 from hone.model import HeadedNetwork, Network
 from hone.train import Frozen, Measured, Mixture, TrainPlan, trained_parameters
 from hone.tune.prepare import Rows
-from hone.tune.records import AnswerScore, Expected, TuneRecord
+from hone.tune.records import AnswerScore, Expected, HeadScore, TestScores, TuneRecord
 from hone.tune.settings import TuneSettings
 from hone.tune.task_check import task_table
 from hone.tune.task_scores import score_table
@@ -25,7 +26,7 @@ def told_rows(settings: TuneSettings, because: str, rows: Rows, mixture: Mixture
         f"{counts.train:,} rows to train on, {counts.validation:,} to choose on; {counts.tokens:,} tokens a pass, {counts.trained_tokens:,} "
         f"trained terms ({counts.trained_tokens / max(counts.tokens, 1):.1%}).",
         f"{counts.cut:,} rows cut to the context, {counts.dropped:,} dropped because nothing was left to train, {counts.rejected:,} unusable, "
-        f"{counts.duplicates:,} left out because validation holds them too.",
+        f"{counts.duplicates:,} left out because validation or test holds them too.",
     ]
     epochs = mixture.effective_epochs(plan.steps * plan.batch_rows)
     if len(epochs) > 1 and not tasks:
@@ -81,9 +82,11 @@ def told_end(done: TuneRecord, base: Measured | None, out: Path) -> str:
     if base is not None and done.loss is not None:
         right = "" if done.accuracy is None else f", {done.accuracy:.1%} of the terms right{told_commonest(done)}"
         lines.append(f"Validation loss {base.loss:.4f} before, {done.loss:.4f} after{right}.")
-    if done.answers:
-        lines.append(f"Answers to {done.answers[0].n} validation rows:")
-        lines += [f"  {_told_answer(score)}" for score in done.answers]
+    if done.answers or done.scores:
+        lines.append(f"Answers to {(done.answers or done.scores)[0].n:,} validation rows, on which the checkpoint was chosen:")
+        lines += [f"  {line}" for line in told_scores(done.answers, done.scores, done.objective)]
+    if done.test:
+        lines += _told_test(done.test, done.objective)
     if done.mixture:
         lines.append(
             f"Passes over each task: {', '.join(f'{name} {value:.2f}' for name, value in done.effective_epochs.items())}."
@@ -102,6 +105,29 @@ def told_end(done: TuneRecord, base: Measured | None, out: Path) -> str:
 def told_commonest(done: TuneRecord) -> str:
     """What the share of right terms has to beat, where that is known."""
     return "" if done.commonest is None else f" (always '{done.commonest.label}': {done.commonest.share:.1%})"
+
+
+def told_scores(answers: Sequence[AnswerScore], scores: Sequence[HeadScore], objective: str) -> list[str]:
+    """A line for each metric of written answers and of a head's."""
+    plain = {"regression": "the mean", "tag": "the commonest tag", "multi_label": "the commonest label"}.get(
+        objective, "the commonest class"
+    )
+    return [_told_answer(score) for score in answers] + [_told_head(score, plain) for score in scores]
+
+
+def _told_test(test: TestScores, objective: str) -> list[str]:
+    right = "" if test.accuracy is None else f", {test.accuracy:.1%} of the terms right"
+    lines = [f"Test rows ({test.rows:,} of {test.file}, on which nothing was chosen): loss {test.loss:.4f}{right}."]
+    if test.answers and test.answers[0].n < test.rows:
+        lines.append(f"Answers to the first {test.answers[0].n:,} of them (--answers):")
+    return lines + [f"  {line}" for line in told_scores(test.answers, test.scores, objective)]
+
+
+def _told_head(score: HeadScore, plain: str) -> str:
+    form = "{:.4g}" if score.metric in ERRORS else "{:.3f}"
+    ends = "" if score.low is None or score.high is None else f" (95%: {form.format(score.low)} to {form.format(score.high)})"
+    least = "" if score.plain is None else f", always {plain} {form.format(score.plain)}"
+    return f"{score.metric} {form.format(score.value)}{ends}{least}"
 
 
 def _told_answer(score: AnswerScore) -> str:

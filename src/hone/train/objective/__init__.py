@@ -7,7 +7,7 @@ from hone.train.objective.language import Causal, Complete
 from hone.train.objective.masked import Masked
 from hone.train.objective.seq2seq import WriteTarget
 from hone.train.objective.span import SpanCorruption
-from hone.train.objective.tag import Answers, AnswerSpan, Tag
+from hone.train.objective.tag import Answers, AnswerSpan, Stretch, Tag
 
 __all__ = [
     "AnswerSpan",
@@ -23,6 +23,7 @@ __all__ = [
     "Regress",
     "SourceTarget",
     "SpanCorruption",
+    "Stretch",
     "Tag",
     "WriteTarget",
 ]

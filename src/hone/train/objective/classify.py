@@ -1,6 +1,7 @@
 """One answer per text: a class (cross-entropy), several labels (binary cross-entropy each), or a number (squared error)."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 from torch import nn
@@ -43,6 +44,10 @@ class Classify(_PerText):
         targets = torch.tensor([item.target for item in batch], device=logits.device)
         return nn.functional.cross_entropy(logits.float(), targets, reduction="sum"), len(batch)
 
+    def answers(self, logits: torch.Tensor, batch: Sequence[Labelled]) -> list[Any]:
+        """The probability of each class, [C] per text."""
+        return list(logits.double().softmax(dim=1).cpu().numpy())
+
     def right(self, logits: torch.Tensor, batch: Sequence[Labelled]) -> int:
         """Rows whose likeliest class is theirs."""
         return int((logits.argmax(dim=1) == torch.tensor([item.target for item in batch], device=logits.device)).sum())
@@ -74,6 +79,10 @@ class MultiLabel(_PerText):
         loss = nn.functional.binary_cross_entropy_with_logits(logits.float(), targets, reduction="none")
         return loss.mean(dim=1).sum(), len(batch)
 
+    def answers(self, logits: torch.Tensor, batch: Sequence[Labelled]) -> list[Any]:
+        """Whether each label is likelier there than not, [C] per text."""
+        return list((logits > 0).cpu().numpy())
+
     def drawn(self, logits: torch.Tensor, batch: Sequence[Labelled]) -> torch.Tensor:
         """Of a yes or no for each label."""
         answers = torch.bernoulli(logits.detach().float().sigmoid())
@@ -104,6 +113,10 @@ class Regress(_PerText):
         """Half the squared error in fp32, and the number of rows."""
         targets = torch.tensor([item.target for item in batch], device=logits.device)
         return 0.5 * (logits.float()[:, 0] - targets).square().sum(), len(batch)
+
+    def answers(self, logits: torch.Tensor, batch: Sequence[Labelled]) -> list[Any]:
+        """The number of each text, in the rows' own unit."""
+        return list((logits.double()[:, 0] * self.deviation + self.mean).tolist())
 
     def drawn(self, logits: torch.Tensor, batch: Sequence[Labelled]) -> torch.Tensor:
         """Of a number that lies about the answer as the squared error says: normally, with variance 1."""

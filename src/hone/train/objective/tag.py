@@ -1,7 +1,9 @@
 """One answer per word (token classification, NER), and where in a passage an answer stands (extractive questions)."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any, NamedTuple
 
 import torch
 from torch import nn
@@ -12,7 +14,9 @@ from hone.task import Passage, Tagged
 from hone.train.contracts import HeadKind, LogitObjective
 from hone.train.objective.items import ClassIndex, Placed, PlacedLabels
 
-__all__ = ["AnswerSpan", "Answers", "Tag"]
+__all__ = ["AnswerSpan", "Answers", "Stretch", "Tag"]
+
+_LONGEST = 30  # tokens of an answer: BERT's, for questions of SQuAD
 
 
 class Tag(PlacedLabels):
@@ -39,6 +43,11 @@ class Tag(PlacedLabels):
             labels = [self._classes.of(example.tags[word], example.place) for word in first]
             items.append(Placed(found["input_ids"], list(first.values()), labels, is_cut=len(first) < len(example.tokens)))
         return items
+
+    def answers(self, logits: torch.Tensor, batch: Sequence[Placed]) -> list[Any]:
+        """The likeliest tag of each word of each sequence, as class indices."""
+        parts = torch.split(logits.argmax(dim=1).cpu(), [len(item.labels) for item in batch])
+        return [part.tolist() for part in parts]
 
 
 def _first_tokens(offsets: Sequence[tuple[int, int]], words: Sequence[str]) -> dict[int, int]:
@@ -75,6 +84,18 @@ class AnswerSpan:
         return len(self.ids)
 
 
+class Stretch(NamedTuple):
+    """What a stretch of a passage answers to its question."""
+
+    score: float
+    """Of its likeliest answer: the logits of first and last token."""
+    none: float
+    """Of 'no answer here', in the same unit."""
+    begins: int
+    ends: int
+    """Characters of the passage."""
+
+
 class Answers(LogitObjective[AnswerSpan]):
     """Cross-entropy of the answer's first and last token over all tokens; the first token stands for 'no answer here'.
 
@@ -87,10 +108,14 @@ class Answers(LogitObjective[AnswerSpan]):
     def __init__(self, reader: TextReader, *, overlap: int = 64) -> None:
         self._reader = reader
         self._overlap = overlap
+        self.always: bool | None = None
+        """Whether every question of the first examples that were encoded has an answer."""
 
     def encode(self, examples: Sequence[Passage]) -> list[AnswerSpan]:
         """One item per stretch."""
         tokenizer, length = self._reader.tokenizer, self._reader.context_length
+        if self.always is None:
+            self.always = all(example.answers for example in examples)
         items = []
         for index, example in enumerate(examples):
             if len(tokenizer(example.question, add_special_tokens=False)["input_ids"]) > length // 2:
@@ -128,6 +153,11 @@ class Answers(LogitObjective[AnswerSpan]):
         parts = torch.split(logits, [len(item.ids) for item in batch])
         return torch.stack([super(Answers, self).drawn(part.T, [item]) for item, part in zip(batch, parts, strict=True)]).sum()
 
+    def answers(self, logits: torch.Tensor, batch: Sequence[AnswerSpan]) -> list[Any]:
+        """A `Stretch` for each item; an answer ends where it begins or behind, at most 30 tokens long."""
+        parts = torch.split(logits.detach().float().cpu(), [len(item.ids) for item in batch])
+        return [_likeliest(part, item) for part, item in zip(parts, batch, strict=True)]
+
     def right(self, logits: torch.Tensor, batch: Sequence[AnswerSpan]) -> int:
         """Stretches whose likeliest first and last token are the answer's."""
         parts = torch.split(logits, [len(item.ids) for item in batch])
@@ -146,3 +176,15 @@ def _stretch(found: object, part: int, example: Passage, index: int) -> AnswerSp
             first = max((place for place in inside if offsets[place][0] <= start), default=0)
             last = min((place for place in inside if offsets[place][1] >= end), default=0)
     return AnswerSpan(ids, first, last, index, (inside[0], inside[-1] + 1) if inside else (0, 0), offsets)
+
+
+def _likeliest(part: torch.Tensor, item: AnswerSpan) -> Stretch:
+    """The best pair of a first and a last token [t, 2] within the passage."""
+    begins, ends = item.context
+    none = float(part[0].sum())
+    if begins == ends:
+        return Stretch(-math.inf, none, 0, 0)
+    pairs = part[begins:ends, 0][:, None] + part[begins:ends, 1][None]  # [first, last]
+    fits = torch.ones_like(pairs, dtype=torch.bool).triu().tril(_LONGEST - 1)
+    first, last = divmod(int(pairs.masked_fill(~fits, -math.inf).argmax()), ends - begins)
+    return Stretch(float(pairs[first, last]), none, item.offsets[begins + first][0], item.offsets[begins + last][1])

