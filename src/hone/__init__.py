@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
     from hone.compare.bundle import Bundle
     from hone.compare.compared import Compared
+    from hone.tune import TunedRun
 
 __all__ = ["HoneError", "compare", "load"]
 
@@ -46,12 +47,14 @@ def compare(data: "str | Path", **settings: Any) -> "Compared":
     return run(data, **settings)
 
 
-def load(folder: "str | Path") -> "Bundle":
-    """The bundle in a folder: `hone.load("runs/tickets-1a2b3c4d/best").predict(["my parcel never came"])`.
+def load(folder: "str | Path") -> "Bundle | TunedRun":
+    """What answers in a folder, `best` of a comparison or a run of `hone tune`.
+
+        hone.load("runs/tickets-1a2b3c4d/best").predict(["my parcel never came"])
 
     Raises:
-        HoneError: it is no bundle.
+        HoneError: nothing in it answers.
     """
-    from hone.compare.bundle import Bundle
+    from hone.serve import load_answering
 
-    return Bundle(folder)
+    return load_answering(folder)

@@ -4,66 +4,20 @@ import json
 
 import numpy as np
 import pytest
+from head_rows import lines, settings, write_files
 from sklearn.metrics import f1_score, root_mean_squared_error
 
 from hone.core.errors import BadData, Usage
 from hone.evaluate import find_tasks
 from hone.measure import LABEL_METRICS, LABEL_SET_METRICS, NUMBER_METRICS, score_entities
-from hone.tune import TuneRecord, TuneSettings, tune_rows
+from hone.tune import TuneRecord, tune_rows
 from tiny import SENTENCES
-
-WORDS = {"refund": "B-MONEY", "money": "B-MONEY", "parcel": "B-THING"}
-PARTS = {"refund": "NOUN", "money": "NOUN", "parcel": "NOUN", "is": "VERB", "want": "VERB"}
-
-
-def made(text, n):
-    """A row of every kind, whose answer can be learnt from the text."""
-    words = [*text.split(), f"n{n}"]
-    is_long, number = len(words) > 8, sum(map(ord, text)) % 7
-    return {
-        "classify": {"text": " ".join(words), "label": "refund" if is_long else "late"},
-        "multi_label": {
-            "text": " ".join(words),
-            "labels": [*(["refund"] if is_long else []), *(["is"] if "is" in words else [])],
-        },
-        "score": {"text": " ".join(words), "score": 70.0 + 20.0 * is_long + 0.25 * number},
-        "tag": {"tokens": words, "ner_tags": [WORDS.get(word, "O") for word in words]},
-        "parts": {"tokens": words, "pos_tags": [PARTS.get(word, "X") for word in words]},
-        "answers": {
-            "question": "what is it",
-            "context": " ".join(words),
-            "answers": {"text": [words[0]], "answer_start": [0]},
-        },
-    }
 
 
 @pytest.fixture
 def files(tmp_path):
     """A file to train on and one to test on."""
-
-    def write(kind):
-        paths = []
-        for name, copies in (("rows", range(4)), ("test", range(10, 12))):
-            paths.append(tmp_path / f"{name}.jsonl")
-            rows = [made(text, f"{copy}{at}")[kind] for copy in copies for at, text in enumerate(SENTENCES)]
-            paths[-1].write_text("\n".join(json.dumps(row) for row in rows))
-        return [str(path) for path in paths]
-
-    return write
-
-
-def settings(data, model, out, **more):
-    return TuneSettings(
-        data=data,
-        model=model,
-        out=str(out),
-        **({"steps": 40, "batch_rows": 8, "precision": "fp32", "evaluations": 2, "retain": (), "method": "full"} | more),
-        **({} if "learning_rate" in more else {"learning_rate": 3e-3}),
-    )
-
-
-def lines(path):
-    return [json.loads(line) for line in path.read_text().splitlines()]
+    return lambda kind: write_files(tmp_path, kind)
 
 
 @pytest.mark.parametrize(

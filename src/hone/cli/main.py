@@ -27,7 +27,7 @@ VERBS = {
     "index": "Index your documents, and measure how well they are found.",
     "ask": "Search an index, or let a model answer from what it finds.",
     "check": "Look for what is wrong with your rows; train nothing.",
-    "predict": "Answer with the winner of a comparison.",
+    "predict": "Answer with the winner of a comparison, or with a tuned run.",
     "card": "Write and print the model card of a finished run.",
     "push": "Upload a finished run to the Hub.",
     "report": "Show a finished comparison again, and write its report anew.",

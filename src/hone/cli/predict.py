@@ -1,4 +1,4 @@
-"""`hone predict BUNDLE TEXT`: answer with the winner of a comparison."""
+"""`hone predict FOLDER TEXT`: answer with the winner of a comparison, or with a tuned run."""
 
 from pathlib import Path
 
@@ -10,23 +10,23 @@ EXAMPLES = """\b
 Examples:
   hone predict runs/tickets-1a2b3c4d/best "my parcel never came"
   hone predict best new.csv --out answered.csv
+  hone predict runs/dialogues-5e6f7a8b new.jsonl --out answered.jsonl
 """
 
 
 @click.command("predict", epilog=EXAMPLES)
-@click.argument("bundle", type=click.Path(path_type=Path))
+@click.argument("folder", type=click.Path(path_type=Path))
 @click.argument("inputs", nargs=-1, required=True)
 @click.option("--out", type=click.Path(path_type=Path), help="With a file of rows: where the answers go (.csv or .jsonl).")
 @click.option("--text", metavar="COLUMN[,COLUMN]", help="With a file of rows: its text columns.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object per answer, with all probabilities.")
-def command(bundle: Path, inputs: tuple[str, ...], out: Path | None, text: str | None, as_json: bool) -> None:
-    """Answer one or more texts, or every row of one FILE with --out, with the BUNDLE (the folder `best` of a run)."""
-    from hone.compare.bundle import Bundle
+def command(folder: Path, inputs: tuple[str, ...], out: Path | None, text: str | None, as_json: bool) -> None:
+    """Answer one or more texts, or every row of one FILE with --out, with what lies in FOLDER: `best` of a comparison, or a run of `hone tune`."""
     from hone.core.console import note, result
     from hone.core.errors import Usage
-    from hone.serve import predict_file
+    from hone.serve import load_answering, predict_file
 
-    ready = Bundle(bundle)
+    ready = load_answering(folder)
     if out is not None:
         if len(inputs) != 1 or not _is_file(inputs[0]):
             raise Usage(f"--out needs one file of rows; '{' '.join(inputs)}' is no file.")
@@ -39,8 +39,8 @@ def command(bundle: Path, inputs: tuple[str, ...], out: Path | None, text: str |
     if text is not None:
         raise Usage("--text names columns of a file of rows. Name one file and --out, or leave --text out.")
     for answer in ready.predict(list(inputs)):
-        sure = "" if answer.confidence is None else f"\t{answer.confidence:.3f}"  # a written text has none
-        result(answer.to_json(indent=None) if as_json else f"{answer.label}{sure}")
+        sure = "" if answer.confidence is None else f"\t{answer.confidence:.3f}"  # a class alone has one
+        result(answer.to_json(indent=None) if as_json else f"{answer.told}{sure}")
 
 
 def _is_file(text: str) -> bool:

@@ -31,8 +31,8 @@ _OTHERS = (
     ),
     (
         {"objective", "training"},
-        "the folder of a `hone tune` run. `hone eval FOLDER` asks it, and from Python transformers or peft loads it; "
-        "`hone predict` takes the folder `best` of a `hone compare` run.",
+        "the folder of a `hone tune` run. `hone eval FOLDER` asks it, `hone predict FOLDER` and hone.load answer with it, and transformers or "
+        "peft load it.",
     ),
 )
 """By keys of their records, the first that fits: what else has a `hone.json`, and what reads it."""
@@ -61,6 +61,11 @@ class Answer(Record):
     label: str
     confidence: float | None
     probabilities: dict[str, float]
+
+    @property
+    def told(self) -> str:
+        """As it is shown."""
+        return self.label
 
 
 def write_bundle(comparison: Comparison, strategies: Path, target: Path) -> None:

@@ -1,26 +1,27 @@
-"""Answer with a bundle: a text or a whole file, in the file's own format."""
+"""Answer a whole file, in its own format."""
 
 import csv
 import json
-from collections.abc import Callable, Iterator, Sequence
-from functools import partial
+from collections.abc import Iterator, Sequence
 from io import StringIO
 from pathlib import Path
+from typing import Any
 
-from hone.compare.bundle import Answer, Bundle
+from hone.compare.bundle import Bundle
 from hone.core.console import progress
 from hone.core.errors import BadData, did_you_mean
 from hone.core.store import refuse_place, write_atomic
-from hone.task import Broken, Reader, open_rows, read_dialogue, read_row
+from hone.serve.answering import Answering, Said, answering_of
+from hone.task import Broken, Reader, open_rows
+from hone.tune import TunedRun
 
 __all__ = ["predict_file"]
 
 BATCH = 512
 ADDED = ("predicted", "confidence")
-_Read = Callable[[Reader, Sequence[object], Sequence[str]], tuple[dict[str, object], str]]
 
 
-def predict_file(bundle: Bundle, source: Path, target: Path, *, text: Sequence[str] = ()) -> int:
+def predict_file(ready: Bundle | TunedRun, source: Path, target: Path, *, text: Sequence[str] = ()) -> int:
     """Answer every row of a file and write the rows with the columns `predicted` and `confidence` beside them.
 
     Args:
@@ -28,13 +29,16 @@ def predict_file(bundle: Bundle, source: Path, target: Path, *, text: Sequence[s
     Returns:
         The number of rows answered. Rows with an empty text are kept, with an empty answer.
     Raises:
-        BadData: the text columns are missing, a column of ours is there already, a row cannot be read, or the target's
+        BadData: the text columns are missing or not known, a column of ours is there already, a row cannot be read, or the target's
             ending is not known. Usage: the target is a folder. Nothing is written then.
     """
     if target.suffix not in (".csv", ".jsonl"):
         raise BadData(f"{target}: the answer is written as .csv or .jsonl. Name such a file with --out.")
     refuse_place(target)
-    wanted = tuple(text) or bundle.provenance.columns.text
+    answering = answering_of(ready)
+    wanted = tuple(text) or answering.columns
+    if not wanted:
+        raise BadData("The run does not say which columns it read. Name them in the order of training: --text COLUMN[,COLUMN].")
     reader = open_rows(str(source))
     missing = [name for name in wanted if name not in reader.headers]
     if missing:
@@ -44,50 +48,51 @@ def predict_file(bundle: Bundle, source: Path, target: Path, *, text: Sequence[s
     for name in ADDED:
         if name in reader.headers:
             raise BadData(f"{source} already has a column '{name}', where the answer goes. Rename or remove it, and run again.")
-    between = "\n" if bundle.provenance.kind == "text-classification" else "\n\n"  # as training joined them
-    # Of written answers dialogues alone have no column for them; they are asked as they were compared.
-    is_dialogue = bundle.provenance.kind == "text-generation" and not bundle.provenance.columns.label
-    read = read_dialogue if is_dialogue else partial(read_row, between=between)
-    rows, texts = _read(reader, source, wanted, read)
-    answers: list[Answer | None] = []
-    with progress("Answering", len(texts)) as bar:
-        for at in range(0, len(texts), BATCH):
-            part = [one for one in texts[at : at + BATCH] if one]
-            given = iter(bundle.predict(part))
-            answers += [next(given) if one else None for one in texts[at : at + BATCH]]
-            bar.advance(len(texts[at : at + BATCH]))
+    rows, asked = _read(reader, source, wanted, answering)
+    answers: list[Said | None] = []
+    with progress("Answering", len(asked)) as bar:
+        for at in range(0, len(asked), BATCH):
+            part = [one for one in asked[at : at + BATCH] if one]
+            given = iter(answering.answer(part))
+            answers += [next(given) if one else None for one in asked[at : at + BATCH]]
+            bar.advance(len(asked[at : at + BATCH]))
     write_atomic(target, "".join(_lines(reader.headers, rows, answers, is_csv=target.suffix == ".csv")))
     return len(rows)
 
 
-def _read(reader: Reader, source: Path, wanted: Sequence[str], read: _Read) -> tuple[list[dict[str, object]], list[str]]:
-    """All rows by column, and their texts; every row that cannot be read is told at once."""
-    rows, texts, broken = [], [], []
+def _read(reader: Reader, source: Path, wanted: Sequence[str], answering: Answering) -> tuple[list[dict[str, object]], list[Any]]:
+    """All rows by column, and what is asked; every row that cannot be read is told at once."""
+    rows, asked, broken = [], [], []
     for found in reader.rows(reader.headers):
         if isinstance(found, Broken):
             broken.append(f"{source} line {found.line}: {found.reason}")
             continue
         try:
-            row, text = read(reader, found[1], wanted)
+            row, one = answering.read(reader, found[1], wanted, found[0])
         except BadData as error:
             broken.append(f"{source} line {found[0]}: {error}")
             continue
         rows.append(row)
-        texts.append(text)
+        asked.append(one)
     if broken:
         raise BadData(
             "\n".join(broken[:20]) + f"\n{len(broken)} rows cannot be read. Nothing was written. Mend them and run again."
         )
-    return rows, texts
+    return rows, asked
 
 
-def _sure(answer: Answer | None) -> float | str:
-    """A written text has no confidence."""
+def _sure(answer: Said | None) -> float | str:
+    """A class alone has a confidence."""
     return round(answer.confidence, 4) if answer and answer.confidence is not None else ""
 
 
+def _cell(value: object, *, is_csv: bool) -> object:
+    """Several labels or tags are a list, which a table holds as JSON."""
+    return json.dumps(value, ensure_ascii=False) if is_csv and isinstance(value, tuple) else value
+
+
 def _lines(
-    headers: Sequence[str], rows: Sequence[dict[str, object]], answers: Sequence[Answer | None], *, is_csv: bool
+    headers: Sequence[str], rows: Sequence[dict[str, object]], answers: Sequence[Said | None], *, is_csv: bool
 ) -> Iterator[str]:
     names = [*headers, *ADDED]
     if is_csv:
@@ -96,7 +101,7 @@ def _lines(
         writer.writeheader()
         yield buffer.getvalue()
     for row, answer in zip(rows, answers, strict=True):
-        full = {**row, "predicted": answer.label if answer else "", "confidence": _sure(answer)}
+        full = {**row, "predicted": _cell(answer.predicted, is_csv=is_csv) if answer else "", "confidence": _sure(answer)}
         if not is_csv:
             yield json.dumps(full, ensure_ascii=False, default=str) + "\n"
             continue

@@ -9,6 +9,7 @@ to put rows of a shape to a model that answers in words. Next: stage 2, `hone.mo
 Imports no torch, pyarrow, scikit-learn or rensa until a function that needs them is called.
 """
 
+from hone.task.asked import AskedRow, as_asked, read_asked
 from hone.task.cells import read_row
 from hone.task.check import class_balance, long_texts, near_duplicates, rejected_rows, remove_leaks
 from hone.task.completions import as_completion, choice_template
@@ -62,6 +63,7 @@ __all__ = [
     "ROW_FILES",
     "SHAPES",
     "WHOLE_TEXTS",
+    "AskedRow",
     "Broken",
     "Choice",
     "Columns",
@@ -95,6 +97,7 @@ __all__ = [
     "TaskShape",
     "Template",
     "Unread",
+    "as_asked",
     "as_completion",
     "as_examples",
     "bundled_templates",
@@ -118,6 +121,7 @@ __all__ = [
     "near_duplicates",
     "normalise",
     "open_rows",
+    "read_asked",
     "read_dialogue",
     "read_mixture",
     "read_row",

@@ -127,7 +127,8 @@ def _classified(source: str, text: tuple[str, ...], label: str | None, why: str)
     table = load_table(source, text=text, label=label)
     because = why or table.columns.because or f"text {_quoted(table.columns.text)}, label '{table.columns.label}', as named"
     because = f"{_SAID['classify']}: {because[0].lower()}{because[1:].rstrip('.')}."
-    return Material(source, "classify", [*table.examples], table.rejected, because, "classification")
+    inputs, target = table.columns.text, table.columns.label
+    return Material(source, "classify", [*table.examples], table.rejected, because, "classification", inputs, target)
 
 
 def _keep(reader: Reader, layout: Layout, make: Make, name: str) -> tuple[list[MaterialRow], list[Rejected]]:

@@ -9,9 +9,21 @@ from hone.task.labels import composed
 from hone.task.nested import nested, string
 from hone.task.rejects import Unusable
 
-__all__ = ["read_answers", "read_labels", "read_tags"]
+__all__ = ["read_answers", "read_labels", "read_tags", "read_tokens"]
 
 _SEPARATORS = re.compile(r"[;|]")
+
+
+def read_tokens(cell: object, column: str, file: TextFile | None) -> tuple[str, ...]:
+    """The tokens of one row: a list, or words separated by blanks.
+
+    Raises:
+        Unusable: the cell is missing, empty or no list, or a token is empty.
+    """
+    words = _list_or_words(cell, column)
+    if not words:
+        raise Unusable(column, "no tokens: the list is empty")
+    return tuple(string(word, column, file, what=f"token at place {place}") for place, word in enumerate(words, 1))
 
 
 def read_tags(
@@ -30,12 +42,9 @@ def read_tags(
     Raises:
         Unusable: a cell is missing, empty or no list, a token is empty, or there are not as many tags as tokens.
     """
-    words, marks = (_list_or_words(cell, column) for cell, column in zip(cells, columns, strict=True))
-    if not words:
-        raise Unusable(columns[0], "no tokens: the list is empty")
-    if len(words) != len(marks):
-        raise Unusable(columns[1], f"lengths differ: {len(words)} tokens, {len(marks)} tags")
-    tokens = tuple(string(word, columns[0], file, what=f"token at place {place}") for place, word in enumerate(words, 1))
+    tokens, marks = read_tokens(cells[0], columns[0], file), _list_or_words(cells[1], columns[1])
+    if len(tokens) != len(marks):
+        raise Unusable(columns[1], f"lengths differ: {len(tokens)} tokens, {len(marks)} tags")
     tags = (_class_name(mark, columns[1], names, file) for mark in marks)
     return tokens, tuple(known.setdefault(tag, tag) for tag in tags)
 

@@ -10,15 +10,11 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
-from hone.core.errors import BadData
-from hone.task.cells import read_row
-from hone.task.dialogues import SYSTEM_COLUMNS, read_messages
+from hone.task.asked import read_asked
 from hone.task.duplicates import text_key
 from hone.task.kinds import Choice, Completion, Dialogue, Kind, Material, Message, Passage, TaskShape
-from hone.task.profile import name_words
 from hone.task.reader import Reader
 from hone.task.records import Example, Finding, Rejected
-from hone.task.rejects import Unusable
 from hone.task.wording import counted
 
 __all__ = ["ANSWERED_KINDS", "LETTERS", "as_examples", "join_references", "read_dialogue", "usual_metric"]
@@ -76,16 +72,8 @@ def read_dialogue(reader: Reader, cells: Sequence[object], text: Sequence[str]) 
     Raises:
         BadData: a cell whose characters cannot be used, or that holds no messages; names the column.
     """
-    row, _ = read_row(reader, cells, ())
-    filled = [name for name in text if row[name] not in (None, "", [])]
-    system = next((row[name] for name in reader.headers if "_".join(name_words(name)) in SYSTEM_COLUMNS), None)
-    if not filled:
-        return row, ""
-    try:
-        messages = read_messages([row[name] for name in filled], filled, reader.file, system=system, is_learnt=False)
-    except Unusable as unusable:
-        raise BadData(f"column '{unusable.column}': {unusable.reason}") from None
-    return row, _said(messages[:-1] if messages[-1].role == "assistant" else messages)
+    row, asked = read_asked(reader, cells, text, kind="chat", line=0)
+    return row, _said(asked.messages) if isinstance(asked, Dialogue) else ""
 
 
 def _passage(row: Passage) -> Example | str:

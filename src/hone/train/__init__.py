@@ -9,7 +9,7 @@ from hone.train.contracts import HeadKind, LogitObjective, Mixture, Objective, R
 from hone.train.dial import Dial
 from hone.train.frozen import Frozen, find_frozen
 from hone.train.gauge import Gauge
-from hone.train.held_out import Measured, measure_loss
+from hone.train.held_out import Measured, measure_loss, tell_answers
 from hone.train.loop import Listener, fit
 from hone.train.mixture import FLAN_CAP, Mixed, SingleTask, mixed, proportional, replay, temperature
 from hone.train.objective import (
@@ -107,6 +107,7 @@ __all__ = [
     "replay",
     "size_options",
     "take_down",
+    "tell_answers",
     "temperature",
     "trained_parameters",
     "usual_rate",

@@ -1,6 +1,6 @@
 """The loss and accuracy of a network on encoded rows, and what its head answers, by the objective that trained it."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
 import torch
@@ -9,7 +9,7 @@ from torch import nn
 from hone.model import Network, TextReader, token_batches
 from hone.train.contracts import LogitObjective
 
-__all__ = ["Measured", "measure_loss"]
+__all__ = ["Measured", "measure_loss", "tell_answers"]
 
 _TOKENS = 2048
 
@@ -28,21 +28,38 @@ def measure_loss(net: nn.Module, objective: LogitObjective[Any], items: Sequence
     """Mean loss and share of right terms; what is drawn by chance is drawn alike each time."""
     state = torch.get_rng_state()
     torch.manual_seed(0)
-    was_training = net.training
-    net.eval()
     total, right, terms, is_counted = 0.0, 0, 0, True
     answers: dict[int, Any] = {}
-    is_packed = isinstance(net, Network) and net.packs
-    for part in token_batches([item.length for item in items], max_tokens=_TOKENS, is_packed=is_packed):
-        batch = objective.collate([items[index] for index in part])
-        with torch.no_grad(), reader.autocast():
-            logits = objective.logits(net, batch)
-            loss, count = objective.loss_from(logits, batch)
+    for part, batch, logits in _passes(net, objective, items, reader):
+        loss, count = objective.loss_from(logits, batch)
         total, terms = total + loss.item(), terms + count
         hits = objective.right(logits, batch)
         is_counted = is_counted and hits is not None
         right += hits or 0
         answers.update(zip(part, objective.answers(logits, batch), strict=False))  # texts have none
-    net.train(was_training)
     torch.set_rng_state(state)
     return Measured(total / terms, right / terms if is_counted else None, [answers[index] for index in sorted(answers)])
+
+
+def tell_answers(net: nn.Module, objective: LogitObjective[Any], items: Sequence[Any], reader: TextReader) -> list[Any]:
+    """What a head answers to each item, as `LogitObjective.answers` has it; what is right need not be known."""
+    answers: dict[int, Any] = {}
+    for part, batch, logits in _passes(net, objective, items, reader):
+        answers.update(zip(part, objective.answers(logits, batch), strict=True))
+    return [answers[index] for index in range(len(items))]
+
+
+@torch.no_grad()
+def _passes(
+    net: nn.Module, objective: LogitObjective[Any], items: Sequence[Any], reader: TextReader
+) -> Iterator[tuple[list[int], Sequence[Any], torch.Tensor]]:
+    """Items of like length together: their indices, what they were made to, and their logits. The network is left as it was found."""
+    was_training = net.training
+    net.eval()
+    is_packed = isinstance(net, Network) and net.packs
+    for part in token_batches([item.length for item in items], max_tokens=_TOKENS, is_packed=is_packed):
+        batch = objective.collate([items[index] for index in part])
+        with reader.autocast():
+            logits = objective.logits(net, batch)
+        yield part, batch, logits
+    net.train(was_training)

@@ -4,6 +4,7 @@ Gives a run folder: what was trained, the tokenizer, a log, a record of what was
 loop are `hone.train`'s; here they are chosen from the rows and the model. Next: `hone.compare`, which runs many ways on the same rows.
 """
 
+from hone.tune.answering import RunAnswer, TunedRun
 from hone.tune.idle import refuse_idle
 from hone.tune.preview import mask_preview
 from hone.tune.records import AnswerScore, TuneRecord
@@ -16,8 +17,10 @@ from hone.tune.turn import at_dial, turn_dial
 __all__ = [
     "TUNE",
     "AnswerScore",
+    "RunAnswer",
     "TuneRecord",
     "TuneSettings",
+    "TunedRun",
     "at_dial",
     "check_tasks",
     "mask_preview",

@@ -23,7 +23,7 @@ from hone.model import (
 )
 from hone.tune.records import AnswerScore
 
-__all__ = ["Asked", "Exam", "asked_rows", "score_answers", "write_answers"]
+__all__ = ["Asked", "Exam", "answer_length", "asked_rows", "score_answers", "write_answers"]
 
 _LONGEST = 256  # tokens of an answer
 _SHORT = 3  # words up to which answers are right or wrong rather than like or unlike
@@ -54,14 +54,28 @@ def asked_rows(items: Sequence[Any], reader: TextReader, *, most: int) -> list[A
     return asked
 
 
-def write_answers(net: Network, asked: Sequence[Asked], reader: TextReader, *, title: str) -> list[str]:
+def answer_length(item: Any) -> int:
+    """Tokens of the answer that a completion's item asks for."""
+    if hasattr(item, "source"):
+        return len(item.target)
+    begins, ends = item.answer or (0, 0)
+    return int(ends - begins)
+
+
+def write_answers(
+    net: Network, asked: Sequence[Asked], reader: TextReader, *, title: str, longest: int | None = None
+) -> list[str]:
     """Greedy answers, somewhat longer than the right ones at most; the network stays as it is.
 
     A decoder reads prompt and answer in one context: a prompt too long loses its oldest part, and keeps at least half of it.
+
+    Args:
+        longest: tokens of the longest answer that was learnt, where the right ones are not known.
     """
     assert isinstance(net, LanguageModel | Seq2SeqModel)
-    longest = max(len(ids) for ids in reader.tokenizer([row.right for row in asked])["input_ids"])
-    most, prompts = min(_LONGEST, 8 + longest * 3 // 2, reader.context_length), [row.ids for row in asked]
+    if longest is None:
+        longest = min(_LONGEST, max(len(ids) for ids in reader.tokenizer([row.right for row in asked])["input_ids"]))
+    most, prompts = min(8 + longest * 3 // 2, reader.context_length), [row.ids for row in asked]
     if isinstance(net, LanguageModel):
         free = reader.context_length - max(map(len, prompts))
         most = min(most, max(free, reader.context_length // 2))

@@ -37,7 +37,7 @@ from hone.tune.idle import refuse_unread
 from hone.tune.metrics import require_metric
 from hone.tune.settings import ObjectiveName, TuneSettings
 
-__all__ = ["Chosen", "choose", "load_network"]
+__all__ = ["Chosen", "choose", "fit_context", "load_network", "make_objective"]
 
 _MOST = 2048  # tokens of a sequence where the user names no length: long contexts cost memory that few rows need
 
@@ -83,8 +83,7 @@ def choose(settings: TuneSettings, material: Material, folder: ModelFolder, read
     name = settings.objective or (fitting[0] if fitting else None)
     if name is None or name not in fitting:
         raise Usage(_misfit(settings, material.kind, has, folder.name))
-    if settings.length is not None or reader.context_length > _MOST:
-        reader.context_length = min(reader.context_length, settings.length or _MOST)
+    fit_context(settings, reader)
     is_pair, has_chat = has == "encoder-decoder", bool(reader.tokenizer.chat_template)
     refuse_unread(settings, writes=name == "completion", is_pair=is_pair, has_chat=has_chat)
     labels = _labels(name, material.rows)
@@ -95,12 +94,19 @@ def choose(settings: TuneSettings, material: Material, folder: ModelFolder, read
         if "{prompt}" not in template:
             raise Usage(f"The template {template!r} has no {{prompt}} in it, so the model would read none of the rows.")
     choices = choice_template().id if material.kind == "choice" else None
-    return Chosen(name, _objective(name, has, settings, reader, labels, template), labels, template, choices)
+    return Chosen(name, make_objective(name, has, settings, reader, labels, template), labels, template, choices)
 
 
-def _objective(
+def fit_context(settings: TuneSettings, reader: TextReader) -> None:
+    """Let the reader cut rows where this run cuts them."""
+    if settings.length is not None or reader.context_length > _MOST:
+        reader.context_length = min(reader.context_length, settings.length or _MOST)
+
+
+def make_objective(
     name: ObjectiveName, has: Family, settings: TuneSettings, reader: TextReader, labels: tuple[str, ...], template: str | None
 ) -> Objective:
+    """The objective of this name. `labels`: what its head answers. `template`: of completions, the text before an answer."""
     if name == "completion":
         assert template is not None
         if has == "encoder-decoder":

@@ -27,12 +27,12 @@ from hone.measure import (
 )
 from hone.model import TextReader
 from hone.task import Passage
-from hone.train import Answers, LogitObjective, Stretch
+from hone.train import Answers, AnswerSpan, LogitObjective, Stretch
 from hone.tune.choose import Chosen
 from hone.tune.metrics import head_metrics
 from hone.tune.records import HeadScore
 
-__all__ = ["HeadKey", "HeadMetric"]
+__all__ = ["HeadKey", "HeadMetric", "passage_answers"]
 
 _OF_CLASSES = ("accuracy", "macro_f1")  # those that are shown where nothing else is asked for
 
@@ -168,15 +168,27 @@ class HeadKey:
         """Each question with the text that its stretches answer."""
         objective: LogitObjective[Any] | Any = self._chosen.objective
         assert isinstance(objective, Answers)
-        stretches: dict[int, list[Stretch]] = {}
-        for item, answer in zip(self._items, answers, strict=True):
-            stretches.setdefault(item.example, []).append(answer)
-        made = []
-        for example, mine in stretches.items():
-            row, best = self._rows[example], max(mine, key=lambda one: one.score)
-            is_none = not objective.always and min(one.none for one in mine) > best.score
-            made.append((row, "" if is_none else row.context[best.begins : best.ends]))
-        return made
+        found = passage_answers(self._items, self._rows, answers, always=bool(objective.always))
+        return [(self._rows[example], text) for example, text in found.items()]
+
+
+def passage_answers(
+    items: Sequence[AnswerSpan], rows: Sequence[Passage], answers: Sequence[Stretch], *, always: bool
+) -> dict[int, str]:
+    """The text that the stretches of each question's passage answer, by the index of its row; '' where they find none.
+
+    Args:
+        items: the stretches, in the order of the answers. always: whether every question has an answer.
+    """
+    stretches: dict[int, list[Stretch]] = {}
+    for item, answer in zip(items, answers, strict=True):
+        stretches.setdefault(item.example, []).append(answer)
+    found = {}
+    for example, mine in stretches.items():
+        best = max(mine, key=lambda one: one.score)
+        is_none = not always and min(one.none for one in mine) > best.score
+        found[example] = "" if is_none else rows[example].context[best.begins : best.ends]
+    return found
 
 
 def _of_classes(

@@ -3,8 +3,9 @@
 from hone.core.record import Record
 from hone.evaluate import Forgetting, VectorForgetting
 from hone.measure import Certificate, wilson_interval
+from hone.task import Kind
 from hone.train import TrainRecord
-from hone.tune.settings import TuneSettings
+from hone.tune.settings import ObjectiveName, TuneSettings
 from hone.tune.task_records import MixtureRecord
 
 __all__ = ["AnswerScore", "Expected", "HeadScore", "RowCounts", "TestScores", "TuneRecord"]
@@ -94,10 +95,18 @@ class TuneRecord(Record):
     """One training run."""
 
     settings: TuneSettings
-    objective: str
+    objective: ObjectiveName
     base: str
     base_sha256: str
     labels: tuple[str, ...]
+    kind: Kind | None = None
+    """What the rows are; None of a mixture of tasks."""
+    columns: tuple[str, ...] = ()
+    """Of what the model reads."""
+    answer_tokens: int | None = None
+    """Of the longest answer that was learnt; None where none is written."""
+    answers_always: bool | None = None
+    """Of stretches of passages: whether every question that trained had an answer, so that none is left without."""
     score_mean: float | None = None
     """Of rows with a number: by their mean and deviation numbers are scaled in training and in the losses below, not in what was written."""
     score_deviation: float | None = None

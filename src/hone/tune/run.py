@@ -14,6 +14,7 @@ from hone.core.store import released_if_refused, share_files, write_atomic
 from hone.measure import ERRORS, score_texts
 from hone.model import HeadedNetwork
 from hone.train import (
+    Answers,
     Measured,
     Placed,
     Processes,
@@ -24,7 +25,7 @@ from hone.train import (
     measure_loss,
     remove_checkpoint,
 )
-from hone.tune.answers import asked_rows, write_answers
+from hone.tune.answers import answer_length, asked_rows, write_answers
 from hone.tune.before_after import take_down
 from hone.tune.card import write_card
 from hone.tune.expect import expect, frozen_blocks
@@ -118,6 +119,10 @@ def _record(
         base=ready.base.name,
         base_sha256=ready.base.sha256,
         labels=ready.chosen.labels,
+        kind=ready.read.material.kind if ready.read else None,
+        columns=ready.read.material.inputs if ready.read else (),
+        answer_tokens=max(map(answer_length, ready.rows.train)) if ready.chosen.name == "completion" else None,
+        answers_always=ready.objective.always if isinstance(ready.objective, Answers) else None,
         score_mean=ready.objective.mean if isinstance(ready.objective, Regress) else None,
         score_deviation=ready.objective.deviation if isinstance(ready.objective, Regress) else None,
         template=ready.chosen.template,

@@ -10,10 +10,11 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from hone.catalogue import ModelFolder, locate_model
+from hone.catalogue import ModelFolder
 from hone.core.errors import BadModel, Usage
 from hone.core.store import replace_folder, write_atomic
 from hone.model import Head, family, load_backbone, load_language_model, read_config
+from hone.tune.finished import base_of_run, read_run
 from hone.tune.records import TuneRecord
 
 if TYPE_CHECKING:
@@ -37,7 +38,7 @@ def turn_dial(run: Path, position: float, out: Path) -> None:
         raise Usage(f"The dial stands between 0 (the base) and 1 (the run as it is), not at {position:g}.")
     if out.exists() and any(out.iterdir()):
         raise Usage(f"{out} is not empty. Name another folder with --out.")
-    done = _read(run)
+    done = read_run(run)
     method, settings = done.settings.method, done.settings
     if method in _VIRTUAL:
         raise Usage(f"'{method}' trains virtual tokens, which are read or not read: it has no dial.")
@@ -48,7 +49,7 @@ def turn_dial(run: Path, position: float, out: Path) -> None:
     file = next((name for name in (_ADAPTER, _TRAINED, _WHOLE) if (run / name).is_file()), None)
     if file is None:
         raise BadModel(f"{run} holds none of {_ADAPTER}, {_TRAINED} and {_WHOLE}: a model in several files has no dial here.")
-    base = None if file == _ADAPTER or method == "adapter" else _base_of(done)
+    base = None if file == _ADAPTER or method == "adapter" else base_of_run(done)
     with replace_folder(out) as place:
         for path in run.iterdir():
             if path.is_file() and path.name != file:
@@ -65,7 +66,7 @@ def at_dial(run: Path, position: float) -> Path:
     """
     out = run / _KEPT / f"{position:g}"
     if out.exists():
-        if _read(out) == _record_at(_read(run), position):
+        if read_run(out) == _record_at(read_run(run), position):
             return out
         shutil.rmtree(out)  # of another run that stood here
     turn_dial(run, position, out)
@@ -74,20 +75,6 @@ def at_dial(run: Path, position: float) -> Path:
 
 def _record_at(done: TuneRecord, position: float) -> TuneRecord:
     return done.model_copy(update={"dial": position * (1.0 if done.dial is None else done.dial)})
-
-
-def _read(run: Path) -> TuneRecord:
-    try:
-        return TuneRecord.model_validate_json((run / "hone.json").read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise BadModel(f"{run} is no folder of a finished `hone tune` run of this version of hone.") from error
-
-
-def _base_of(done: TuneRecord) -> ModelFolder:
-    base = locate_model(done.base)
-    if base.sha256 != done.base_sha256:
-        raise BadModel(f"The run was trained on '{done.base}' with other weights than those found. Put the same model in place.")
-    return base
 
 
 def _turn(source: Path, target: Path, position: float, base: ModelFolder | None, objective: str) -> None:

@@ -30,19 +30,23 @@ class Tag(PlacedLabels):
         self._reader = reader
 
     def encode(self, examples: Sequence[Tagged]) -> list[Placed]:
-        """Token ids and, at the first token of each word, its tag; words past the context length are cut.
+        """Token ids and, at the first token of each word, its tag; words past the context length are cut."""
+        items = []
+        for example in examples:
+            ids, first = self.place(example.tokens)
+            labels = [self._classes.of(example.tags[word], example.place) for word in first]
+            items.append(Placed(ids, list(first.values()), labels, is_cut=len(first) < len(example.tokens)))
+        return items
+
+    def place(self, words: Sequence[str]) -> tuple[list[int], dict[int, int]]:
+        """Token ids of a row, and the place of the first token of each word that is read.
 
         The words are read as text with spaces between them: many tokenizers would write words that they are given one by one together.
         """
-        items = []
-        for example in examples:
-            found = self._reader.tokenizer(
-                " ".join(example.tokens), truncation=True, max_length=self._reader.context_length, return_offsets_mapping=True
-            )
-            first = _first_tokens(found["offset_mapping"], example.tokens)
-            labels = [self._classes.of(example.tags[word], example.place) for word in first]
-            items.append(Placed(found["input_ids"], list(first.values()), labels, is_cut=len(first) < len(example.tokens)))
-        return items
+        found = self._reader.tokenizer(
+            " ".join(words), truncation=True, max_length=self._reader.context_length, return_offsets_mapping=True
+        )
+        return found["input_ids"], _first_tokens(found["offset_mapping"], words)
 
     def answers(self, logits: torch.Tensor, batch: Sequence[Placed]) -> list[Any]:
         """The likeliest tag of each word of each sequence, as class indices."""

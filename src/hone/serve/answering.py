@@ -1,0 +1,94 @@
+"""What answers rows: the winner of a comparison, or a run of `hone tune`. Both read files and texts in their own way and answer alike."""
+
+import json
+from collections.abc import Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any, NamedTuple, Protocol
+
+from hone.compare.bundle import Bundle
+from hone.task import Reader, read_asked, read_dialogue, read_row
+from hone.tune import TunedRun
+
+__all__ = ["Answering", "Said", "answering_of", "load_answering"]
+
+
+class Said(NamedTuple):
+    """An answer as it stands in a file."""
+
+    predicted: str | float | tuple[str, ...]
+    confidence: float | None
+    """Probability of a class; None of all else."""
+
+
+class Answering(Protocol):
+    """Reads rows and answers them."""
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """Of a file, those that are read where none are named."""
+        ...
+
+    def read(self, reader: Reader, cells: Sequence[object], columns: Sequence[str], line: int) -> tuple[dict[str, object], Any]:
+        """A row of a file by column, and what is asked, None or '' for nothing; raises BadData where it cannot be read."""
+        ...
+
+    def answer(self, asked: Sequence[Any]) -> list[Said]:
+        """One answer for each, in order."""
+        ...
+
+
+class _BundleAnswering:
+    """The folder `best` of a comparison."""
+
+    def __init__(self, bundle: Bundle) -> None:
+        found = bundle.provenance
+        self._bundle = bundle
+        self.columns = found.columns.text
+        # Of written answers dialogues alone have no column for them; they are asked as they were compared.
+        is_dialogue = found.kind == "text-generation" and not found.columns.label
+        between = "\n" if found.kind == "text-classification" else "\n\n"  # as training joined them
+        self._read = read_dialogue if is_dialogue else partial(read_row, between=between)
+
+    def read(self, reader: Reader, cells: Sequence[object], columns: Sequence[str], line: int) -> tuple[dict[str, object], Any]:
+        """The row and its text."""
+        return self._read(reader, cells, columns)
+
+    def answer(self, asked: Sequence[Any]) -> list[Said]:
+        """The likeliest label of each text, or what is written."""
+        return [Said(one.label, one.confidence) for one in self._bundle.predict(list(asked))]
+
+
+class _RunAnswering:
+    """The folder of a run of `hone tune`."""
+
+    def __init__(self, run: TunedRun) -> None:
+        self._run = run
+        self.columns = run.columns
+
+    def read(self, reader: Reader, cells: Sequence[object], columns: Sequence[str], line: int) -> tuple[dict[str, object], Any]:
+        """The row and what the run reads of it."""
+        return read_asked(reader, cells, columns, kind=self._run.kind, line=line)
+
+    def answer(self, asked: Sequence[Any]) -> list[Said]:
+        """What the run answers to each row."""
+        return [Said(one.answer, one.confidence) for one in self._run.answer(asked)]
+
+
+def load_answering(folder: str | Path) -> Bundle | TunedRun:
+    """What answers in a folder: the winner of a comparison, or a run of `hone tune`.
+
+    Raises:
+        BadModel: nothing does. Usage: the run answers no rows.
+    """
+    try:
+        record = json.loads((Path(folder) / "hone.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        record = None
+    is_run = isinstance(record, dict) and {"objective", "training", "effective_epochs"} <= record.keys()
+    return TunedRun(folder) if is_run else Bundle(folder)
+
+
+def answering_of(ready: Bundle | TunedRun) -> Answering:
+    """How it reads and answers rows."""
+    return _RunAnswering(ready) if isinstance(ready, TunedRun) else _BundleAnswering(ready)
