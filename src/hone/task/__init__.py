@@ -36,7 +36,7 @@ from hone.task.kinds import (
 )
 from hone.task.labels import composed
 from hone.task.load import check_source, load_table, open_rows
-from hone.task.material import load_material, recognise_kind, recognise_layout
+from hone.task.material import load_like, load_material, recognise_kind, recognise_layout
 from hone.task.mislabels import likely_mislabels
 from hone.task.mixtures import (
     Formats,
@@ -114,6 +114,7 @@ __all__ = [
     "infer_columns",
     "join_references",
     "likely_mislabels",
+    "load_like",
     "load_material",
     "load_table",
     "long_texts",

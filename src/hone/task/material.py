@@ -20,7 +20,7 @@ from hone.task.sample import first_rows, sample_rows
 from hone.task.shapes import shape_of
 from hone.task.wording import counted
 
-__all__ = ["load_material", "recognise_kind", "recognise_layout"]
+__all__ = ["load_like", "load_material", "recognise_kind", "recognise_layout"]
 
 _SAID: dict[Kind, str] = {
     "classify": "One class per text",
@@ -68,6 +68,26 @@ def load_material(
     shape = shape_of(layout, sheet.headers, sheet.sample)
     because = _because(reader, layout, len(moved))
     return Material(source, layout.kind, rows, rejected, because, shape, layout.inputs, layout.target)
+
+
+def load_like(source: str, like: Material) -> Material | None:
+    """Another file of the rows of `like`, in the same columns: however few its rows are, no column is guessed anew.
+
+    Returns:
+        None where it lacks one of the columns.
+    Raises:
+        BadData: nothing to read there, or over half of the rows unusable.
+    """
+    headers = open_rows(source).headers
+    if not {*like.inputs, *([like.target] if like.target else [])} <= set(headers):
+        return None
+    if like.kind == "classify":
+        return _classified(source, like.inputs, like.target, "", is_held_out=True)
+    if like.kind == "choice" or (like.kind == "completion" and len(like.inputs) > 1):
+        return load_material(source, kind=like.kind)
+    if like.kind == "completion":
+        return load_material(source, kind=like.kind, prompt=like.inputs[0], completion=like.target)
+    return load_material(source, kind=like.kind, text=like.inputs, label=like.target)
 
 
 def recognise_kind(source: str, *, kind: str | None = None, prompt: str | None = None, completion: str | None = None) -> Kind:
@@ -123,8 +143,8 @@ def _wish(kind: str | None, prompt: str | None, completion: str | None, text: tu
     return Wish(known, prompt, completion, text, label)
 
 
-def _classified(source: str, text: tuple[str, ...], label: str | None, why: str) -> Material:
-    table = load_table(source, text=text, label=label)
+def _classified(source: str, text: tuple[str, ...], label: str | None, why: str, *, is_held_out: bool = False) -> Material:
+    table = load_table(source, text=text, label=label, is_held_out=is_held_out)
     because = why or table.columns.because or f"text {_quoted(table.columns.text)}, label '{table.columns.label}', as named"
     because = f"{_SAID['classify']}: {because[0].lower()}{because[1:].rstrip('.')}."
     inputs, target = table.columns.text, table.columns.label

@@ -5,10 +5,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+from hone.core.console import note
 from hone.core.errors import BadData
 from hone.core.seeds import derive_seed
 from hone.core.store import digest_text
-from hone.task import Choice, Material, MaterialRow, as_completion, choice_template, load_material
+from hone.task import Choice, Material, MaterialRow, as_completion, choice_template, load_like, load_material
 from hone.train import LogitObjective, Objective
 from hone.tune.records import RowCounts
 from hone.tune.settings import TuneSettings
@@ -50,7 +51,7 @@ def read_rows(settings: TuneSettings) -> Divided:
     Raises:
         BadData: too few rows to train and to choose on, or none to test on.
     """
-    material = _load(settings, settings.data)
+    material = _as_prompts(_load(settings, settings.data))
     if settings.validation:
         train, validation = list(material.rows), list(_load_like(settings, settings.validation, material).rows)
     else:
@@ -73,8 +74,8 @@ def read_rows(settings: TuneSettings) -> Divided:
 
 
 def _load(settings: TuneSettings, source: str) -> Material:
-    """The rows of a source; a choice is a completion from here on, with the choices in its prompt."""
-    material = load_material(
+    """The rows of a source, in the columns that the user named or that are recognised."""
+    return load_material(
         source,
         kind=settings.kind,
         prompt=settings.prompt,
@@ -82,6 +83,10 @@ def _load(settings: TuneSettings, source: str) -> Material:
         text=settings.text,
         label=settings.label,
     )
+
+
+def _as_prompts(material: Material) -> Material:
+    """A choice is a completion from here on, with the choices in its prompt."""
     if material.kind != "choice":
         return material
     rows: list[MaterialRow] = [as_completion(row) if isinstance(row, Choice) else row for row in material.rows]
@@ -90,15 +95,23 @@ def _load(settings: TuneSettings, source: str) -> Material:
 
 
 def _load_like(settings: TuneSettings, source: str, material: Material) -> Material:
-    """Another file of rows of the same kind.
+    """Another file of rows of the same kind: in the same columns, or, where it has others, in those that are recognised and told.
 
     Raises:
         BadData: they are of another.
     """
-    other = _load(settings, source)
+    other = load_like(source, material)
+    if other is None:
+        other = _load(settings, source)
+        if other.kind == material.kind:
+            note(f"{source}: {other.because}")
     if other.kind != material.kind:
         raise BadData(f"{source} holds rows of the kind '{other.kind}', and {settings.data} of '{material.kind}'.")
-    return other
+    if other.rejected:
+        first = other.rejected[0]
+        of = len(other.rejected) + len(other.rows)
+        note(f"{source}: {len(other.rejected):,} of {of:,} rows are unusable, the first in line {first.line}: {first.reason}.")
+    return _as_prompts(other)
 
 
 def _content(row: Any) -> tuple[Any, ...]:
