@@ -172,3 +172,16 @@ def test_without_scores_on_the_way_the_test_rows_are_measured_all_the_same(files
     assert done.scores == () and done.loss is None
     assert {score.metric for score in done.test.scores} == set(NUMBER_METRICS)
     assert set(LABEL_METRICS).isdisjoint(score.metric for score in done.test.scores)
+
+
+def test_a_single_row_of_numbers_has_errors_and_no_correlation(files, model, tmp_path):
+    files("score")
+    few = "\n".join((tmp_path / "rows.jsonl").read_text().splitlines()[:12])
+    for name, part in (("few", few), ("one", few.splitlines()[1].replace("late", "lost"))):
+        (tmp_path / f"{name}.jsonl").write_text(part)
+    data, test = str(tmp_path / "few.jsonl"), str(tmp_path / "one.jsonl")
+    done = tune_rows(settings(data, model("bert"), tmp_path / "run", test=test, steps=2))
+    for scores in (done.scores, done.test.scores):
+        assert [(score.metric, score.n, score.low) for score in scores] == [("rmse", 1, None), ("mae", 1, None)]
+    with pytest.raises(BadData, match="--metric pearson takes at least 2 rows to choose on, and there is 1"):
+        tune_rows(settings(data, model("bert"), tmp_path / "other", metric="pearson", steps=2))

@@ -13,6 +13,7 @@ from hone.measure import (
     ERRORS,
     LABEL_METRICS,
     METRIC_VERSIONS,
+    NUMBER_METRICS,
     Groups,
     Interval,
     LabelKey,
@@ -87,7 +88,10 @@ class HeadKey:
     def score(self, answers: Sequence[Any], *, metric: str, seed: int) -> tuple[HeadScore, ...]:
         """The metrics that are shown, and the one by which the checkpoint was chosen, with intervals and the plainest answer's."""
         known = head_metrics(self._chosen.name, self._chosen.labels)
-        shown = tuple(name for name in known if known is not LABEL_METRICS or name in (*_OF_CLASSES, metric))
+        is_fit = self.count > 1 or known is not NUMBER_METRICS  # one row rises with nothing
+        shown = tuple(
+            name for name in known if (known is not LABEL_METRICS or name in (*_OF_CLASSES, metric)) and (is_fit or name in ERRORS)
+        )
         found, plain = self.mark(answers, shown), self._plain()
         least = self.mark(plain, shown) if plain is not None else {}
         draw = derive_seed(seed, "heads")
