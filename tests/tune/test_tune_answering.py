@@ -2,11 +2,13 @@
 
 import json
 
+import numpy as np
 import pytest
 from head_rows import lines, settings, write_files
 
 from hone.cli.main import run
 from hone.core.errors import BadData, BadModel, Usage
+from hone.measure import score_entities
 from hone.serve import load_answering, predict_file
 from hone.tune import TunedRun, tune_rows
 from tiny import SENTENCES
@@ -119,6 +121,34 @@ def test_words_past_the_context_are_outside_of_everything(model, tmp_path):
     tune_rows(settings(data, model("bert"), tmp_path / "run", steps=2, length=16))
     (one,) = TunedRun(tmp_path / "run").predict([" ".join(["refund"] * 60)])
     assert len(one.answer) == 60 and set(one.answer[20:]) == {"O"}
+
+
+@pytest.mark.parametrize(("kind", "named"), [("tag", "ner_tags"), ("parts", "pos_tags")])
+def test_what_is_told_of_tags_is_what_the_answers_to_all_words_are_worth(kind, named, model, tmp_path):
+    """Rows longer than the context, and a word that has no token: neither makes a score better than the answers are."""
+    data, test = write_files(tmp_path, kind)
+    rows = lines(tmp_path / "test.jsonl")
+    for row in rows[::2]:
+        row["tokens"], row[named] = row["tokens"] * 4, row[named] * 4
+    rows[1]["tokens"][1] = "\u200b"
+    (tmp_path / "test.jsonl").write_text("\n".join(json.dumps(row) for row in rows))
+    done = tune_rows(settings(data, model("bert"), tmp_path / "run", test=test, length=16, steps=60))
+    source = without_answers(tmp_path / "test.jsonl", tmp_path / "new.jsonl")
+    predict_file(load_answering(tmp_path / "run"), source, tmp_path / "out.jsonl")
+    right, given = [row[named] for row in rows], [row["predicted"] for row in lines(tmp_path / "out.jsonl")]
+    told = {score.metric: score for score in done.test.scores}
+    if kind == "tag":
+        assert told["entity_recall"].value == score_entities(right, given)["entity_recall"].value < 0.8
+    else:
+        pairs = [(one, other) for tags, others in zip(right, given, strict=True) for one, other in zip(tags, others, strict=True)]
+        assert (
+            told["accuracy"].value == pytest.approx(np.mean([one == other for one, other in pairs]))
+            and told["accuracy"].value < 0.8
+        )
+        assert told["accuracy"].plain == np.mean([one == "X" for one, _ in pairs])
+    answers = lines(tmp_path / "run" / "test_answers.jsonl")
+    assert [row["right"] for row in answers] == right and [row["tuned"] for row in answers] == given
+    assert told.popitem()[1].n == done.test.rows == len(rows)
 
 
 def test_what_answers_no_rows_is_refused_in_a_line(model, tmp_path):

@@ -17,7 +17,7 @@ from hone.train import Answers, Labelled, LogitObjective, Placed, Regress, Tag, 
 from hone.tune.answers import asked_rows, write_answers
 from hone.tune.choose import Chosen, fit_context, load_network, make_objective
 from hone.tune.finished import base_of_run, read_run
-from hone.tune.heads import passage_answers
+from hone.tune.heads import outside, passage_answers
 from hone.tune.settings import ObjectiveName
 
 __all__ = ["RunAnswer", "TunedRun"]
@@ -133,15 +133,12 @@ class TunedRun:
         placed = [objective.place(row.tokens) for row in rows]
         items = [Placed(ids, list(first.values()), [0] * len(first)) for ids, first in placed]
         found = iter(tell_answers(net, objective, [item for item in items if item.places], reader))
-        outside, said = self._outside(), []
+        unread, said = outside(self.record.labels), []
         for row, (_, first) in zip(rows, placed, strict=True):
             known = dict(zip(first, next(found), strict=True)) if first else {}
-            tags = tuple(self.record.labels[known[word]] if word in known else outside for word in range(len(row.tokens)))
+            tags = tuple(self.record.labels[known[word]] if word in known else unread for word in range(len(row.tokens)))
             said.append(RunAnswer(answer=tags, confidence=None, probabilities={}))
         return said
-
-    def _outside(self) -> str:
-        return "O" if "O" in self.record.labels else ""
 
     def _found(self, rows: Sequence[Passage]) -> list[RunAnswer]:
         net, reader, objective = self._loaded

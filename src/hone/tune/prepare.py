@@ -134,7 +134,9 @@ def encode_rows(settings: TuneSettings, divided: Divided, objective: Objective) 
             f"{settings.data}: once rows are cut to the model's context, nothing is left to train in any of them. Give a larger --length."
         )
     if settings.metric in _OF_SEVERAL and len(chosen_on) < 2:
-        raise BadData(f"--metric {settings.metric} takes at least 2 rows to choose on, and there is 1. Add rows, or name a --validation file.")
+        raise BadData(
+            f"--metric {settings.metric} takes at least 2 rows to choose on, and there is 1. Add rows, or name a --validation file."
+        )
     tested = trainable_items(objective.encode(divided.test)) if divided.test else []
     if divided.test and not tested:
         raise BadData(

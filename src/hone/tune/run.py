@@ -30,7 +30,7 @@ from hone.tune.before_after import take_down
 from hone.tune.card import write_card
 from hone.tune.expect import expect, frozen_blocks
 from hone.tune.hold import hold
-from hone.tune.metrics import is_written
+from hone.tune.metrics import head_metrics, is_written
 from hone.tune.promise import fit_head_anew
 from hone.tune.ready import Ready, make_ready, require_divisible
 from hone.tune.records import Commonest, Expected, HeadScore, TuneRecord
@@ -175,10 +175,9 @@ def _score(ready: Ready) -> Callable[[Any], float]:
         found = measure_loss(net, ready.objective, ready.rows.validation, ready.reader)
         if metric == "loss":
             return -found.loss
-        if metric == "accuracy":
-            assert found.accuracy is not None, "refused before the first step"
+        if key is None or metric not in head_metrics(ready.chosen.name, ready.chosen.labels):
+            assert metric == "accuracy" and found.accuracy is not None, "refused before the first step"
             return found.accuracy
-        assert key is not None
         value = key.mark(found.answers, [metric])[metric].value
         return -value if metric in ERRORS else value
 
