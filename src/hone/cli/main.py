@@ -3,9 +3,13 @@
 0 done, 1 failed while running, 2 a promise was not kept, 3 wrong usage or input, 130 interrupted.
 """
 
+import errno
 import importlib
+import io
+import signal
 import sys
 from pathlib import Path
+from types import FrameType
 
 import click
 
@@ -81,7 +85,15 @@ def main(arguments: list[str] | None = None) -> None:
     """Entry point of the `hone` command."""
     if _is_command() and set(sys.argv) & VERBS.keys():
         preload_allocator()
+    signal.signal(signal.SIGTERM, _interrupt)
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")  # as stderr: rows hold letters that a terminal's encoding may lack
     sys.exit(run(arguments))
+
+
+def _interrupt(_number: int, _frame: FrameType | None) -> None:
+    """What is asked to end tidies up as after Ctrl-C."""
+    raise KeyboardInterrupt
 
 
 def _is_command() -> bool:
@@ -107,4 +119,22 @@ def run(arguments: list[str] | None = None) -> int:
 
         sys.stderr.write(visible(f"Error: {error}\n"))
         return error.exit_code
+    except OSError as error:
+        return _tell_system(error)
     return code if isinstance(code, int) else 0  # a verb that ends with click's Exit returns its code here
+
+
+def _tell_system(error: OSError) -> int:
+    """What the operating system refused, in one line; a name that is too long is wrong usage."""
+    from hone.core.console import visible
+
+    said = error.strerror or str(error) or type(error).__name__
+    if error.filename is None:
+        code, told = 1, f"{said}. What was finished is kept; the same command goes on from there."
+    elif error.errno == errno.ENAMETOOLONG:
+        code, told = 3, f"{error.filename}: {said}. Give it a shorter name."
+    else:
+        cure = "Look whether it was removed, or its disk is full or gone; then run the same command again, which goes on from what was finished."
+        code, told = 1, f"{error.filename}: {said}. {cure}"
+    sys.stderr.write(visible(f"Error: {told}\n"))
+    return code
