@@ -29,6 +29,7 @@ def first(material):
 
 TURNS = [{"role": "user", "content": "Hello?"}, {"role": "assistant", "content": "Hi."}]
 SHARED = [{"from": "system", "value": "Be kind."}, {"from": "human", "value": "Hello?"}, {"from": "gpt", "value": "Hi."}]
+SPOKEN = [{"speaker": "USER", "utterance": "Hello?"}, {"speaker": "SYSTEM", "utterance": "Hi."}]
 READ = (Message("user", "Hello?"), Message("assistant", "Hi."))
 SQUAD = {"text": ["Rome", "in Rome"], "answer_start": [10, 7]}
 
@@ -39,6 +40,10 @@ LAYOUTS = {
     ),
     "messages": ({"messages": TURNS}, "chat", Dialogue, (READ,)),
     "conversations": ({"conversations": SHARED}, "chat", Dialogue, ((Message("system", "Be kind."), *READ),)),
+    "turns of a user and a system": (
+        {"dialogue_id": "1", "services": ["Hotels"], "turns": SPOKEN},
+        "chat", Dialogue, (READ,),
+    ),
     "messages with a system column": (
         {"system": "Be kind.", "messages": TURNS},
         "chat", Dialogue, ((Message("system", "Be kind."), *READ),),
@@ -309,3 +314,9 @@ class TestWishes:
     def test_wishes_that_contradict_each_other_are_refused(self, tmp_path, wishes, message):
         with pytest.raises(Usage, match=message):
             load_material(write(tmp_path, [{"a": "x", "b": "y"}]), **wishes)
+
+
+def test_turns_of_two_people_are_no_chat_and_the_columns_beside_them_are_taken(tmp_path):
+    turns = [{"speaker": "Ann", "utterance": "Hello?"}, {"speaker": "Bob", "utterance": "Hi."}]
+    rows = [{"turns": turns, "text": f"The {n}th call was long.", "label": ("good", "bad")[n % 2]} for n in range(8)]
+    assert load_material(write(tmp_path, rows)).kind == "classify"

@@ -1,4 +1,8 @@
-"""Dialogues as chat models take them, from the two ways of writing that are in use: role/content and from/value (ShareGPT)."""
+"""Dialogues as chat models take them, from the ways of writing that are in use: role/content, from/value (ShareGPT) and
+speaker/utterance (MultiWOZ, SGD).
+
+The one surprise: a *role* system is the text before a dialogue, a *speaker* system is the machine that a user talks to.
+"""
 
 from collections.abc import Sequence
 
@@ -19,6 +23,8 @@ _ROLES: dict[str, Role] = {
     "function_call": "assistant",
     "tool": "tool", "function": "tool", "observation": "tool", "function_response": "tool", "tool_response": "tool",
 }  # fmt: skip
+_SPEAKERS: dict[str, Role] = {**_ROLES, "system": "assistant", "agent": "assistant", "customer": "user"}
+_CONTENTS = ("content", "value", "utterance")
 _MISSING = object()
 
 
@@ -54,12 +60,14 @@ def _message(item: object, number: int, column: str, file: TextFile | None) -> M
     if not isinstance(item, dict):
         raise Unusable(column, f"not a message: number {number} is no object with role and content")
     given = item.get("role", item.get("from"))
-    role = _ROLES.get(given.strip().lower()) if isinstance(given, str) else None
+    roles, known = _ROLES, "system, user, assistant, tool (or human, gpt, function)"
+    if given is None and "speaker" in item:
+        given, roles, known = item["speaker"], _SPEAKERS, "user, system (or customer, agent)"
+    role = roles.get(given.strip().lower()) if isinstance(given, str) else None
     if role is None:
-        known = "system, user, assistant, tool (or human, gpt, function)"
         what = "has no role" if given is None else f"has the role '{str(given)[:40]}'"
         raise Unusable(column, f"unknown role: message {number} {what}. Known: {known}")
-    content = item.get("content", item.get("value", _MISSING))
+    content = next((item[key] for key in _CONTENTS if key in item), _MISSING)
     if isinstance(content, list):
         content = _parts(content, number, column)
     if content is _MISSING or content is None or (isinstance(content, str) and not content.strip()):

@@ -2,7 +2,8 @@
 
 Stands between opening a source and reading its rows. Where several kinds fit, the first of this order is taken:
 
-1. chat: `messages` or `conversations` that hold lists of messages, or a `prompt` and `completion` that do.
+1. chat: `messages` or `conversations` that hold lists of messages, or a `prompt` and `completion` that do; `turns` of a user
+   and a system or assistant.
 2. tag: `tokens` with `ner_tags`, `tags` or `labels`.
 3. choice: a question with its choices, in a list or in columns A, B, C, and the right one, where there are no `prompt` and
    `completion`, nor `instruction` and `output`.
@@ -19,16 +20,18 @@ The one surprise: some layouts are recognised in order to be refused, before all
 with several examples. So is multiple choice whose choices or right ones cannot be told.
 """
 
+import itertools
 from collections.abc import Callable, Sequence
 
 from hone.core.errors import BadData, did_you_mean
 from hone.task.choice_layout import find_choice
-from hone.task.dialogues import SYSTEM_COLUMNS
+from hone.task.dialogues import SYSTEM_COLUMNS, read_messages
 from hone.task.kinds import Kind
 from hone.task.layout import Layout, Sheet, Wish
 from hone.task.nested import holds_list, holds_objects
 from hone.task.profile import profile_column
 from hone.task.refuse import refuse_lettered, refuse_nested, refuse_preferences
+from hone.task.rejects import Unusable
 from hone.task.text_layouts import find_classify, find_label_score, find_multi_label, find_plain, find_score
 
 __all__ = ["recognise"]
@@ -60,7 +63,7 @@ _SHORT_ANSWER = 20
 _LAYOUTS = (
     "text + label; text + labels (lists); text + score; prompt + completion; instruction + input + output; question + answer; "
     "question + choices (options; A, B, C) + answer; source + target; document (dialogue, article, text, body) + summary (highlights); "
-    "messages; conversations; tokens + ner_tags (tags, labels); question + context + answers; text alone"
+    "messages; conversations; turns; tokens + ner_tags (tags, labels); question + context + answers; text alone"
 )
 
 _Rule = Callable[[Sheet, Wish], Layout | None]
@@ -101,10 +104,26 @@ def _chat(sheet: Sheet, wish: Wish) -> Layout | None:
         return Layout("chat", wish.text, None, system, "as named")
     if (messages := sheet.find(_MESSAGES)) and (wish.kind or holds_objects(sheet.cells(messages))):
         return Layout("chat", (messages,), None, system)
+    if (turns := sheet.find(("turns",))) and holds_objects(sheet.cells(turns)) and _are_messages(sheet, turns):
+        return Layout("chat", (turns,), None, system, "since its speakers are a user and a system")
     prompt, completion = sheet.find(("prompt",)), sheet.find(("completion",))
     if prompt and completion and holds_objects(sheet.cells(prompt)) and holds_objects(sheet.cells(completion)):
         return Layout("chat", (prompt, completion), None, system, "since both hold messages")
     return None
+
+
+def _are_messages(sheet: Sheet, column: str) -> bool:
+    """Whether most rows are dialogues with an answer to learn: turns of two people are none."""
+    rows = sheet.rows((column,))
+    return sum(map(_is_dialogue, rows, itertools.repeat(column))) > 0.5 * len(rows)
+
+
+def _is_dialogue(row: Sequence[object], column: str) -> bool:
+    try:
+        read_messages(row, (column,), None)
+    except Unusable:
+        return False
+    return True
 
 
 def _tag(sheet: Sheet, wish: Wish) -> Layout | None:
