@@ -24,6 +24,12 @@ def test_well_known_names_are_taken():
         assert (columns.text, columns.label) == (("message",), name)
 
 
+@pytest.mark.parametrize("name", ["Kategorie", "Catégorie", "categoría", "Etichetta", "категория", "カテゴリ", "类别", "التصنيف"])
+def test_the_label_is_known_by_its_name_in_other_languages_too(name):
+    columns = infer({"Nr.": str, "Status": lambda i: ("offen", "zu")[i % 2], "Nachricht": text, name: lambda i: "abc"[i % 3]})
+    assert (columns.text, columns.label) == (("Nachricht",), name)
+
+
 def test_of_two_columns_that_say_the_same_the_one_in_words_is_the_label():
     columns = infer({"class": lambda i: str(i % 3), "kind": lambda i: ("sun", "rain", "snow")[i % 3], "body": text})
     assert columns.label == "kind" and "'class'" in columns.because

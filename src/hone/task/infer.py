@@ -20,6 +20,11 @@ __all__ = ["infer_columns"]
 _LABEL_NAMES = (
     "label", "labels", "label_text", "label_name", "class_name", "category", "class", "topic", "intent", "sentiment", "emotion",
     "target", "tag", "queue", "department", "polarity", "stance", "verdict", "rating", "stars", "gold", "output", "type", "y",
+    "kategorie", "klasse", "etikett", "thema", "absicht", "stimmung", "abteilung", "bewertung",
+    "catégorie", "classe", "étiquette", "thème", "intention", "émotion",
+    "categoría", "clase", "etiqueta", "tema", "intención", "sentimiento", "emoción",
+    "categoria", "etichetta", "argomento", "sentimento", "categorie", "onderwerp", "kategoria", "kategori",
+    "категория", "метка", "класс", "тема", "ラベル", "カテゴリ", "カテゴリー", "分類", "标签", "类别", "分类", "التصنيف", "الفئة",
 )  # fmt: skip
 _TEXT_NAMES = (
     "text", "message", "body", "content", "sentence", "review", "question", "description", "utterance", "query", "comment",
