@@ -30,6 +30,17 @@ def test_the_label_is_known_by_its_name_in_other_languages_too(name):
     assert (columns.text, columns.label) == (("Nachricht",), name)
 
 
+def test_of_texts_whose_names_fit_alike_the_longest_is_taken():
+    columns = infer(
+        {
+            "review_title": lambda i: f"not for me or you, sorry {i}",
+            "review_html": lambda i: f"<p>{text(i)}</p>",
+            "stars": lambda i: i % 5,
+        }
+    )
+    assert columns.text == ("review_html",) and "--text review_title,review_html" in columns.because
+
+
 def test_of_two_columns_that_say_the_same_the_one_in_words_is_the_label():
     columns = infer({"class": lambda i: str(i % 3), "kind": lambda i: ("sun", "rain", "snow")[i % 3], "body": text})
     assert columns.label == "kind" and "'class'" in columns.because

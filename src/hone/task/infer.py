@@ -131,7 +131,8 @@ def _choose_text(candidates: list[Profile], profiles: list[Profile]) -> tuple[tu
         profile for profile in usable if _rank(profile.name, _TEXT_NAMES) and (profile.mean_length >= 10 or profile.repeats < 2)
     ]
     if named:
-        best = min(named, key=lambda profile: _rank(profile.name, _TEXT_NAMES) or (9, 9))
+        # Of review_title and review_html the longer is the review.
+        best = min(named, key=lambda profile: (_rank(profile.name, _TEXT_NAMES) or (9, 9), -profile.mean_length))
         return (best.name,), f"text '{best.name}' by its name"
     if not usable:
         raise _nothing_fits("text", "holds text", profiles)
