@@ -29,6 +29,7 @@ def rows_jsonl(tmp_path: Path) -> Path:
 
 CHECKED = """\
 rows.jsonl: 18 rows to train on, 6 to choose on, 6 to test on, written answers; text from prompt, answer from completion.
+Completions: 'prompt' to 'completion', by the columns' names.
 Taken out of the run:
   - 1 row that cannot be used left out: empty text (1).
     rows.jsonl line 32: empty text
@@ -45,6 +46,26 @@ def test_written_rows_are_checked_and_what_is_left_out_is_named_with_its_line(ro
     assert capsys.readouterr().out == CHECKED
     assert run(["check", str(rows_jsonl), "--model", model, "--json"]) == 0
     assert [one["kind"] for one in json.loads(capsys.readouterr().out)] == ["rejected_row", "exact_duplicate"]
+
+
+def test_of_dialogues_and_choices_the_check_says_where_answers_stand_and_which_columns_were_taken(tmp_path: Path, capsys):
+    model = str(save_word_model(tmp_path / "llama", "llama"))
+    well = {"role": "assistant", "content": "well"}
+    rows = [{"messages": [{"role": "user", "content": f"hello {n}"}, well]} for n in range(20)]
+    talks, asked = tmp_path / "talks.jsonl", tmp_path / "asked.jsonl"
+    talks.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+    rows = [{"question": f"how many are {n}?", "options": ["one", f"all {n}", "none"], "answer": "ABC"[n % 3]} for n in range(20)]
+    asked.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+    assert run(["check", str(talks), "--model", model]) == 0
+    assert (
+        "written answers; text from messages, answer from the assistant's last turn.\nDialogues: 'messages'"
+        in capsys.readouterr().out
+    )
+    assert run(["check", str(asked), "--model", model]) == 0
+    told = capsys.readouterr().out
+    assert (
+        "up to 3 choices; text from question, answer from answer.\nMultiple choice: 'question', the choices in 'options'" in told
+    )
 
 
 def test_written_rows_lead_to_a_table_a_record_and_a_bundle_that_writes(rows_jsonl: Path, tmp_path: Path, capsys):

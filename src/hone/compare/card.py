@@ -101,11 +101,11 @@ On tasks that it was not trained on it lost {-found.mean:.1%} on average (95% in
 
 
 def _purpose(comparison: Comparison) -> str:
-    labels = comparison.task.labels
+    labels, columns = comparison.task.labels, comparison.data.columns
     return {
         "text-classification": f"Answers which of {len(labels)} labels a text belongs to: {', '.join(labels)}.",
         "multiple-choice": f"Answers which of up to {len(labels)} choices is right.",
-        "text-generation": f"Writes '{comparison.data.columns.label}' for {' and '.join(map(repr, comparison.data.columns.text))}.",
+        "text-generation": f"Writes {repr(columns.label) if columns.label else 'the next answer'} for {' and '.join(map(repr, columns.text))}.",
     }[comparison.task.kind]
 
 

@@ -64,6 +64,11 @@ class Columns(Record):
     because: str = ""
     """Why these were chosen, for the user to see; empty when the user named them."""
 
+    @property
+    def answer(self) -> str:
+        """Where the right answers stand, in words: the label's column; of dialogues, which have none, what is said last."""
+        return self.label or "the assistant's last turn"
+
 
 @dataclass(frozen=True, slots=True)
 class Table:
