@@ -197,7 +197,6 @@ _SHAPES: dict[str, _Shape] = {
         "choices",
         ("*.jsonl",),
         lambda row: {"query": "", "choices": _sure(row, "sentence_good", "sentence_bad"), "gold": 0},
-        more={"delimiter": ""},
     ),
     "gsm8k": _Shape(
         "text",
