@@ -17,7 +17,7 @@ from hone.train import Answers, Labelled, LogitObjective, Placed, Regress, Tag, 
 from hone.tune.answers import asked_rows, write_answers
 from hone.tune.choose import Chosen, fit_context, load_network, make_objective
 from hone.tune.finished import base_of_run, read_run
-from hone.tune.heads import outside, passage_answers
+from hone.tune.head_kinds import outside, passage_answers
 from hone.tune.settings import ObjectiveName
 
 __all__ = ["RunAnswer", "TunedRun"]
@@ -146,7 +146,7 @@ class TunedRun:
         objective.always = self.record.answers_always is not False
         items = objective.encode(rows)
         found = passage_answers(items, rows, tell_answers(net, objective, items, reader), always=objective.always)
-        return [RunAnswer(answer=found[at], confidence=None, probabilities={}) for at in range(len(rows))]
+        return [RunAnswer(answer=text, confidence=None, probabilities={}) for text in found]
 
     def _written(self, rows: Sequence[Completion | Dialogue]) -> list[RunAnswer]:
         net, reader, objective = self._loaded

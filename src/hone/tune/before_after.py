@@ -80,7 +80,7 @@ class BeforeAfter:
             write_lines(path, key.told(measured.answers, ready.reader))
         return TestScores(
             file=settings.test,
-            rows=key.count if key else len(items),
+            rows=len(key.right) if key else len(items),
             loss=measured.loss,
             accuracy=measured.accuracy,
             answers=self.test.end(

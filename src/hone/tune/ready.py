@@ -27,6 +27,7 @@ from hone.train import (
     usual_tokens,
 )
 from hone.tune.choose import Chosen, choose, load_network
+from hone.tune.head_kinds import make_key
 from hone.tune.heads import HeadKey
 from hone.tune.metrics import head_metrics
 from hone.tune.prepare import Divided, Rows, encode_rows, read_rows
@@ -65,7 +66,7 @@ class Ready:
         """What is right for the validation or test rows; None where answers are written and not told by a head."""
         if self.read is None or not head_metrics(self.chosen.name, self.chosen.labels):
             return None
-        return HeadKey(self.chosen, items, self.read.test if items is self.rows.test else self.read.validation)
+        return make_key(self.chosen, items, self.read.test if items is self.rows.test else self.read.validation)
 
     def measure_on(self, items: Sequence[Any]) -> Measured:
         """On encoded rows."""

@@ -178,7 +178,7 @@ def _score(ready: Ready) -> Callable[[Any], float]:
         if key is None or metric not in head_metrics(ready.chosen.name, ready.chosen.labels):
             assert metric == "accuracy" and found.accuracy is not None, "refused before the first step"
             return found.accuracy
-        value = key.mark(found.answers, [metric])[metric].value
+        value = key.value(found.answers, metric)
         return -value if metric in ERRORS else value
 
     return score
