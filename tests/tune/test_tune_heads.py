@@ -121,6 +121,15 @@ def test_the_checkpoint_may_be_chosen_by_written_answers(kind, model, tmp_path):
     assert done.test.scores == ()
 
 
+def test_the_metric_of_written_answers_that_chose_is_told_whatever_is_usual(model, tmp_path, capsys):
+    rows = [{"prompt": f"{text} {n}", "completion": "late" if n % 2 else "lost"} for n, text in enumerate(SENTENCES * 2)]
+    (tmp_path / "rows.jsonl").write_text("\n".join(map(json.dumps, rows)))
+    done = tune_rows(settings(str(tmp_path / "rows.jsonl"), model("llama"), tmp_path / "run", metric="chrf", steps=6))
+    found = {score.metric: score.value for score in done.answers}
+    assert list(found) == ["exact_match", "token_f1", "chrf"] and done.training.best_score == pytest.approx(found["chrf"])
+    assert f"  chrf {done.answers[-1].base:.3f} before, " in capsys.readouterr().err
+
+
 def test_rows_of_the_test_file_train_nothing_and_choose_nothing(files, model, tmp_path):
     data, _ = files("classify")
     rows = lines(tmp_path / "rows.jsonl")

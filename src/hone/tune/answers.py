@@ -11,7 +11,7 @@ import numpy as np
 from hone.core.console import progress
 from hone.core.seeds import derive_seed
 from hone.core.store import write_lines
-from hone.measure import first_sentences, paired_text_interval, score_interval, score_texts
+from hone.measure import TEXT_METRICS, first_sentences, paired_text_interval, score_interval, score_texts
 from hone.model import (
     Generator,
     LanguageModel,
@@ -89,10 +89,13 @@ def write_answers(
     return [answers[0].text.strip() for answers in found]
 
 
-def score_answers(asked: Sequence[Asked], before: Sequence[str], after: Sequence[str], *, seed: int) -> tuple[AnswerScore, ...]:
-    """ROUGE, BLEU and chrF for answers of some length, exact match and token F1 for short ones."""
+def score_answers(
+    asked: Sequence[Asked], before: Sequence[str], after: Sequence[str], *, metric: str, seed: int
+) -> tuple[AnswerScore, ...]:
+    """ROUGE, BLEU and chrF for answers of some length, exact match and token F1 for short ones; and the metric that chose the checkpoint."""
     right = [[row.right] for row in asked]
-    names = _EXACT if statistics.median(len(row.right.split()) for row in asked) <= _SHORT else _SUMMARY
+    shown = _EXACT if statistics.median(len(row.right.split()) for row in asked) <= _SHORT else _SUMMARY
+    names = (*shown, *([metric] if metric in TEXT_METRICS and metric not in shown else []))
     old, new, plain = (
         score_texts(texts, right, names) for texts in (before, after, [first_sentences(row.text) for row in asked])
     )
@@ -130,16 +133,20 @@ class Exam:
 
     asked: Sequence[Asked]
     before: Sequence[str]
+    metric: str
+    """That chooses the checkpoint."""
 
     @classmethod
-    def begin(cls, net: Network, items: Sequence[Any], reader: TextReader, *, most: int, title: str) -> Self | None:
+    def begin(
+        cls, net: Network, items: Sequence[Any], reader: TextReader, *, most: int, title: str, metric: str
+    ) -> Self | None:
         """Ask the base; None where no row is to be asked."""
         asked = asked_rows(items, reader, most=most)
-        return cls(asked, write_answers(net, asked, reader, title=title)) if asked else None
+        return cls(asked, write_answers(net, asked, reader, title=title), metric) if asked else None
 
     def end(self, net: Network, reader: TextReader, *, title: str, seed: int, file: Path) -> tuple[AnswerScore, ...]:
         """Ask again; every answer goes to the file, a line each."""
         after = write_answers(net, self.asked, reader, title=title)
         told = zip(self.asked, self.before, after, strict=True)
         write_lines(file, ({"read": row.text, "right": row.right, "base": old, "tuned": new} for row, old, new in told))
-        return score_answers(self.asked, self.before, after, seed=seed)
+        return score_answers(self.asked, self.before, after, metric=self.metric, seed=seed)

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import partial
 
 from hone.core.errors import Usage
 from hone.core.store import write_lines
@@ -108,9 +109,9 @@ def take_down(ready: Ready, *, is_first: bool) -> BeforeAfter:
         found.sheets = make_sheets(ready.tasks.tasks, ready.tasks.putter)
         found.marks = _answer_tasks(ready, found.sheets, is_tuned=False)
     elif ready.objective.name == "completion" and not ready.tasks:
-        most, title = settings.answers, "Answers of the base"
-        found.exam = Exam.begin(ready.net, ready.rows.validation, ready.reader, most=most, title=title)
-        found.test = Exam.begin(ready.net, ready.rows.test, ready.reader, most=most, title=f"{title} to test rows")
+        title, begin = "Answers of the base", partial(Exam.begin, ready.net, most=settings.answers, metric=settings.metric)
+        found.exam = begin(ready.rows.validation, ready.reader, title=title)
+        found.test = begin(ready.rows.test, ready.reader, title=f"{title} to test rows")
     found.not_watched = _not_watched(ready)
     if found.not_watched is None and isinstance(ready.net, HeadedNetwork):
         found.vectors = begin_vector_watch(ready.net, ready.reader, settings)
