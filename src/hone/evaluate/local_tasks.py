@@ -3,7 +3,6 @@
 Each benchmark is turned into one of four plain forms with the harness's own wording, so that its scores mean the same.
 """
 
-import json
 import re
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
@@ -13,10 +12,10 @@ from typing import Any, Literal
 
 from hone.core.console import note
 from hone.core.errors import BadData, Usage, did_you_mean
+from hone.evaluate.local_rows import KINDS, Row, benchmark_files, checked, place_of, read_rows
 
 __all__ = ["LOCAL_TASKS", "LocalTask", "check_shots", "find_local_tasks", "is_local_task"]
 
-Row = dict[str, Any]
 Form = Literal["choices", "blank", "likelihood", "text"]
 
 
@@ -48,7 +47,7 @@ class LocalTask:
 class _Shape:
     form: Form
     tests: tuple[str, ...]
-    """Files, or globs, of which those that are there are joined."""
+    """Files without their ending, or globs, of which those that are there are joined."""
     convert: Callable[[Row], Row]
     shots: tuple[str, ...] = ()
     metrics: tuple[str, ...] = ("acc",)
@@ -69,22 +68,23 @@ def _filled(template: str, row: Row) -> str:
 def _mmlu(row: Row) -> Row:
     question, *choices, answer = _sure(row, "question", "A", "B", "C", "D", "answer")
     lines = [question.strip(), *(f"{letter}. {choice}" for letter, choice in zip("ABCD", choices, strict=True)), "Answer:"]
-    return {"query": "\n".join(lines), "choices": list("ABCD"), "gold": "ABCD".index(answer)}
+    return {"query": "\n".join(lines), "choices": list("ABCD"), "gold": place_of(answer, "ABCD")}
 
 
 def _arc(row: Row) -> Row:
     if "query" in row:
         query, choices, gold = _sure(row, "query", "choices", "gold")
-        return {"query": f"{query}\nAnswer:", "choices": choices, "gold": int(gold)}
+        return {"query": f"{query}\nAnswer:", "choices": choices, "gold": gold}
     question, answer = _sure(row, "question", "answer")
-    choices = [row[letter] for letter in "ABCDE" if row.get(letter)]
-    return {"query": f"Question: {question}\nAnswer:", "choices": choices, "gold": "ABCDE".index(answer)}
+    letters = [letter for letter in "ABCDE" if row.get(letter) not in (None, "")]
+    choices = [row[letter] for letter in letters]
+    return {"query": f"Question: {question}\nAnswer:", "choices": choices, "gold": place_of(answer, letters)}
 
 
 def _openbookqa(row: Row) -> Row:
     stem, listed, answer = _sure(row, "Question Stem", "Choices", "Answer Key" if "Answer Key" in row else "Correct Answer")
     choices = [choice.strip() for choice in re.split(r"\([A-E]\)", listed)[1:]]
-    return {"query": stem, "choices": choices, "gold": "ABCDE".index(answer.strip())}
+    return {"query": stem, "choices": choices, "gold": place_of(answer, "ABCDE"[: len(choices)])}
 
 
 def _winogrande(row: Row) -> Row:
@@ -93,7 +93,8 @@ def _winogrande(row: Row) -> Row:
     if not found or "_" not in found[1]:
         raise KeyError("no sentence with a blank and two options in 'instruction'")
     before, _, after = found[1].partition("_")
-    return {"contexts": [before + found[2], before + found[3]], "gold": int(answer == "option2"), "rest": after.strip()}
+    gold = place_of(answer, ("option1", "option2"))
+    return {"contexts": [before + found[2], before + found[3]], "gold": gold, "rest": after.strip()}
 
 
 def _labelled(query: str, choices: list[str], labels: tuple[str, ...], label: str = "label") -> Callable[[Row], Row]:
@@ -113,7 +114,7 @@ def _labelled(query: str, choices: list[str], labels: tuple[str, ...], label: st
 def _plain(query: str, *, choices: str = "choices", gold: str = "gold") -> Callable[[Row], Row]:
     def convert(row: Row) -> Row:
         text, options, right = _sure(row, query, choices, gold)
-        return {"query": text, "choices": options, "gold": int(right)}
+        return {"query": text, "choices": options, "gold": right}
 
     return convert
 
@@ -127,82 +128,82 @@ def _written(query: str, answer: str) -> Callable[[Row], Row]:
 
 _NO_YES = ["no", "yes"]
 _SHAPES: dict[str, _Shape] = {
-    "mmlu": _Shape("choices", ("test*.jsonl",), _mmlu, ("dev.jsonl",)),
+    "mmlu": _Shape("choices", ("test*",), _mmlu, ("dev",)),
     "bbh": _Shape(
         "text",
-        ("*.jsonl",),
+        ("*",),
         _written("Q: {input}\nA:", "{target}"),
         metrics=("exact_match",),
         more={"stop": ("</s>", "Q", "\n\n"), "default_shots": 3},
     ),
-    "arc_easy": _Shape("choices", ("test.jsonl",), _arc, ("train.jsonl",), metrics=("acc", "acc_norm")),
-    "arc_challenge": _Shape("choices", ("test.jsonl",), _arc, ("train.jsonl",), metrics=("acc", "acc_norm")),
-    "hellaswag": _Shape("choices", ("val*.jsonl",), _plain("ctx", choices="endings", gold="label"), metrics=("acc", "acc_norm")),
-    "openbookqa": _Shape("choices", ("test.jsonl",), _openbookqa, ("train.jsonl",), metrics=("acc", "acc_norm")),
-    "winogrande": _Shape("blank", ("test.jsonl", "val*.jsonl"), _winogrande),
+    "arc_easy": _Shape("choices", ("test",), _arc, ("train",), metrics=("acc", "acc_norm")),
+    "arc_challenge": _Shape("choices", ("test",), _arc, ("train",), metrics=("acc", "acc_norm")),
+    "hellaswag": _Shape("choices", ("val*",), _plain("ctx", choices="endings", gold="label"), metrics=("acc", "acc_norm")),
+    "openbookqa": _Shape("choices", ("test",), _openbookqa, ("train",), metrics=("acc", "acc_norm")),
+    "winogrande": _Shape("blank", ("test", "val*"), _winogrande),
     "glue_cola": _Shape(
         "choices",
-        ("*_dev.jsonl", "dev.jsonl"),
+        ("*_dev", "dev"),
         _labelled("{sentence}\nQuestion: Does this sentence make sense?\nAnswer:", _NO_YES, ("0", "1")),
-        ("*train.jsonl",),
+        ("*train",),
         metrics=("mcc",),
     ),
     "glue_mrpc": _Shape(
         "choices",
-        ("test.jsonl",),
+        ("test",),
         _labelled(
             "Sentence 1: {#1 String}\nSentence 2: {#2 String}\nQuestion: Do both sentences mean the same thing?\nAnswer:",
             _NO_YES,
             ("0", "1"),
             "Quality",
         ),
-        ("train.jsonl",),
+        ("train",),
         metrics=("acc", "f1"),
     ),
     "glue_qnli": _Shape(
         "choices",
-        ("dev.jsonl",),
+        ("dev",),
         _labelled(
             "{question}\n{sentence}\nQuestion: Does this response answer the question?\nAnswer:",
             ["yes", "no"],
             ("entailment", "not_entailment"),
         ),
-        ("train.jsonl",),
+        ("train",),
     ),
     "sst2": _Shape(
         "choices",
-        ("dev.jsonl",),
+        ("dev",),
         _labelled("{text}\nQuestion: Is this sentence positive or negative?\nAnswer:", ["negative", "positive"], ("0", "1")),
-        ("train.jsonl",),
+        ("train",),
     ),
     "superglue_boolq": _Shape(
         "choices",
-        ("val*.jsonl",),
+        ("val*",),
         _labelled("{passage}\nQuestion: {question}?\nAnswer:", _NO_YES, ("false", "true")),
-        ("train.jsonl",),
+        ("train",),
     ),
     "superglue_cb": _Shape(
         "choices",
-        ("val*.jsonl",),
+        ("val*",),
         _labelled(
             "{premise}\nQuestion: {hypothesis}. True, False, or Neither?\nAnswer:",
             ["True", "False", "Neither"],
             ("entailment", "contradiction", "neutral"),
         ),
-        ("train.jsonl",),
+        ("train",),
         metrics=("acc", "macro_f1"),
     ),
-    "lambada": _Shape("likelihood", ("test.jsonl",), _written("{context}", " {continuation}"), metrics=("perplexity", "acc")),
+    "lambada": _Shape("likelihood", ("test",), _written("{context}", " {continuation}"), metrics=("perplexity", "acc")),
     "blimp": _Shape(
         "choices",
-        ("*.jsonl",),
+        ("*",),
         lambda row: {"query": "", "choices": _sure(row, "sentence_good", "sentence_bad"), "gold": 0},
     ),
     "gsm8k": _Shape(
         "text",
-        ("test.jsonl",),
+        ("test",),
         _written("Question: {question}\nAnswer:", "{answer}"),
-        ("train.jsonl",),
+        ("train",),
         metrics=("exact_match",),
         more={
             "stop": ("Question:", "</s>", "<|im_end|>"),
@@ -283,18 +284,19 @@ def _base(name: str) -> str | None:
 
 
 def _found(folder: Path, name: str) -> list[LocalTask]:
-    alone = next((path for path in (folder / name, folder / f"{name}.jsonl", folder / f"{name}.json") if path.is_file()), None)
+    alone = next((path for path in (folder / name, *(folder / f"{name}{kind}" for kind in KINDS)) if path.is_file()), None)
     if alone is not None:
         return [_own_task(alone)]
     base = _base(name)
     if base is None:
         raise Usage(
-            f"task '{name}' is neither a benchmark that is read from files nor a file {folder / name}.jsonl. {did_you_mean(name, _SHAPES)}"
+            f"task '{name}' is neither a benchmark that is read from files nor a file {folder / name}.jsonl, .json or .parquet. "
+            f"{did_you_mean(name, _SHAPES)}"
         )
     shape, place = _SHAPES[base], folder / base
     tests = _files(place, shape.tests)
     if not tests:
-        raise BadData(f"task '{name}' needs {' or '.join(shape.tests)} in {place}, and none is there.")
+        raise BadData(f"task '{name}' needs {' or '.join(shape.tests)} ({', '.join(KINDS)}) in {place}, and none is there.")
     shots = _files(place, shape.shots)
     if base == "bbh":
         made = [_task(f"bbh_{path.stem}", shape, _rows(path, shape), []) for path in tests]
@@ -312,7 +314,7 @@ def _subjects(tests: list[Path], shots: list[Path], shape: _Shape) -> Iterator[L
     by_subject: dict[str, tuple[list[Row], list[Row]]] = {}
     for side, files in enumerate((tests, shots)):
         for path in files:
-            for line, row in _lines(path):
+            for line, row in read_rows(path):
                 subject = str(row.get("subject", "all"))
                 by_subject.setdefault(subject, ([], []))[side].append(_converted(row, shape, path, line))
     for subject, (asked, shown) in sorted(by_subject.items()):
@@ -333,7 +335,7 @@ def _task(name: str, shape: _Shape, tests: list[Row], shots: list[Row], **more: 
 
 
 def _own_task(path: Path) -> LocalTask:
-    first = next(_lines(path), None)
+    first = next(read_rows(path), None)
     keys = frozenset(first[1]) if first else frozenset()
     for needed, shape in _OWN:
         if needed <= keys:
@@ -343,7 +345,7 @@ def _own_task(path: Path) -> LocalTask:
 
 
 def _files(place: Path, globs: tuple[str, ...]) -> list[Path]:
-    return sorted({path for pattern in globs for path in place.glob(pattern)})
+    return sorted({path for pattern in globs for path in benchmark_files(place, pattern)})
 
 
 def _join(files: list[Path], shape: _Shape) -> list[Row]:
@@ -351,25 +353,11 @@ def _join(files: list[Path], shape: _Shape) -> list[Row]:
 
 
 def _rows(path: Path, shape: _Shape) -> list[Row]:
-    return [_converted(row, shape, path, line) for line, row in _lines(path)]
+    return [_converted(row, shape, path, line) for line, row in read_rows(path)]
 
 
 def _converted(row: Row, shape: _Shape, path: Path, line: int) -> Row:
     try:
-        return shape.convert(row)
+        return checked(shape.convert(row), shape.form)
     except (KeyError, ValueError, AttributeError, TypeError) as error:
         raise BadData(f"{path}, line {line}: {error.args[0] if error.args else error}.") from error
-
-
-def _lines(path: Path) -> Iterator[tuple[int, Row]]:
-    if path.suffix == ".json":
-        yield from enumerate(json.loads(path.read_text(encoding="utf-8-sig")), start=1)
-        return
-    with path.open(encoding="utf-8-sig") as file:
-        for number, line in enumerate(file, start=1):
-            if line.strip():
-                try:
-                    row = json.loads(line)
-                except json.JSONDecodeError as error:
-                    raise BadData(f"{path}, line {number}: no JSON object ({error.msg}).") from error
-                yield number, row
