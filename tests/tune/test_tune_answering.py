@@ -1,6 +1,7 @@
 """A finished run answers rows that hold nothing right, and answers them as it did at its end."""
 
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -116,6 +117,20 @@ def test_tables_texts_and_columns_by_another_name(model, tmp_path, capsys):
     ]
 
 
+@pytest.mark.parametrize(
+    ("kind", "named", "said"),
+    [
+        ("answers", "question", "--text names question, where the run reads 2: question, context"),
+        ("tag", "tokens,ner_tags", "--text names tokens, ner_tags, where the run reads 1: tokens"),
+    ],
+)
+def test_as_many_columns_are_named_as_the_run_reads(kind, named, said, model, tmp_path):
+    data, test = write_files(tmp_path, kind)
+    tune_rows(settings(data, model("bert"), tmp_path / "run", steps=2))
+    with pytest.raises(BadData, match=said):
+        predict_file(load_answering(tmp_path / "run"), Path(test), tmp_path / "out.jsonl", text=named.split(","))
+
+
 def test_words_past_the_context_are_outside_of_everything(model, tmp_path):
     data, _ = write_files(tmp_path, "tag")
     tune_rows(settings(data, model("bert"), tmp_path / "run", steps=2, length=16))
@@ -163,7 +178,7 @@ def test_what_answers_no_rows_is_refused_in_a_line(model, tmp_path):
         found.predict(["what is it"])
     with pytest.raises(Usage, match="predict takes a list of texts"):
         found.predict("what is it")
-    with pytest.raises(BadModel, match="is no bundle"):
+    with pytest.raises(BadModel, match="or a finished run of `hone tune`"):
         load_answering(tmp_path / "nowhere")
     record = json.loads((tmp_path / "run" / "hone.json").read_text())
     (tmp_path / "run" / "hone.json").write_text(json.dumps({**record, "base_sha256": "0" * 64}))

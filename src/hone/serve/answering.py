@@ -29,6 +29,11 @@ class Answering(Protocol):
         """Of a file, those that are read where none are named."""
         ...
 
+    @property
+    def width(self) -> int | None:
+        """How many columns must be named; None where any number is joined to one text."""
+        ...
+
     def read(self, reader: Reader, cells: Sequence[object], columns: Sequence[str], line: int) -> tuple[dict[str, object], Any]:
         """A row of a file by column, and what is asked, None or '' for nothing; raises BadData where it cannot be read."""
         ...
@@ -43,7 +48,7 @@ class _BundleAnswering:
 
     def __init__(self, bundle: Bundle) -> None:
         found = bundle.provenance
-        self._bundle = bundle
+        self._bundle, self.width = bundle, None
         self.columns = found.columns.text
         # Of written answers dialogues alone have no column for them; they are asked as they were compared.
         is_dialogue = found.kind == "text-generation" and not found.columns.label
@@ -65,6 +70,7 @@ class _RunAnswering:
     def __init__(self, run: TunedRun) -> None:
         self._run = run
         self.columns = run.columns
+        self.width = {"tag": 1, "answers": 2}.get(run.kind)
 
     def read(self, reader: Reader, cells: Sequence[object], columns: Sequence[str], line: int) -> tuple[dict[str, object], Any]:
         """The row and what the run reads of it."""

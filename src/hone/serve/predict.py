@@ -39,6 +39,11 @@ def predict_file(ready: Bundle | TunedRun, source: Path, target: Path, *, text: 
     wanted = tuple(text) or answering.columns
     if not wanted:
         raise BadData("The run does not say which columns it read. Name them in the order of training: --text COLUMN[,COLUMN].")
+    if answering.width not in (None, len(wanted)):
+        usual = f": {', '.join(answering.columns)}" if answering.columns else ""
+        raise BadData(
+            f"--text names {', '.join(wanted)}, where the run reads {answering.width}{usual}. Name as many, in that order."
+        )
     reader = open_rows(str(source))
     missing = [name for name in wanted if name not in reader.headers]
     if missing:

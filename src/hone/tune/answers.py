@@ -137,9 +137,7 @@ class Exam:
     """That chooses the checkpoint."""
 
     @classmethod
-    def begin(
-        cls, net: Network, items: Sequence[Any], reader: TextReader, *, most: int, title: str, metric: str
-    ) -> Self | None:
+    def begin(cls, net: Network, items: Sequence[Any], reader: TextReader, *, most: int, title: str, metric: str) -> Self | None:
         """Ask the base; None where no row is to be asked."""
         asked = asked_rows(items, reader, most=most)
         return cls(asked, write_answers(net, asked, reader, title=title), metric) if asked else None
