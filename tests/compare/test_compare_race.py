@@ -11,6 +11,7 @@ from stubs import Stub, entrants, make_bench
 
 from hone.compare.effort import SHORT
 from hone.compare.race import LATE_GAIN, Finished, race
+from hone.core.errors import BadData
 from hone.model import Encoder
 from hone.strategy import Effort, EncoderBench
 from hone.strategy.predictors import VectorPredictor
@@ -228,3 +229,14 @@ def test_what_is_tested_is_read_from_disk(run, tmp_path: Path):
     shutil.rmtree(found.folder / "predictor")
     with pytest.raises(Exception, match="holds no predictor"):
         found.predictor("fp32")
+
+
+@pytest.mark.parametrize(
+    "name", ["outcome.json", "validation.safetensors", "predictor/predictor.json", "predictor/scorer.safetensors"]
+)
+@pytest.mark.parametrize("content", [b"", b"\xff\xfe{", b'{"chosen": 1}'])
+def test_a_damaged_file_of_a_finished_strategy_is_named_with_the_way_on(run, tmp_path: Path, name: str, content: bytes):
+    run([Stub("head", 0.8)])
+    (tmp_path / "strategies" / "head" / name).write_bytes(content)
+    with pytest.raises(BadData, match=r"strategies/head.* cannot be read: .+ damaged.+[Rr]emove th(is|e strategy's) folder"):
+        run([Stub("head", 0.8)])["head"].predictor("fp32")

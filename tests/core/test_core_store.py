@@ -1,6 +1,7 @@
 """A file is the old one or the new one, never a part: through exceptions, kills, and full disks."""
 
 import errno
+import json
 import os
 import shutil
 import signal
@@ -9,13 +10,14 @@ import sys
 
 import pytest
 
-from hone.core.errors import Failed, Usage
+from hone.core.errors import BadData, Failed, Usage
 from hone.core.store import (
     claim_folder,
     digest_file,
     digest_text,
     disk_errors,
     folder_bytes,
+    read_errors,
     read_lines,
     replace_folder,
     write_atomic,
@@ -226,3 +228,26 @@ def test_a_folders_bytes_are_those_of_all_files_below(tmp_path):
     assert folder_bytes(tmp_path) == 15
     shutil.rmtree(tmp_path / "deep")
     assert folder_bytes(tmp_path) == 10
+
+
+@pytest.mark.parametrize("content", [b"", b'{"a": 1', b"\xff\xfe\x00", b"[]"])
+def test_a_damaged_file_of_a_run_is_one_line_with_the_cure(tmp_path, content):
+    path = tmp_path / "plan.json"
+    path.write_bytes(content)
+    with (
+        pytest.raises(BadData, match=r"plan.json cannot be read: .+ Remove it, and the same command makes it anew"),
+        read_errors(path),
+    ):
+        json.loads(path.read_text(encoding="utf-8"))["a"]
+
+
+def test_a_fault_that_is_not_the_files_stays_what_it_is(tmp_path):
+    for error in (AssertionError, MemoryError, RuntimeError, Usage, PermissionError):
+        with pytest.raises(error), read_errors(tmp_path):
+            raise error("x")
+
+
+def test_a_run_folder_with_a_damaged_stamp_is_that_of_another_run(tmp_path):
+    (tmp_path / "run.key").write_bytes(b"\xff\xfe")
+    with pytest.raises(Usage, match="other rows or settings"):
+        claim_folder(str(tmp_path), "rows.csv", key="k")

@@ -16,7 +16,7 @@ from hone.compare.race import Finished
 from hone.compare.records import Forgetting, RetainedChange
 from hone.compare.settings import CompareSettings
 from hone.core.errors import Usage
-from hone.core.store import write_atomic
+from hone.core.store import read_errors, write_atomic
 from hone.evaluate import Forgetting as Measured
 from hone.evaluate import (
     RetainedAnswers,
@@ -96,7 +96,8 @@ class Retained:
     def _most(self, model: str, base: LocalBackend) -> int:
         """Items of each task that one pass can carry; once measured they are kept, so that a run that goes on asks the same."""
         path = self.folder / "retained.json"
-        known: dict[str, int] = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+        with read_errors(path):
+            known: dict[str, int] = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
         if model not in known:
             few = thin(self.texts, most=_PROBED, seed=self.seed)
             answer_retained(few[:1], base, title="Pace of the retained tasks")  # the first pass warms up

@@ -19,7 +19,7 @@ from hone.compare.records import Spread
 from hone.core.console import Bar, note, progress
 from hone.core.device import peak_memory, release_memory
 from hone.core.record import Record
-from hone.core.store import replace_folder, write_atomic
+from hone.core.store import read_errors, replace_folder, write_atomic
 from hone.measure import Answers, human_seconds
 from hone.model import Precision
 from hone.strategy import Bench, Entrant, Fitted, Predictor, Settings, Strategy, TextBench, load_predictor
@@ -28,6 +28,7 @@ __all__ = ["Finished", "any_trained", "race"]
 
 LATE_GAIN = 0.10  # a short run may hide this much (measured: up to 8 points): strategies within it get their full run
 _LEAST_PROMPTS = 3
+_ANEW = "Remove this folder, and the same command runs the strategy again."
 _LEVEL = 0.98  # coverage of the interval by which a strategy is stopped: about 1% wrongly stopped at one side
 
 
@@ -129,8 +130,7 @@ def race(entrants: Sequence[Entrant], folder: Path, *, embed_seconds: float) -> 
 
 def any_trained(folder: Path) -> bool:
     """Whether a strategy that trains has finished in `strategies/` of a run."""
-    outcomes = (Outcome.model_validate_json(path.read_text(encoding="utf-8")) for path in folder.glob("*/outcome.json"))
-    return any("epochs" in one.chosen.settings for one in outcomes)
+    return any("epochs" in _read_outcome(path).chosen.settings for path in folder.glob("*/outcome.json"))
 
 
 def _run_short(tuned: Sequence[Entrant], folder: Path, done: Mapping[str, Finished]) -> dict[str, Finished]:
@@ -296,8 +296,13 @@ def _read(entrant: Entrant, folder: Path) -> Finished | None:
     path = folder / "outcome.json"
     if not path.is_file():
         return None
-    outcome = Outcome.model_validate_json(path.read_text(encoding="utf-8"))
-    return Finished(entrant, outcome, _load_answers(folder), folder)
+    with read_errors(folder, cure=_ANEW):
+        return Finished(entrant, _read_outcome(path), _load_answers(folder), folder)
+
+
+def _read_outcome(path: Path) -> Outcome:
+    with read_errors(path.parent, cure=_ANEW):
+        return Outcome.model_validate_json(path.read_text(encoding="utf-8"))
 
 
 def _save_answers(answers: Answers, folder: Path) -> None:

@@ -28,7 +28,7 @@ from hone.compare.table import findings_text
 from hone.core.configuration import write_settings
 from hone.core.console import note, progress
 from hone.core.seeds import derive_seed
-from hone.core.store import claim_folder, digest_text, released_if_refused, write_atomic, write_lines
+from hone.core.store import claim_folder, digest_text, read_errors, released_if_refused, write_atomic, write_lines
 from hone.measure import human_count
 from hone.model import Encoder
 from hone.strategy import EncoderBench, Entrant, TextBase, TextBench
@@ -126,8 +126,9 @@ def _fit_budget(task: Task, lined_up: LineUp, settings: CompareSettings, folder:
 def _kept_rows(task: Task, lined_up: LineUp, settings: CompareSettings, path: Path) -> list[int]:
     """Training, validation and test rows that all models can carry; once measured they are kept, so that a run that goes on has the same."""
     if path.exists():
-        known: list[int] = json.loads(path.read_text(encoding="utf-8"))
-        return known
+        with read_errors(path):
+            train, validation, test = json.loads(path.read_text(encoding="utf-8"))
+            return [int(train), int(validation), int(test)]
     keeps = [
         usable_rows(
             [one for one in lined_up.entrants if one.model == model],
@@ -196,7 +197,8 @@ def _forecast(
     """
     path = folder / "plan.json"
     if path.exists():
-        known, keys = Forecast.model_validate_json(path.read_text(encoding="utf-8")), {one.key for one in entrants}
+        with read_errors(path):
+            known, keys = Forecast.model_validate_json(path.read_text(encoding="utf-8")), {one.key for one in entrants}
         if keys == set(known.estimates):
             return known
         if any_trained(folder / "strategies"):

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import BinaryIO
 
-from hone.core.errors import Failed, HoneError, Usage
+from hone.core.errors import BadData, Failed, HoneError, Usage
 
 __all__ = [
     "RUN_STAMP",
@@ -22,6 +22,7 @@ __all__ = [
     "disk_errors",
     "folder_bytes",
     "open_atomic",
+    "read_errors",
     "read_lines",
     "refuse_place",
     "release_folder",
@@ -66,6 +67,24 @@ def disk_errors(path: Path) -> Iterator[None]:
         if isinstance(error, OSError) and number in (errno.EACCES, errno.EROFS, errno.EPERM):
             raise Failed(f"Cannot write {path}: {error.strerror}. Name another folder with --out.") from error
         raise
+
+
+@contextlib.contextmanager
+def read_errors(path: Path, *, cure: str = "Remove it, and the same command makes it anew.") -> Iterator[None]:
+    """Turn what is raised while a file or folder of hone's own is read into one line that names it and the cure.
+
+    Raises:
+        BadData: it is damaged, or was written by another version of hone.
+    """
+    try:
+        yield
+    except (HoneError, AssertionError, MemoryError, RuntimeError):  # not of the file
+        raise
+    except Exception as error:  # JSON, text, records, numpy and safetensors each raise errors of their own
+        if isinstance(error, OSError) and not isinstance(error, FileNotFoundError):
+            raise
+        said = (str(error).strip().splitlines() or [type(error).__name__])[0].rstrip(".:")
+        raise BadData(f"{path} cannot be read: {said}. It is damaged, or of another version of hone. {cure}") from error
 
 
 def _free_space(path: Path) -> str:
@@ -170,7 +189,7 @@ def claim_folder(out: str | None, data: str, *, key: str) -> Path:
     folder = Path(out) if out else Path("runs") / f"{stem}-{key[:8]}"
     refuse_place(folder, is_file=False)
     stamp = folder / RUN_STAMP
-    if stamp.exists() and stamp.read_text(encoding="utf-8") != key:
+    if stamp.exists() and stamp.read_text(encoding="utf-8", errors="replace") != key:
         raise Usage(
             f"{folder} holds a run with other rows or settings. Name another folder with --out, or remove it to start anew."
         )

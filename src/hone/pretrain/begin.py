@@ -15,7 +15,7 @@ import torch
 from hone.catalogue import ModelFolder, locate_model
 from hone.core.console import note, progress
 from hone.core.errors import BadData, Usage, as_option
-from hone.core.store import replace_folder, write_atomic
+from hone.core.store import read_errors, replace_folder, write_atomic
 from hone.measure import human_count
 from hone.model import (
     Family,
@@ -127,8 +127,10 @@ def begin(settings: PretrainSettings, counted: Counted, work: Path, plan: TrainP
     """
     decided = work / "decided.json"
     if decided.exists():
-        known = json.loads(decided.read_text(encoding="utf-8"))
-        return _open(settings, counted, work, known["size"]), known["tokens"]
+        with read_errors(decided):
+            known = json.loads(decided.read_text(encoding="utf-8"))
+            size, tokens = int(known["size"]), int(known["tokens"])
+        return _open(settings, counted, work, size), tokens
     size = settings.size or advise_size(
         corpus_tokens=round(counted.bytes / _BYTES_PER_TOKEN), tokens=settings.tokens, budget=None, pace=None
     )

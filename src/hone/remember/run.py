@@ -12,7 +12,7 @@ from hone.catalogue import ModelFolder, count_parameters, locate_model
 from hone.core.configuration import write_settings
 from hone.core.console import note
 from hone.core.errors import Failed, Usage
-from hone.core.store import claim_folder, digest_file, digest_text, write_atomic
+from hone.core.store import claim_folder, digest_file, digest_text, read_errors, write_atomic
 from hone.evaluate import RetainedTask, VectorTask, find_tasks, find_vector_tasks
 from hone.measure import Interval, human_seconds
 from hone.model import family, read_config
@@ -116,7 +116,8 @@ def _finished(asked: TuneSettings) -> TuneRecord | None:
     path = Path(asked.out) / "hone.json"
     if not path.exists():
         return None
-    done = TuneRecord.model_validate_json(path.read_text(encoding="utf-8"))
+    with read_errors(path.parent, cure="Remove this folder, and the same command runs this way again."):
+        done = TuneRecord.model_validate_json(path.read_text(encoding="utf-8"))
     if done.settings.model_copy(update={"out": asked.out}) != asked:
         raise Usage(f"{path.parent} holds a run with other settings. Remove it to run this way anew, or name another --out.")
     note(f"Finished before, in {human_seconds(done.seconds)}.")

@@ -5,12 +5,13 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 
-from hone.core.store import write_atomic
+from hone.core.store import read_errors, write_atomic
 from hone.measure import AnswerKey, Answers, fit_temperature
 from hone.model import Backend, Encoder, Sampling
 from hone.retrieve import Index
@@ -162,13 +163,20 @@ class TextBench(Bench):
     def remember_prompt(self, name: str, settings: Settings, score: float) -> None:
         """Write down how a prompt did, for strategies that start from the best."""
         path = self.work / f"prompt-{name}.json"
-        if not path.exists() or json.loads(path.read_text(encoding="utf-8"))["score"] < score:
+        if (known := _read_prompt(path)) is None or known["score"] < score:
             write_atomic(path, json.dumps({"settings": dict(settings), "score": score}))
 
     def best_prompt(self, names: Sequence[str]) -> Settings | None:
         """The settings of the best prompt that one of these strategies has found in this run; None before the first."""
-        found = [
-            json.loads(path.read_text(encoding="utf-8")) for name in names if (path := self.work / f"prompt-{name}.json").exists()
-        ]
+        found = [known for name in names if (known := _read_prompt(self.work / f"prompt-{name}.json"))]
         best: Settings | None = max(found, key=lambda one: one["score"])["settings"] if found else None
         return best
+
+
+def _read_prompt(path: Path) -> dict[str, Any] | None:
+    """What `remember_prompt` wrote; None where it wrote nothing yet."""
+    if not path.exists():
+        return None
+    with read_errors(path):
+        known = json.loads(path.read_text(encoding="utf-8"))
+        return {"settings": dict(known["settings"]), "score": float(known["score"])}
