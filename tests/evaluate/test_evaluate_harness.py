@@ -2,6 +2,7 @@
 
 import json
 import random
+import shutil
 import warnings
 
 import pytest
@@ -400,3 +401,28 @@ def test_a_chat_server_writes_answers_and_is_not_asked_for_likelihoods(data, ser
         with pytest.raises(Usage, match=said):
             run_benchmarks(EvalSettings(tasks=(name,), out=str(tmp_path / name), **settings))
         assert not (tmp_path / name).exists()
+
+
+def test_a_finished_evaluation_is_read_back_and_its_server_asked_nothing(models, data, tmp_path, capsys):
+    with serve(Model(models["llama"])) as state:
+        named = {"model": "openai:tiny", "base_url": state.url, "api": "completions", "tasks": ("hellaswag",), "data": str(data)}
+        done = run_benchmarks(EvalSettings(out=str(tmp_path / "run"), **named))
+        asked = len(state.asked)
+        assert run_benchmarks(EvalSettings(out=str(tmp_path / "run"), **named)) == done
+        assert len(state.asked) == asked
+    assert "Finished before" in capsys.readouterr().err
+
+
+def test_other_questions_or_other_weights_are_another_evaluation(models, data, tmp_path):
+    model, questions = tmp_path / "model", tmp_path / "data"
+    shutil.copytree(models["llama"], model)
+    shutil.copytree(data, questions)
+    asked = EvalSettings(model=str(model), tasks=("hellaswag",), data=str(questions), out=str(tmp_path / "run"), limit=2)
+    run_benchmarks(asked)
+    (tmp_path / "run" / "evaluation.json").write_text("{")
+    with pytest.raises(BadData, match=r"evaluation.json cannot be read.*and the same command asks anew"):
+        run_benchmarks(asked)
+    file = next((questions / "hellaswag").iterdir())
+    file.write_text(file.read_text(encoding="utf-8").replace("ctx\": \"", "ctx\": \"the "), encoding="utf-8")
+    with pytest.raises(Usage, match="other rows or settings"):
+        run_benchmarks(asked)

@@ -1,5 +1,6 @@
 """`hone pretrain` from texts to a model that plain transformers loads, for every family, and its advice."""
 
+import errno
 import json
 from pathlib import Path
 
@@ -9,9 +10,10 @@ from safetensors.torch import load_file
 
 from hone.cli.main import run
 from hone.core.configuration import parse_count, settings_from
-from hone.core.errors import BadData, Usage
+from hone.core.errors import BadData, Failed, Usage
 from hone.pretrain import PRETRAIN, PretrainRecord, pretrain
 from hone.pretrain.advise import Pace, advise_size, advise_tokens, tell_cost
+from hone.train import fit
 from killed import run_whole_and_killed
 from tiny import SENTENCES
 
@@ -212,3 +214,27 @@ def test_an_option_that_would_do_nothing_is_refused(named, said, texts, tmp_path
 def test_what_is_decided_already_is_not_asked_in_vain(more, said, texts, capsys):
     assert run(["pretrain", texts, *more]) == 3
     assert said in capsys.readouterr().err
+
+
+def test_a_finished_run_is_read_back_and_not_trained_again(texts, tmp_path, capsys):
+    asked = settings(texts, tmp_path / "run", tokens=2_000, evaluations=1)
+    done = pretrain(asked)
+    written = (tmp_path / "run" / "model.safetensors").stat().st_mtime_ns
+    (tmp_path / "run" / "work").mkdir()  # a kill may leave it
+    assert pretrain(asked) == done
+    assert (tmp_path / "run" / "model.safetensors").stat().st_mtime_ns == written and not (tmp_path / "run" / "work").exists()
+    assert "Finished before" in capsys.readouterr().err
+
+
+def test_a_full_disk_while_the_model_is_saved_is_one_line(texts, tmp_path, monkeypatch):
+    def full(*_arguments, **_named):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    def fit_then_fill(*arguments, **named):
+        record = fit(*arguments, **named)
+        monkeypatch.setattr("transformers.PreTrainedModel.save_pretrained", full)
+        return record
+
+    monkeypatch.setattr("hone.pretrain.run.fit", fit_then_fill)
+    with pytest.raises(Failed, match="The disk is full while writing"):
+        pretrain(settings(texts, tmp_path / "run", tokens=2_000, evaluations=1))

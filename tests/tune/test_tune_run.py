@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 import torch
@@ -12,7 +13,7 @@ from hone.catalogue import locate_model
 from hone.cli.main import run
 from hone.core.configuration import read_settings, settings_from
 from hone.core.console import set_quiet
-from hone.core.errors import BadData, Usage
+from hone.core.errors import BadData, Failed, Usage
 from hone.evaluate import earlier_prompts, find_tasks
 from hone.model import Generator, load_classifier, load_reader
 from hone.train import StepEvent, make_trainable
@@ -497,3 +498,45 @@ def test_choices_are_trained_as_completions_with_the_choices_in_the_prompt(rows,
     assert "multiple-choice/plain.v1" in (tmp_path / "run" / "README.md").read_text()
     with pytest.raises(Usage, match="rows of the kind 'choice' train decoder or encoder-decoder models"):
         tune_rows(settings(rows("choice"), model("bert"), tmp_path / "other"))
+
+
+def test_a_finished_run_is_read_back_and_not_trained_again(rows, model, tmp_path, capsys):
+    asked = settings(rows("completion"), model("llama"), tmp_path / "run")
+    done = tune_rows(asked)
+    files = {path: path.stat().st_mtime_ns for path in (tmp_path / "run").iterdir()}
+    assert tune_rows(asked) == done
+    assert {path: path.stat().st_mtime_ns for path in (tmp_path / "run").iterdir() if path.name != "run.key"} == {
+        path: at for path, at in files.items() if path.name != "run.key"
+    }
+    assert "Finished before" in capsys.readouterr().err
+
+
+def test_changed_rows_to_replay_or_to_retain_are_another_run(rows, model, tmp_path):
+    older, kept = rows("completion", "older.jsonl"), tmp_path / "kept.jsonl"
+    kept.write_text("".join(json.dumps({"text": text}) + "\n" for text in SENTENCES * 3))
+    asked = settings(rows("completion"), model("llama"), tmp_path / "run", replay=older, retain=(str(kept),))
+    tune_rows(asked)
+    whole = Path(older).read_text()
+    Path(older).write_text(whole[: whole.rindex("\n")])
+    with pytest.raises(Usage, match="other rows or settings"):
+        tune_rows(asked)
+    Path(older).write_text(whole)
+    kept.write_text(kept.read_text() * 2)
+    with pytest.raises(Usage, match="other rows or settings"):
+        tune_rows(asked)
+
+
+def test_a_full_disk_while_the_model_is_saved_is_one_line(rows, model, tmp_path, monkeypatch):
+    import safetensors.torch
+    from safetensors import SafetensorError
+
+    def full(*_arguments, **_named):
+        raise SafetensorError("Error while serializing: I/O error: No space left on device (os error 28)")
+
+    asked = settings(rows("completion"), model("llama"), tmp_path / "run", method="adapter")
+    with monkeypatch.context() as patch:
+        patch.setattr(safetensors.torch, "save_file", full)
+        with pytest.raises(Failed, match="The disk is full while writing"):
+            tune_rows(asked)
+    assert not (tmp_path / "run" / "hone.json").exists() and (tmp_path / "run" / "work" / "run.checkpoint").exists()
+    assert tune_rows(asked).training.steps

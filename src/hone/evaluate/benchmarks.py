@@ -16,10 +16,11 @@ from typing import TYPE_CHECKING, Any
 from hone.catalogue import ModelFolder, locate_model
 from hone.core.console import note
 from hone.core.errors import BadModel, Usage, need
-from hone.core.store import claim_folder, digest_text, released_if_refused, write_atomic, write_lines
+from hone.core.store import claim_folder, digest_file, digest_text, read_errors, released_if_refused, write_atomic, write_lines
 from hone.evaluate.benchmark_records import EvalSettings, Evaluation
 from hone.evaluate.benchmark_scores import group_scores, task_scores
 from hone.evaluate.local_tasks import LocalTask, check_shots, find_local_tasks
+from hone.measure import human_seconds
 from hone.model import (
     Backend,
     Generator,
@@ -43,12 +44,15 @@ if TYPE_CHECKING:
 
 __all__ = ["load_answering", "read_evaluations", "run_benchmarks"]
 
+_RECORD = "evaluation.json"
 _ALIASES = {"super_glue": "super-glue-lm-eval-v1"}  # the harness's tags for what people call it
 
 
 def run_benchmarks(settings: EvalSettings) -> Evaluation:
     """Ask all questions of some benchmarks and write the run folder.
 
+    Returns:
+        The record; that of an evaluation that the same command has finished before is read back.
     Raises:
         HoneError: the model cannot answer in words, a task is not known, files are missing, or there are too few examples to show.
     """
@@ -60,8 +64,11 @@ def run_benchmarks(settings: EvalSettings) -> Evaluation:
     if settings.data is not None:
         tasks = local = find_local_tasks(Path(settings.data), settings.tasks)
         check_shots(local, settings.shots)
-    model = (_from_elsewhere if is_elsewhere(settings.model) else _from_here)(settings)
+    asked = json.dumps([[task.tests, task.shots] for task in tasks if isinstance(task, LocalTask)], default=str)
+    model = (_from_elsewhere if is_elsewhere(settings.model) else _from_here)(settings, digest_text(asked))
     out = model.out
+    if (out / _RECORD).exists():
+        return _read_back(out)
     with released_if_refused(out):
         chat = settings.chat and model.backend is None  # a backend writes its chat template itself
         found = run_harness(model.answering, tasks, shots=settings.shots, limit=settings.limit, chat=chat)
@@ -82,10 +89,10 @@ def run_benchmarks(settings: EvalSettings) -> Evaluation:
         folder=str(out),
         versions={name: version(name) for name in ("torch", "transformers", "lm_eval")},
     )
-    write_atomic(out / "evaluation.json", done.to_json())
     write_lines(
         out / "answers.jsonl", (_answer(name, sample) for name, samples in found["samples"].items() for sample in samples)
     )
+    write_atomic(out / _RECORD, done.to_json())  # last: it alone says that all was asked
     shutil.rmtree(out / "work", ignore_errors=True)
     return done
 
@@ -101,7 +108,7 @@ class _Model:
     backend: Backend | None = None
 
 
-def _from_here(settings: EvalSettings) -> _Model:
+def _from_here(settings: EvalSettings, asked: str) -> _Model:
     from hone.evaluate.harness import EngineLM
 
     if settings.base_url is not None:
@@ -116,10 +123,11 @@ def _from_here(settings: EvalSettings) -> _Model:
     if not scorer.shares:
         note("This architecture cannot share prefixes between questions, so each is read whole.")
     answering = EngineLM(scorer, generator, reader.tokenizer, length=reader.context_length)
-    return _Model(answering, _claim(settings, folder.sha256), folder.sha256, scorer.shares)
+    weights = [digest_file(file) for file in sorted(Path(settings.model).glob("*.safetensors"))]  # of a run: what it trained
+    return _Model(answering, _claim(settings, folder.sha256, asked, *weights), folder.sha256, scorer.shares)
 
 
-def _from_elsewhere(settings: EvalSettings) -> _Model:
+def _from_elsewhere(settings: EvalSettings, asked: str) -> _Model:
     """A model behind a server, or in vLLM. Answers of a server are kept, so that none is paid for twice after an interruption."""
     from hone.evaluate.harness_backend import BackendLM
 
@@ -130,7 +138,7 @@ def _from_elsewhere(settings: EvalSettings) -> _Model:
         )
     if settings.precision != "auto" and is_server:
         raise Usage("--precision is the arithmetic of a model that runs here; a server chooses its own. Leave out --precision.")
-    out = _claim(settings, "")
+    out = _claim(settings, "", asked)
     with released_if_refused(out):
         server = server_settings(settings.model, api=settings.api, price=settings.price, cache=out / "work")
         backend = load_backend(
@@ -144,9 +152,20 @@ def _from_elsewhere(settings: EvalSettings) -> _Model:
     return _Model(BackendLM(backend), out, backend=backend)
 
 
-def _claim(settings: EvalSettings, sha256: str) -> Path:
-    key = digest_text(settings.model_dump_json(exclude={"out"}), sha256)
+def _claim(settings: EvalSettings, *digests: str) -> Path:
+    """The run folder of these settings, weights and questions."""
+    key = digest_text(settings.model_dump_json(exclude={"out"}), *digests)
     return claim_folder(settings.out, f"eval-{Path(settings.model).name}", key=key)
+
+
+def _read_back(out: Path) -> Evaluation:
+    with read_errors(out / _RECORD, cure=f"Remove {out}, and the same command asks anew."):
+        done = Evaluation.model_validate_json((out / _RECORD).read_text(encoding="utf-8"))
+    shutil.rmtree(out / "work", ignore_errors=True)
+    note(
+        f"Finished before, in {human_seconds(done.seconds)}, and read back from {out}. To ask anew, remove it or name another --out."
+    )
+    return done
 
 
 def read_evaluations(folder: Path) -> list[Evaluation]:
@@ -156,7 +175,7 @@ def read_evaluations(folder: Path) -> list[Evaluation]:
         Usage: there is none.
     """
     found = []
-    for path in sorted(folder.rglob("evaluation.json")):
+    for path in sorted(folder.rglob(_RECORD)):
         try:
             found.append(Evaluation.model_validate_json(path.read_text(encoding="utf-8")))
         except ValueError:
@@ -210,11 +229,11 @@ def _trained_in(run: Path) -> _Trained | None:
     """What hone trained there; None where the folder is a whole model, or none of hone's."""
     if not (run / "hone.json").is_file() or (run / "config.json").is_file():
         return None
-    record = json.loads((run / "hone.json").read_text(encoding="utf-8"))
-    if "base" in record:
-        asked = record["settings"]
-        method = asked.get("method", "lora")
-        return _Trained(record["base"], record["base_sha256"], method, asked)
+    with read_errors(run / "hone.json", cure="Copy the folder whole again."):
+        record = dict(json.loads((run / "hone.json").read_text(encoding="utf-8")))
+        if "base" in record:
+            asked = record["settings"]
+            return _Trained(record["base"], record["base_sha256"], asked.get("method", "lora"), asked)
     from hone.strategy.text.predictor import TEXT_FILE, TextRecord
 
     way = record.get("strategy", "unknown")

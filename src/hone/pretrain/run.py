@@ -14,6 +14,8 @@ from hone.core.store import (
     claim_folder,
     digest_file,
     digest_text,
+    disk_errors,
+    read_errors,
     read_lines,
     released_if_refused,
     share_files,
@@ -45,6 +47,7 @@ from hone.tune import open_trackers
 __all__ = ["pretrain"]
 
 _RATE, _RATE_SIZE, _RATE_MOST = 3e-3, 10e6, 4e-3
+_RECORD = "hone.json"
 _CHECKPOINT = 120.0  # seconds: weights and their moments are written each time
 
 
@@ -63,7 +66,7 @@ def pretrain(settings: PretrainSettings) -> PretrainRecord:
     """Train a language model on texts, from scratch or from a base.
 
     Returns:
-        The record, which also stands as `hone.json` in the run folder beside model and tokenizer.
+        The record, which also stands as `hone.json` in the run folder beside model and tokenizer. A finished run is read back.
     Raises:
         HoneError: texts, base and objective do not fit one another, or the run left its course.
     """
@@ -74,6 +77,8 @@ def pretrain(settings: PretrainSettings) -> PretrainRecord:
         raise Usage("Muon steps whole matrices and trains in one process here. Choose --optimiser adamw for several.")
     with processes.in_turn():
         ready = _make_ready(settings)
+    if isinstance(ready, PretrainRecord):
+        return ready
     begun, plan, out = ready.begun, ready.plan, ready.out
     write_atomic(out / "config.yaml", write_settings(PRETRAIN, settings.model_copy(update={"out": None})))
     expected = rehearse_pieces(begun, plan)
@@ -104,12 +109,15 @@ def pretrain(settings: PretrainSettings) -> PretrainRecord:
     return done
 
 
-def _make_ready(settings: PretrainSettings) -> _Ready:
+def _make_ready(settings: PretrainSettings) -> _Ready | PretrainRecord:
+    """What the run needs, or the record of one that the same command has finished before."""
     counted = count_texts(settings)
     digest = digest_text(*(digest_file(source.path) if source.path else source.name for source in counted.sources))
     base = locate_model(settings.base).sha256 if settings.base else ""
     asked = settings.model_dump_json(exclude={"out", "track"})
     out = claim_folder(settings.out, settings.data[0], key=digest_text(asked, digest, base))
+    if (out / _RECORD).exists():
+        return _read_back(out)
     note(f"{len(counted.sources)} sources, {counted.texts:,} texts, {human_bytes(counted.bytes)} of text.")
     if counted.unread:
         reasons = "".join(f"\n  {one.told}" for one in counted.unread_examples)
@@ -125,6 +133,16 @@ def _make_ready(settings: PretrainSettings) -> _Ready:
     with released_if_refused(out):
         begun, tokens = begin(settings, counted, out / "work", trial)
     return _Ready(settings, begun, _plan(settings, begun, tokens), tokens, counted, digest, out)
+
+
+def _read_back(out: Path) -> PretrainRecord:
+    with read_errors(out / _RECORD, cure=f"Remove {out}, and the same command trains anew."):
+        done = PretrainRecord.model_validate_json((out / _RECORD).read_text(encoding="utf-8"))
+    shutil.rmtree(out / "work", ignore_errors=True)
+    note(
+        f"Finished before, in {human_seconds(done.seconds)}, and read back from {out}. To train anew, remove it or name another --out."
+    )
+    return done
 
 
 def _plan(settings: PretrainSettings, begun: Begun, tokens: int) -> TrainPlan:
@@ -170,12 +188,17 @@ def _listener(ready: _Ready, tell: Listener) -> Listener:
         if event.score is None:
             return
         found = write_samples(begun.net, asked, begun.reader, begun.objective, step=event.step)
-        earlier = [row for row in read_lines(path) if row["step"] != event.step] if path.exists() else []
+        earlier = [row for row in _earlier_samples(path) if row["step"] != event.step]
         write_lines(path, [*earlier, *(one.model_dump() for one in found)])
         shown = f" {found[0].read} ... {found[0].written}" if found else ""
         note(f"Step {event.step:,}: validation loss {-event.score:.4f}.{' '.join(shown.split())[:300]}")
 
     return heard
+
+
+def _earlier_samples(path: Path) -> list[dict[str, object]]:
+    with read_errors(path, cure="Remove it; its samples are lost, and the same command goes on."):
+        return [dict(row) for row in read_lines(path)] if path.exists() else []
 
 
 def _record(
@@ -209,7 +232,7 @@ def _record(
         loss=found.loss,
         accuracy=found.accuracy,
         bits_per_byte=bits,
-        samples=tuple(Sample.model_validate(row) for row in read_lines(path)) if path.exists() else (),
+        samples=tuple(Sample.model_validate(row) for row in _earlier_samples(path)),
         data_sha256=ready.digest,
         processor=processor_name(),
         versions={name: version(name) for name in ("hone-lm", "torch", "transformers", "tokenizers")},
@@ -218,11 +241,12 @@ def _record(
 
 def _write(done: PretrainRecord, ready: _Ready) -> None:
     out, begun = ready.out, ready.begun
-    begun.net.base.save_pretrained(out)
-    begun.reader.save(out)
+    with disk_errors(out):
+        begun.net.base.save_pretrained(out)
+        begun.reader.save(out)
     share_files(out)
-    write_atomic(out / "hone.json", done.to_json())
     write_atomic(out / "README.md", write_card(done, begun.folder))
+    write_atomic(out / _RECORD, done.to_json())  # last: it alone says that the run is finished
     remove_checkpoint(out / "work" / "run.checkpoint")
     shutil.rmtree(out / "work", ignore_errors=True)
 

@@ -142,9 +142,8 @@ def encode_rows(settings: TuneSettings, divided: Divided, objective: Objective) 
         raise BadData(
             f"{settings.test}: once rows are cut to the model's context, nothing is left to measure. Give a larger --length."
         )
-    older: list[Any] = []
-    if settings.replay:
-        older = trainable_items(objective.encode(_load_like(settings, settings.replay, material).rows))
+    replayed = _load_like(settings, settings.replay, material).rows if settings.replay else []
+    older: list[Any] = trainable_items(objective.encode(replayed)) if replayed else []
     counts = count_rows(
         items,
         chosen_on,
@@ -153,7 +152,7 @@ def encode_rows(settings: TuneSettings, divided: Divided, objective: Objective) 
         duplicates=divided.duplicates,
         dropped=len(encoded) - len(items),
     )
-    digest = digest_text(*(repr(_content(row)) for row in (*divided.train, *divided.validation, *divided.test)))
+    digest = digest_text(*(repr(_content(row)) for row in (*divided.train, *divided.validation, *divided.test, *replayed)))
     return Rows([*items, *older], len(older), chosen_on, tested, counts, digest)
 
 

@@ -8,7 +8,7 @@ from typing import Any
 from hone.catalogue import ModelFolder, locate_model
 from hone.core.console import note
 from hone.core.errors import Usage
-from hone.core.store import claim_folder, digest_text, released_if_refused
+from hone.core.store import claim_folder, digest_file, digest_text, released_if_refused
 from hone.measure import TEXT_METRICS
 from hone.model import Network, TextReader, family, load_reader, read_config
 from hone.task import names_mixture
@@ -131,7 +131,8 @@ def _trainable(settings: TuneSettings) -> Trainable:
 
 def _key(settings: TuneSettings, rows: Rows, folder: ModelFolder) -> str:
     asked = settings.model_dump_json(exclude={"out", "track"})
-    return digest_text(asked, rows.digest, folder.sha256)
+    retained = [digest_file(Path(name)) for name in settings.retain if Path(name).is_file()]
+    return digest_text(asked, rows.digest, folder.sha256, *retained)
 
 
 def _plan(settings: TuneSettings, draws: float, reader: TextReader, net: Network) -> TrainPlan:

@@ -10,7 +10,7 @@ from hone.core.configuration import write_settings
 from hone.core.console import note, progress, set_quiet
 from hone.core.device import peak_memory, release_memory
 from hone.core.errors import Usage
-from hone.core.store import released_if_refused, share_files, write_atomic
+from hone.core.store import disk_errors, released_if_refused, share_files, write_atomic
 from hone.measure import ERRORS, score_texts
 from hone.model import HeadedNetwork
 from hone.train import (
@@ -29,6 +29,7 @@ from hone.tune.answers import answer_length, asked_rows, write_answers
 from hone.tune.before_after import take_down
 from hone.tune.card import write_card
 from hone.tune.expect import expect, frozen_blocks
+from hone.tune.finished import RECORD, read_back
 from hone.tune.hold import hold
 from hone.tune.metrics import head_metrics, is_written
 from hone.tune.promise import fit_head_anew
@@ -45,7 +46,7 @@ def tune_rows(settings: TuneSettings) -> TuneRecord:
     """Train one method on one source of rows.
 
     Returns:
-        The record, which also stands as `hone.json` in the run folder beside what was trained.
+        The record, which also stands as `hone.json` in the run folder beside what was trained. A finished run is read back.
     Raises:
         HoneError: rows, model and method do not fit one another, or the run left its course.
     """
@@ -61,6 +62,8 @@ def tune_rows(settings: TuneSettings) -> TuneRecord:
         require_divisible(settings)  # accelerate's configuration may have asked for it
     with processes.in_turn():
         ready = make_ready(settings)
+    if (ready.out / RECORD).exists():
+        return read_back(ready.out)
     with released_if_refused(ready.out):
         return _train(ready, processes)
 
@@ -188,10 +191,11 @@ def _write(done: TuneRecord, ready: Ready) -> None:
     out = ready.out
     if isinstance(ready.objective, Regress) and isinstance(ready.net, HeadedNetwork):
         ready.objective.unscale(ready.net)
-    ready.trainable.save(ready.net, out)
-    ready.reader.save(out)
+    with disk_errors(out):
+        ready.trainable.save(ready.net, out)
+        ready.reader.save(out)
     share_files(out)
-    write_atomic(out / "hone.json", done.to_json())
     write_atomic(out / "README.md", write_card(done, ready.base))
+    write_atomic(out / RECORD, done.to_json())  # last: it alone says that the run is finished
     remove_checkpoint(out / "work" / "run.checkpoint")
     shutil.rmtree(out / "work", ignore_errors=True)
