@@ -285,6 +285,13 @@ def test_the_smallest_visible_difference_is_that_of_mcnemars_test(right, shift, 
     assert advice(*tested).minimal_detectable_difference == pytest.approx(expected, rel=0.1)
 
 
+def test_a_rival_far_behind_does_not_widen_the_smallest_visible_difference():
+    """All right against a few wrong is seen from 3 rows in 100 on, however many the next best has wrong."""
+    far = advice(one("a", 1.0), one("b", 0.4)).minimal_detectable_difference
+    near = advice(one("a", 1.0), one("b", 0.98)).minimal_detectable_difference
+    assert far == pytest.approx(near, rel=0.2) and far < 0.04
+
+
 def test_a_tiny_test_set_says_that_it_shows_nothing():
     found = advice(one("a", 1.0, truth=np.array([0, 1, 2])), one("b", 0.34, truth=np.array([0, 1, 2])))
     assert found.minimal_detectable_difference == 1.0

@@ -323,7 +323,7 @@ def _smallest_visible(best: Row, racing: Sequence[Row], metric: str) -> float:
         if metric not in ("accuracy", "exact_match"):
             return min(1.0, minimal_detectable_mean(n=n, sd=sd))
         # Of differences that are -1, 0 or 1 the mean square is the share of rows that only one of the two answers rightly.
-        return minimal_detectable_difference(n=n, discordant_rate=min(1.0, max(sd**2 + gap**2, 1 / n)))
+        return minimal_detectable_difference(n=n, discordant_rate=min(1.0, max(sd**2 + gap**2, 1 / n)), seen=abs(gap))
     except NotEnough:
         return 1.0
 

@@ -145,12 +145,15 @@ def _power_quantiles(level: float, power: float) -> tuple[float, float]:
     return normal.inv_cdf(1 - level / 2), normal.inv_cdf(power)
 
 
-def minimal_detectable_difference(*, n: int, discordant_rate: float, level: float = 0.05, power: float = 0.8) -> float:
+def minimal_detectable_difference(
+    *, n: int, discordant_rate: float, seen: float = 0.0, level: float = 0.05, power: float = 0.8
+) -> float:
     """Smallest difference in accuracy that a McNemar test on n rows finds with this power.
 
     Args:
         n: test rows. discordant_rate: share of rows on which exactly one strategy is right, in 0..1; where a difference
-            needs more such rows than that, all of them are taken to favour one strategy.
+            needs more such rows than that, all of them are taken to favour one strategy. seen: the difference found at
+            that rate, in 0..1; a smaller one has as many fewer rows that favour the better strategy alone.
         level: of the two-sided test. power: chance to find the difference.
     Returns:
         In 0..1. The exact test needs slightly more.
@@ -166,7 +169,7 @@ def minimal_detectable_difference(*, n: int, discordant_rate: float, level: floa
     from scipy.optimize import brentq
 
     def surplus(difference: float) -> float:
-        discordant = max(discordant_rate, difference)
+        discordant = max(discordant_rate - max(0.0, seen - difference), difference)
         spread = max(0.0, discordant - difference**2)  # rounding may leave -1e-17 at a difference of 1
         return float(difference * np.sqrt(n) - for_level * np.sqrt(discordant) - for_power * np.sqrt(spread))
 
