@@ -71,6 +71,12 @@ def test_the_forecast_is_that_of_the_fitted_curve_at_twice_the_rows(curve_of):
     assert 0.9 < curve.forecast <= 1
 
 
+def test_a_fit_below_what_all_rows_reach_is_no_forecast(curve_of):
+    curve = curve_of(Stub("head", lambda bench, *_: {96: 1.0, 48: 0.94, 24: 0.8, 12: 0.72}[len(bench.train)]))
+    assert curve.still_rises is True and curve.is_at_the_top
+    assert curve.forecast_rows is None and curve.forecast is None
+
+
 def test_the_parts_hold_the_same_share_of_each_class_and_only_training_rows(bench: EncoderBench, curve_of):
     seen: list[EncoderBench] = []
     curve_of(Stub("head", lambda part, *_: seen.append(part) or 0.8))

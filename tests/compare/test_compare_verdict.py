@@ -10,6 +10,7 @@ from stubs import Stub
 
 from hone.compare.race import Finished, Outcome, Trial
 from hone.compare.records import CurvePoint, Difference, LearningCurve, Row
+from hone.compare.report.words import learning_sentence
 from hone.compare.verdict import LEVEL, judge, recommend
 from hone.compare.verdict import Tested as Ready  # pytest would take a class named Test... for tests
 from hone.evaluate import Speed
@@ -302,6 +303,13 @@ def test_a_rising_curve_is_told_with_its_gain_and_forecast():
     assert "+1.2 points to +3.4 points" in lines[-1] and "at 1,234 rows about 91.7%" in lines[-1] and "still rises" in lines[-1]
     without = advice(one("a", 0.9), one("b", 0.5), curve=flat_curve(still_rises=True, low=0.012, high=0.034, forecast=None))
     assert "is to be expected" not in without.would_change[-1]
+
+
+def test_a_curve_that_reached_the_top_is_not_said_to_rise():
+    curve = flat_curve(still_rises=True, low=0.012, high=0.034, forecast=None)
+    full = curve.model_copy(update={"points": (*curve.points, CurvePoint(rows=20, value=1.0, low=1.0, high=1.0))})
+    last = advice(one("a", 0.9), one("b", 0.5), curve=full).would_change[-1]
+    assert last == learning_sentence(full) and "cannot show a gain" in last
 
 
 def test_a_flat_curve_is_told_as_unknown_and_an_unmeasured_one_not_at_all():

@@ -17,6 +17,7 @@ from hone.strategy import Bench
 
 __all__ = ["learning_curve"]
 
+_SHOWN = 0.0005  # half of the last digit in which scores are shown
 DRAWS = 3  # where nothing is trained; else one draw, for it costs a training run
 
 
@@ -59,6 +60,9 @@ def learning_curve(finished: Finished, *, shares: Sequence[float] = CURVE_SHARES
     is_half = shares[-1] == CURVE_SHARES[-1]
     sizes, values = [point.rows for point in points], [point.value for point in points]
     ahead = 2 * len(bench.train) if len(set(sizes)) >= 3 else None
+    expected = forecast(sizes, values, at=ahead) if ahead else None
+    if expected is not None and expected < everything - _SHOWN:  # the fit lies below what is there already, and foretells nothing
+        ahead = expected = None
     return LearningCurve(
         strategy=finished.entrant.key,
         points=tuple(points),
@@ -66,7 +70,7 @@ def learning_curve(finished: Finished, *, shares: Sequence[float] = CURVE_SHARES
         gain_low=gain.low if is_half else None,
         gain_high=gain.high if is_half else None,
         forecast_rows=ahead,
-        forecast=forecast(sizes, values, at=ahead) if ahead else None,
+        forecast=expected,
     )
 
 

@@ -212,7 +212,12 @@ class LearningCurve(Record):
     gain_high: float | None
     forecast_rows: int | None
     forecast: float | None
-    """Expected value at `forecast_rows` (at most twice the rows), from a fit of a - b * n^-c."""
+    """Expected value at `forecast_rows` (at most twice the rows), from a fit of a - b * n^-c; None where that is below what is there."""
+
+    @property
+    def is_at_the_top(self) -> bool:
+        """Whether all rows lead to a score that nothing exceeds."""
+        return bool(self.points) and self.points[-1].value >= 1
 
 
 class Mistake(Record):

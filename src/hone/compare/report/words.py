@@ -186,6 +186,8 @@ def learning_sentence(curve: LearningCurve) -> str:
         gain = f" (all rows minus half of them: {signed(curve.gain_low)} to {signed(curve.gain_high)} points, 95% interval)"
     if curve.still_rises is None:
         return "Whether more labelled rows would help was not measured."
+    if curve.is_at_the_top:
+        return "More labelled rows cannot show a gain: with all of them every validation row is right already."
     if curve.still_rises:
         return f"The curve still rises: more labelled rows would probably help{gain}."
     return f"No rise can be told from chance, so whether more labelled rows would help is open{gain}."
