@@ -40,6 +40,10 @@ LAYOUTS = {
     ),
     "messages": ({"messages": TURNS}, "chat", Dialogue, (READ,)),
     "conversations": ({"conversations": SHARED}, "chat", Dialogue, ((Message("system", "Be kind."), *READ),)),
+    "a question and a list of answers": (
+        {"question": "Where is it?", "answers": ["Rome", "in Rome"]},
+        "completion", Completion, ("Where is it?", "Rome", ("in Rome",)),
+    ),
     "turns of a user and a system": (
         {"dialogue_id": "1", "services": ["Hotels"], "turns": SPOKEN},
         "chat", Dialogue, (READ,),

@@ -8,8 +8,8 @@ from hone.task.choices import is_blank, read_choice
 from hone.task.dialogues import read_messages
 from hone.task.kinds import Choice, Completion, Dialogue, Kind, MaterialRow, MultiLabelled, Passage, Plain, Scored, Tagged
 from hone.task.layout import Layout
-from hone.task.nested import written
-from hone.task.profile import is_number
+from hone.task.nested import nested, written
+from hone.task.profile import is_number, name_words
 from hone.task.reader import Reader
 from hone.task.rejects import Unusable
 from hone.task.spans import read_answers, read_labels, read_tags
@@ -35,8 +35,7 @@ def row_maker(reader: Reader, layout: Layout, moved: list[int]) -> Make:
     def completion(cells: Sequence[object], name: str, line: int) -> MaterialRow:
         parts = [written(cells[0], inputs[0], file)]
         parts += [written(cell, inputs[1], file) for cell in cells[1:width] if not is_blank(cell)]
-        cell = cells[width]
-        several = list(cell) if isinstance(cell, (list, tuple)) else [cell]
+        several = _several(cells[width], target)
         if not several:
             raise Unusable(target, "no answer: the cell is an empty list")
         first, *more = (written(answer, target, file) for answer in several)
@@ -75,6 +74,13 @@ def row_maker(reader: Reader, layout: Layout, moved: list[int]) -> Make:
         "multi_label": multi_label, "choice": choice,
     }  # fmt: skip
     return makers[layout.kind]
+
+
+def _several(cell: object, column: str) -> list[object]:
+    """The answers of a cell: a list, in a column of answers also one that is written as text; else the cell itself."""
+    if isinstance(cell, str) and cell.lstrip().startswith("[") and name_words(column) == ["answers"]:
+        cell = nested(cell, column)
+    return list(cell) if isinstance(cell, (list, tuple)) else [cell]
 
 
 def _number(cell: object, column: str) -> float:

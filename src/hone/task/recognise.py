@@ -48,7 +48,7 @@ _DOCUMENTS = ("document", "dialogue", "article", "text", "body")
 _PROMPTS_LATER = (
     (("source",), ("target",)),
     (("inputs",), ("targets",)),
-    (("question",), ("answer", "response")),
+    (("question",), ("answer", "answers", "response")),
     (_DOCUMENTS, ("summary", "highlights")),
 )
 _PROMPTS_OR_CLASSES = (
