@@ -4,9 +4,10 @@ Requests are tokenised as its own transformers backend does it, so scores are eq
 """
 
 import contextlib
+import itertools
 import logging
 from collections.abc import Iterator, Sequence
-from functools import cache
+from functools import cache, partial
 from typing import Any
 
 from datasets import Dataset
@@ -14,6 +15,7 @@ from datasets.exceptions import DatasetNotFoundError
 from lm_eval import evaluator, simple_evaluate
 from lm_eval.api.model import LM, TemplateLM
 from lm_eval.api.task import ConfigurableTask
+from lm_eval.models.utils import normalize_gen_kwargs
 from lm_eval.tasks import TaskManager
 from lm_eval.utils import get_rolling_token_windows, make_disjoint_window
 
@@ -36,6 +38,18 @@ __all__ = [
 
 _WRITTEN = 256  # tokens of an answer where a task names no limit: the harness's own default
 _TEXTS = 2_000  # tokenised at once
+_UNDERSTOOD = (
+    "until",
+    "max_gen_toks",
+    "do_sample",
+    "temperature",
+    "num_beams",
+    "top_p",
+    "top_k",
+    "min_p",
+    "repetition_penalty",
+    "length_penalty",
+)
 
 
 class EngineLM(TemplateLM):  # type: ignore[misc]
@@ -123,6 +137,11 @@ class EngineLM(TemplateLM):  # type: ignore[misc]
     def _loglikelihood_tokens(self, requests: Sequence[tuple[Any, list[int], list[int]]], **_: Any) -> list[tuple[float, bool]]:
         prompts, continuations = [], []
         for _text, before, after in requests:
+            if len(after) > self.length:
+                raise Usage(
+                    f"A task asks how likely a text of {len(after):,} tokens is, {self.tokenizer.decode(after[:12])!r}..., and the model "
+                    f"reads {self.length:,}. Leave that question or task out, or name a model with a longer context."
+                )
             prompts.append(
                 before[-self.length :] if self.backend == "seq2seq" else (before + after)[-(self.length + 1) :][: -len(after)]
             )
@@ -150,26 +169,35 @@ class EngineLM(TemplateLM):  # type: ignore[misc]
     def generate_until(self, requests: Sequence[Any], disable_tqdm: bool = False) -> list[str]:
         """A text per request, ended before its stop texts."""
         answers = [""] * len(requests)
-        for mine, sampling in in_groups(requests):
+        for texts, sampling in in_groups(requests):
             room = self.length if self.backend == "seq2seq" else self.length - sampling.max_new_tokens
             if room < 1:
                 raise Usage(f"a task asks for {sampling.max_new_tokens} new tokens, and the model reads {self.length} in all.")
-            prompts = [ids[-room:] for ids in self._encoded([requests[index].args[0] for index in mine])]
-            with progress("Writing", len(mine)) as bar:
+            prompts = [ids[-room:] for ids in self._encoded(list(texts))]
+            with progress("Writing", len(prompts)) as bar:
                 found = self.generator.generate(prompts, sampling, bar=bar)
-            for index, (answer,) in zip(mine, found, strict=True):
-                answers[index] = answer.text
-                self.cache_hook.add_partial("generate_until", requests[index].args, answer.text)
+            for places, written in zip(texts.values(), found, strict=True):
+                for index, answer in zip(places, itertools.cycle(written), strict=False):
+                    answers[index] = answer.text
+                    self.cache_hook.add_partial("generate_until", requests[index].args, answer.text)
         return answers
 
 
-def in_groups(requests: Sequence[Any]) -> Iterator[tuple[list[int], Sampling]]:
-    """Requests for texts that are to be written in the same way."""
-    groups: dict[str, list[int]] = {}
+def in_groups(requests: Sequence[Any]) -> Iterator[tuple[dict[str, list[int]], Sampling]]:
+    """Requests for texts that are to be written in the same way: what is read, and the places of those that ask for it.
+
+    Where words are drawn, a text that is asked for several times is written as so many samples; else once.
+    """
+    groups: dict[str, dict[str, list[int]]] = {}
     for index, request in enumerate(requests):
-        groups.setdefault(repr(sorted(request.args[1].items())), []).append(index)
-    for mine in groups.values():
-        yield mine, _sampling(requests[mine[0]].args[1])
+        groups.setdefault(repr(sorted(request.args[1].items())), {}).setdefault(request.args[0], []).append(index)
+    for texts in groups.values():
+        first = next(iter(texts.values()))[0]
+        sampling = _sampling(requests[first].args[1])
+        counts = {text: len(places) if sampling.temperature else 1 for text, places in texts.items()}
+        for count in sorted(set(counts.values())):
+            mine = {text: places for text, places in texts.items() if counts[text] == count}
+            yield mine, sampling.model_copy(update={"samples": count})
 
 
 def moved_spaces(context: str, continuation: str) -> tuple[str, str]:
@@ -179,15 +207,19 @@ def moved_spaces(context: str, continuation: str) -> tuple[str, str]:
 
 
 def _sampling(asked: dict[str, Any]) -> Sampling:
-    """The harness's generation settings as ours."""
-    until = asked.get("until") or ()
-    draws = bool(asked.get("do_sample", False))
+    """The harness's generation settings as ours; what it asks for and we have no word for is told."""
+    said = normalize_gen_kwargs(asked, default_max_gen_toks=_WRITTEN)
+    ours = {name: said[name] for name in ("top_p", "top_k", "min_p", "repetition_penalty", "length_penalty") if said.get(name)}
+    unknown = [f"{name}={said[name]}" for name in said if name not in {*ours, *_UNDERSTOOD} and said[name] is not None]
+    if unknown:
+        note(f"A task asks for {', '.join(map(str, unknown))}, which hone does not know; it is left out.")
+    draws = bool(said["do_sample"])
     return Sampling(
-        max_new_tokens=int(asked.get("max_gen_toks") or asked.get("max_new_tokens") or _WRITTEN),
-        temperature=float(asked.get("temperature") or 0.0) if draws else 0.0,
-        top_p=float(asked.get("top_p") or 1.0),
-        top_k=int(asked.get("top_k") or 0),
-        stop=(until,) if isinstance(until, str) else tuple(until),
+        max_new_tokens=said["max_gen_toks"],
+        temperature=float(said.get("temperature") or 0.0) if draws else 0.0,
+        beams=1 if draws else int(said.get("num_beams") or 1),
+        stop=tuple(text for text in said["until"] if text),
+        **ours,
     )
 
 
@@ -302,18 +334,20 @@ def configuration(task: LocalTask, shots: int | None) -> dict[str, Any]:
 
 def _metric(name: str, task: LocalTask) -> dict[str, Any]:
     if name == "macro_f1":
-        return {"metric": "f1", "aggregation": _macro_f1, "higher_is_better": True}
+        choices = max(len(row["choices"]) for row in task.tests)
+        return {"metric": "f1", "aggregation": partial(_macro_f1, choices), "higher_is_better": True}
     entry: dict[str, Any] = {"metric": name, "higher_is_better": name != "perplexity"}
     if name in ("acc", "acc_norm", "exact_match"):
         entry["aggregation"] = "mean"
     return {**entry, **(task.harness.get("compare", {}) if name == "exact_match" else {})}
 
 
-def _macro_f1(items: Sequence[tuple[int, int]]) -> float:
+def _macro_f1(choices: int, items: Sequence[tuple[int, int]]) -> float:
+    """Over all choices: one that is neither right nor predicted counts as 0, as in the harness's own task."""
     from sklearn.metrics import f1_score
 
     right, predicted = zip(*items, strict=True)
-    return float(f1_score(right, predicted, average="macro"))
+    return float(f1_score(right, predicted, labels=range(choices), average="macro", zero_division=0))
 
 
 @contextlib.contextmanager

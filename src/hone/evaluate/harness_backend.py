@@ -1,5 +1,6 @@
 """lm-evaluation-harness's tasks for models that are asked in texts: behind a server, or in vLLM."""
 
+import itertools
 from collections.abc import Sequence
 from typing import Any
 
@@ -41,9 +42,10 @@ class BackendLM(LM):  # type: ignore[misc]
     def generate_until(self, requests: Sequence[Any], disable_tqdm: bool = False) -> list[str]:
         """A text per request, ended before its stop texts."""
         answers = [""] * len(requests)
-        for mine, sampling in in_groups(requests):
-            with progress("Writing", len(mine)) as bar:
-                found = self.answering.generate([requests[index].args[0] for index in mine], sampling, bar=bar)
-            for index, (answer,) in zip(mine, found, strict=True):
-                answers[index] = answer.text
+        for texts, sampling in in_groups(requests):
+            with progress("Writing", len(texts)) as bar:
+                found = self.answering.generate(list(texts), sampling, bar=bar)
+            for places, written in zip(texts.values(), found, strict=True):
+                for index, answer in zip(places, itertools.cycle(written), strict=False):
+                    answers[index] = answer.text
         return answers
