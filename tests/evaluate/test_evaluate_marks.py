@@ -80,3 +80,50 @@ def test_answers_taken_by_a_filter_are_pooled_once_each():
     (group,) = group_scores(scores)
     assert (group.name, group.value) == ("bbh", pytest.approx(35 / 40))
     assert group.tasks == ("bbh_cot_fewshot_navigate", "bbh_cot_fewshot_snarks")
+
+
+def test_variants_of_a_benchmark_are_pooled_apart():
+    names = (
+        "mmlu_law",
+        "mmlu_professional_law",
+        "mmlu_pro_law",
+        "mmlu_pro_health",
+        "mmlu_law_generative",
+        "mmlu_virology_generative",
+    )
+    groups = group_scores([score(name, "acc", value, 10) for name, value in zip(names, (1, 1, 0, 0, 0.5, 0.5), strict=True)])
+    assert {group.name: (group.value, len(group.tasks)) for group in groups} == {
+        "mmlu": (1, 2),
+        "mmlu_pro": (0, 2),
+        "mmlu_generative": (0.5, 2),
+    }
+
+
+def test_superglue_has_no_official_average_from_multirc_by_share_of_right_answers():
+    """Its official score is the mean of F1a and exact match, which the harness does not give."""
+    names = {"boolq": "acc", "copa": "acc", "multirc": "acc", "sglue_rte": "acc", "wic": "acc", "wsc": "acc"}
+    scores = [score(name, metric, 1.0, 10) for name, metric in names.items()]
+    scores += [score("cb", metric, 1.0, 10) for metric in ("acc", "f1")] + [
+        score("record", metric, 1.0, 10) for metric in ("f1", "em")
+    ]
+    (group,) = group_scores(scores)
+    assert len(group.tasks) == 7 and group.missing == ("multirc (F1a and EM)",)
+
+
+def test_macro_f1_is_the_harness_own_where_a_choice_is_neither_right_nor_predicted():
+    """CommitmentBank of a few questions: the mean over three classes, 0 for the one that nobody names."""
+    cb = LocalTask("superglue_cb", "choices", ROWS, [], ("acc", "macro_f1"))
+    (metric,) = (one for one in configuration(cb, 0)["metric_list"] if one["metric"] == "f1")
+    answers = [(0, 0), (1, 1), (1, 0), (0, 0)]
+    value = metric["aggregation"](answers)
+    assert value == pytest.approx((0.8 + 2 / 3 + 0) / 3)
+    found = {
+        "samples": {
+            "cb": [{"filter": "none", "f1": pair, "arguments": [("which?", each) for each in "abc"]} for pair in answers]
+        },
+        "configs": {"cb": {"output_type": "multiple_choice"}},
+        "results": {"cb": {"f1,none": value}},
+        "n-shot": {"cb": 0},
+    }
+    (made,) = task_scores("cb", found, {})
+    assert made.low <= value <= made.high

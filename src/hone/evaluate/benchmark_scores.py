@@ -1,6 +1,7 @@
 """From the harness's answers to scores with intervals, marks of floor and ceiling, and official averages. The values are the harness's own."""
 
 import math
+import re
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Literal
 
@@ -15,7 +16,10 @@ from hone.measure.resample import resampled_counts
 __all__ = ["group_scores", "task_scores"]
 
 _CEILING = 0.99
-_POOLED = ("mmlu", "bbh")  # benchmarks of many parts, whose questions are one pool
+_POOLED = re.compile(  # benchmarks of many parts, whose questions are one pool; variants of one benchmark are benchmarks of their own
+    r"(mmlu_(?:pro|pro_plus|prox_[a-z]{2}|prox_lite_[a-z]{2}|redux|redux_spanish|flan_\w+?shot(?:_generative|_loglikelihood)?)"
+    r"|bbh_(?:fewshot|zeroshot|cot_zeroshot)|mmlu|bbh)_.+?(_generative|_continuation)?"
+)
 _OFFICIAL: dict[str, dict[str, tuple[tuple[str, ...], tuple[str, ...]]]] = {
     # Benchmark: task: its names here, and the metrics whose mean is its score. Wang 2018 (1804.07461), Wang 2019 (1905.00537).
     "GLUE": {
@@ -33,7 +37,7 @@ _OFFICIAL: dict[str, dict[str, tuple[tuple[str, ...], tuple[str, ...]]]] = {
         "boolq": (("boolq", "superglue_boolq"), ("acc",)),
         "cb": (("cb", "superglue_cb"), ("acc", "f1")),
         "copa": (("copa", "superglue_copa"), ("acc",)),
-        "multirc": (("multirc", "superglue_multirc"), ("acc",)),
+        "multirc (F1a and EM)": (("multirc", "superglue_multirc"), ("f1a", "em")),  # the harness gives the share of right answers
         "record": (("record", "superglue_record"), ("f1", "em")),
         "rte": (("sglue_rte", "superglue_rte"), ("acc",)),
         "wic": (("wic", "superglue_wic"), ("acc",)),
@@ -52,7 +56,7 @@ def task_scores(name: str, found: dict[str, Any], chances: dict[str, float | Non
         if not comma or metric.endswith("_stderr") or not isinstance(value, int | float | np.number):
             continue
         mine = [sample[metric] for sample in samples if sample["filter"] == variant and metric in sample]
-        interval = _interval(metric, mine, float(value))
+        interval = _interval(metric, mine, float(value), choices=max((len(sample["arguments"]) for sample in samples), default=0))
         chance = None
         is_right_or_wrong = {float(one) for one in mine if isinstance(one, int | float | np.number)} <= {0.0, 1.0}
         if metric in ("acc", "acc_norm") and is_choice and is_right_or_wrong:  # else it is a share, as of TruthfulQA's MC2
@@ -81,8 +85,8 @@ def _uninformative(interval: Interval | None, chance: float | None) -> Literal["
     return "ceiling" if interval.high >= _CEILING else None
 
 
-def _interval(metric: str, answers: Sequence[Any], value: float) -> Interval | None:
-    """95% over the questions; None for metrics of which the answers do not say enough."""
+def _interval(metric: str, answers: Sequence[Any], value: float, *, choices: int) -> Interval | None:
+    """95% over the questions, which have so many choices; None for metrics of which the answers do not say enough."""
     if len(answers) < 2:
         return None
     if all(isinstance(one, int | float | np.number) for one in answers):
@@ -100,7 +104,7 @@ def _interval(metric: str, answers: Sequence[Any], value: float) -> Interval | N
     if metric not in ways or not all(isinstance(one, int | np.integer) for pair in answers for one in pair):
         return None
     pairs = np.array([[int(right), int(predicted)] for right, predicted in answers])
-    classes = int(pairs.max()) + 1
+    classes = max(choices, int(pairs.max()) + 1)
     table = confusion_table(pairs[:, 0], pairs[:, 1], classes=classes).astype(np.float64)
     way = ways[metric] if metric == "mcc" or classes <= 2 else _macro_f1
     draws = resampled_counts(table.ravel(), size=len(pairs), draws=2000, rng=np.random.default_rng(0))
@@ -147,10 +151,11 @@ def _one_each(scores: Iterable[BenchmarkScore]) -> list[BenchmarkScore]:
 def group_scores(scores: Sequence[BenchmarkScore]) -> list[GroupScore]:
     """Pools of questions, and the official averages of GLUE and SuperGLUE as far as their tasks were run."""
     made = []
-    for pool in _POOLED:
-        mine = _one_each(
-            score for score in scores if score.task.startswith(f"{pool}_") and _bare(score.metric) in ("acc", "exact_match")
-        )
+    pools: dict[str, list[BenchmarkScore]] = {}
+    for score in _one_each(score for score in scores if _bare(score.metric) in ("acc", "exact_match")):
+        if part := _POOLED.fullmatch(score.task):
+            pools.setdefault(part[1] + (part[2] or ""), []).append(score)
+    for pool, mine in pools.items():
         if len(mine) > 1:
             total = sum(score.n for score in mine)
             right = sum(score.value * score.n for score in mine)
