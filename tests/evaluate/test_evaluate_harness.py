@@ -423,6 +423,6 @@ def test_other_questions_or_other_weights_are_another_evaluation(models, data, t
     with pytest.raises(BadData, match=r"evaluation.json cannot be read.*and the same command asks anew"):
         run_benchmarks(asked)
     file = next((questions / "hellaswag").iterdir())
-    file.write_text(file.read_text(encoding="utf-8").replace("ctx\": \"", "ctx\": \"the "), encoding="utf-8")
+    file.write_text(file.read_text(encoding="utf-8").replace('ctx": "', 'ctx": "the '), encoding="utf-8")
     with pytest.raises(Usage, match="other rows or settings"):
         run_benchmarks(asked)

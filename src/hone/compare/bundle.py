@@ -100,7 +100,8 @@ class Bundle:
         path = self.folder / "hone.json"
         if not path.is_file():
             raise BadModel(
-                f"{folder} is no bundle: hone.json is missing. Name the folder `best` of a finished `hone compare` run, or a finished run of `hone tune`."
+                f"{folder} is no bundle: hone.json is missing. Name the folder `best` of a finished `hone compare` run, or a finished run "
+                "of `hone tune`."
             )
         self.provenance = _read_provenance(path)
 

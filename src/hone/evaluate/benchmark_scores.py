@@ -153,8 +153,8 @@ def group_scores(scores: Sequence[BenchmarkScore]) -> list[GroupScore]:
     made = []
     pools: dict[str, list[BenchmarkScore]] = {}
     for score in _one_each(score for score in scores if _bare(score.metric) in ("acc", "exact_match")):
-        if part := _POOLED.fullmatch(score.task):
-            pools.setdefault(part[1] + (part[2] or ""), []).append(score)
+        if pooled := _POOLED.fullmatch(score.task):
+            pools.setdefault(pooled[1] + (pooled[2] or ""), []).append(score)
     for pool, mine in pools.items():
         if len(mine) > 1:
             total = sum(score.n for score in mine)

@@ -129,8 +129,8 @@ def begin(settings: PretrainSettings, counted: Counted, work: Path, plan: TrainP
     if decided.exists():
         with read_errors(decided):
             known = json.loads(decided.read_text(encoding="utf-8"))
-            size, tokens = int(known["size"]), int(known["tokens"])
-        return _open(settings, counted, work, size), tokens
+            kept_size, kept_tokens = int(known["size"]), int(known["tokens"])
+        return _open(settings, counted, work, kept_size), kept_tokens
     size = settings.size or advise_size(
         corpus_tokens=round(counted.bytes / _BYTES_PER_TOKEN), tokens=settings.tokens, budget=None, pace=None
     )
