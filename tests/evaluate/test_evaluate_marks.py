@@ -1,8 +1,10 @@
 """What the harness's own ways of marking mean: shares have no chance level, and what is pooled is pooled under any filter."""
 
+import numpy as np
 import pytest
 from datasets import Dataset
 from lm_eval.tasks import TaskManager
+from sklearn.metrics import f1_score
 
 from hone.core.errors import Usage
 from hone.evaluate.benchmark_records import BenchmarkScore
@@ -99,15 +101,35 @@ def test_variants_of_a_benchmark_are_pooled_apart():
     }
 
 
-def test_superglue_has_no_official_average_from_multirc_by_share_of_right_answers():
-    """Its official score is the mean of F1a and exact match, which the harness does not give."""
-    names = {"boolq": "acc", "copa": "acc", "multirc": "acc", "sglue_rte": "acc", "wic": "acc", "wsc": "acc"}
-    scores = [score(name, metric, 1.0, 10) for name, metric in names.items()]
-    scores += [score("cb", metric, 1.0, 10) for metric in ("acc", "f1")] + [
-        score("record", metric, 1.0, 10) for metric in ("f1", "em")
+def test_multirc_counts_in_superglue_by_its_own_metrics_and_not_by_the_share_of_right_answers():
+    """Three questions with three, two and two answers: one told rightly as a whole."""
+    asked = [(0, 0, 1, 1), (0, 0, 0, 0), (0, 0, 1, 0), (0, 1, 1, 1), (0, 1, 0, 1), (1, 0, 0, 0), (1, 0, 1, 1)]
+    samples = [
+        {
+            "doc": {"idx": {"paragraph": paragraph, "question": question}, "label": right},
+            "acc": float(right == said),
+            "filter": "none",
+            "arguments": [0, 1],
+        }
+        for paragraph, question, right, said in asked
     ]
-    (group,) = group_scores(scores)
-    assert len(group.tasks) == 7 and group.missing == ("multirc (F1a and EM)",)
+    truth, predicted = ([row[at] for row in asked] for at in (2, 3))
+    found = {
+        "samples": {"multirc": samples},
+        "configs": {"multirc": {"output_type": "multiple_choice"}},
+        "results": {"multirc": {"acc,none": float(np.mean(np.equal(truth, predicted)))}},
+        "n-shot": {"multirc": 0},
+    }
+    scores = task_scores("multirc", found, {})
+    assert {one.metric: (one.value, one.n) for one in scores} == {
+        "acc": (pytest.approx(5 / 7), 7),
+        "f1a": (pytest.approx(f1_score(truth, predicted)), 7),
+        "em": (pytest.approx(1 / 3), 3),
+    }
+    assert all(one.low < one.value < one.high for one in scores)
+    others = [score(name, "acc", 1.0, 10) for name in ("boolq", "copa")]
+    (group,) = group_scores([*others, *scores])
+    assert group.value == pytest.approx((1 + 1 + (f1_score(truth, predicted) + 1 / 3) / 2) / 3)
 
 
 def test_macro_f1_is_the_harness_own_where_a_choice_is_neither_right_nor_predicted():

@@ -11,11 +11,14 @@ from numpy.typing import NDArray
 from hone.evaluate.benchmark_records import BenchmarkScore, GroupScore
 from hone.measure import Interval, confusion_table, mean_interval, metric_from_confusion, wilson_interval
 from hone.measure.intervals import is_constant, shifted_interval
+from hone.measure.label_sets import f1_of
 from hone.measure.resample import resampled_counts
+from hone.measure.scores import MeanScore, SumScore, score_interval
 
 __all__ = ["group_scores", "task_scores"]
 
 _CEILING = 0.99
+_MULTIRC = ("multirc", "superglue_multirc")
 _POOLED = re.compile(  # benchmarks of many parts, whose questions are one pool; variants of one benchmark are benchmarks of their own
     r"(mmlu_(?:pro|pro_plus|prox_[a-z]{2}|prox_lite_[a-z]{2}|redux|redux_spanish|flan_\w+?shot(?:_generative|_loglikelihood)?)"
     r"|bbh_(?:fewshot|zeroshot|cot_zeroshot)|mmlu|bbh)_.+?(_generative|_continuation)?"
@@ -37,7 +40,7 @@ _OFFICIAL: dict[str, dict[str, tuple[tuple[str, ...], tuple[str, ...]]]] = {
         "boolq": (("boolq", "superglue_boolq"), ("acc",)),
         "cb": (("cb", "superglue_cb"), ("acc", "f1")),
         "copa": (("copa", "superglue_copa"), ("acc",)),
-        "multirc (F1a and EM)": (("multirc", "superglue_multirc"), ("f1a", "em")),  # the harness gives the share of right answers
+        "multirc": (_MULTIRC, ("f1a", "em")),
         "record": (("record", "superglue_record"), ("f1", "em")),
         "rte": (("sglue_rte", "superglue_rte"), ("acc",)),
         "wic": (("wic", "superglue_wic"), ("acc",)),
@@ -72,6 +75,41 @@ def task_scores(name: str, found: dict[str, Any], chances: dict[str, float | Non
                 shots=int(found["n-shot"].get(name) or 0),
                 chance=chance,
                 uninformative=_uninformative(interval, chance),
+            )
+        )
+    return [*made, *(_multirc_scores(made[0], samples) if name in _MULTIRC and made else ())]
+
+
+def _multirc_scores(share: BenchmarkScore, samples: Sequence[Any]) -> list[BenchmarkScore]:
+    """MultiRC's own metrics, of which the harness gives the share of right answers alone: F1 over all answers, and the share of questions
+    whose answers are all told rightly; both with intervals over questions.
+
+    Source: Khashabi 2018, https://aclanthology.org/N18-1023
+    """
+    counts: dict[tuple[int, int], list[tuple[int, bool]]] = {}
+    for sample in samples:
+        place = sample["doc"]["idx"]
+        counts.setdefault((place["paragraph"], place["question"]), []).append((int(sample["doc"]["label"]), bool(sample["acc"])))
+    rows = np.array(
+        [
+            [
+                sum(label and is_right for label, is_right in mine),
+                sum(label if is_right else 1 - label for label, is_right in mine),
+                sum(label for label, _ in mine),
+            ]
+            for mine in counts.values()
+        ],
+        dtype=np.float64,
+    )
+    whole = np.array([all(is_right for _, is_right in mine) for mine in counts.values()], dtype=np.float64)
+    scores = (SumScore("f1a", "v1", rows, f1_of), len(samples)), (MeanScore("em", "v1", whole), len(whole))
+    made = []
+    for score, n in scores:
+        found = score_interval(score, seed=0) if len(whole) > 1 else None
+        ends = {"low": None if found is None else found.low, "high": None if found is None else found.high}
+        made.append(
+            share.model_copy(
+                update={"metric": score.name, "value": score.value, "n": n, "chance": None, "uninformative": None, **ends}
             )
         )
     return made
