@@ -107,6 +107,16 @@ def test_turning_again_counts_from_where_it_stands(rows, model, tmp_path):
     assert json.loads((tmp_path / "still" / "hone.json").read_text())["dial"] == 0.0
 
 
+@pytest.mark.parametrize("method", ["full", "lora"])
+def test_the_card_of_a_turned_run_claims_no_number_for_it(method, rows, model, tmp_path):
+    whole = tuned(rows, model("llama"), tmp_path / "run", method, answers=4)
+    turn_dial(whole, 0.5, tmp_path / "half")
+    card, before = ((folder / "README.md").read_text() for folder in (tmp_path / "half", whole))
+    assert "Here the dial stands at 0.5, which was not measured. Every number below is of the run as it was trained." in card
+    assert "model-index" in before and "model-index" not in card and "Here the dial" not in before
+    assert (whole / "answers.jsonl").exists() and not (tmp_path / "half" / "answers.jsonl").exists()
+
+
 def test_a_run_is_served_at_a_position_that_is_written_once_and_anew_for_another_run(rows, model, tmp_path):
     whole = tuned(rows, model("llama"), tmp_path / "run", "lora")
     half = Path(with_dial(str(whole), 0.5))

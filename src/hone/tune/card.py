@@ -49,7 +49,7 @@ def write_card(done: TuneRecord, base: ModelFolder, *, licence: str | None = Non
             base_model=name,
             licence=licence or base.licence,
             dataset=done.settings.data,
-            scores=_scores(done),
+            scores=_scores(done) if done.dial in (None, 1) else (),
         )
     )
     return f"""{head}
@@ -61,7 +61,7 @@ def write_card(done: TuneRecord, base: ModelFolder, *, licence: str | None = Non
 
 ## How good it is
 
-{_quality(done)}
+{_turned(done)}{_quality(done)}
 {_template(done)}
 ## How it was made
 
@@ -81,6 +81,15 @@ def write_card(done: TuneRecord, base: ModelFolder, *, licence: str | None = Non
 
 Rows unlike those it was trained on were not measured.
 """
+
+
+def _turned(done: TuneRecord) -> str:
+    """That nothing below is of what stands here."""
+    if done.dial in (None, 1):
+        return ""
+    return (
+        f"Here the dial stands at {done.dial:g}, which was not measured. Every number below is of the run as it was trained.\n\n"
+    )
 
 
 def _quality(done: TuneRecord) -> str:

@@ -5,6 +5,7 @@ run as it was written. The one surprise: a base is loaded as a network where its
 Hub do (openai-community/gpt2: h.0.attn..., not transformer.h.0.attn...).
 """
 
+import contextlib
 import shutil
 import tempfile
 from pathlib import Path
@@ -14,6 +15,7 @@ from hone.catalogue import ModelFolder
 from hone.core.errors import BadModel, Usage
 from hone.core.store import replace_folder, write_atomic
 from hone.model import Head, family, load_backbone, load_language_model, read_config
+from hone.tune.card import write_card
 from hone.tune.finished import base_of_run, read_run
 from hone.tune.records import TuneRecord
 
@@ -24,6 +26,7 @@ __all__ = ["at_dial", "turn_dial"]
 
 _KEPT = "dials"
 _VIRTUAL = ("prompt", "prefix")
+_OF_ALL = ("README.md", "answers.jsonl", "test_answers.jsonl")  # these speak of the run as it was trained
 _ADAPTER, _TRAINED, _WHOLE = "adapter_model.safetensors", "trained.safetensors", "model.safetensors"
 
 
@@ -52,10 +55,13 @@ def turn_dial(run: Path, position: float, out: Path) -> None:
     base = None if file == _ADAPTER or method == "adapter" else base_of_run(done)
     with replace_folder(out) as place:
         for path in run.iterdir():
-            if path.is_file() and path.name != file:
+            if path.is_file() and path.name not in (file, *_OF_ALL):
                 shutil.copyfile(path, place / path.name)
         _turn(run / file, place / file, position, base, done.objective)
-        write_atomic(place / "hone.json", _record_at(done, position).to_json())
+        turned = _record_at(done, position)
+        write_atomic(place / "hone.json", turned.to_json())
+        with contextlib.suppress(BadModel):  # the card names the base, which need not be here
+            write_atomic(place / "README.md", write_card(turned, base or base_of_run(done)))
 
 
 def at_dial(run: Path, position: float) -> Path:
