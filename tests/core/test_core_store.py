@@ -251,3 +251,29 @@ def test_a_run_folder_with_a_damaged_stamp_is_that_of_another_run(tmp_path):
     (tmp_path / "run.key").write_bytes(b"\xff\xfe")
     with pytest.raises(Usage, match="other rows or settings"):
         claim_folder(str(tmp_path), "rows.csv", key="k")
+
+
+@pytest.mark.skipif(os.name != "posix", reason="needs locks that end with their process")
+@pytest.mark.parametrize("what", ["file", "folder"])
+def test_what_a_kill_left_half_written_goes_when_the_same_place_is_written_again(tmp_path, what):
+    import fcntl
+
+    place = tmp_path / "best"
+    writing = {"file": "store.open_atomic(p) as f", "folder": "store.replace_folder(p) as f"}[what]
+    killed_while(f"p = Path({str(place)!r})\nwith {writing}: die()")
+    (litter,) = tmp_path.iterdir()
+    os.utime(litter, (0, 0))
+    held = tmp_path / ".best.abcd_123"
+    held.write_text("of a process that is at work")
+    other = tmp_path / ".best.of-the-user"
+    other.write_text("kept")
+    for path in (held, other):
+        os.utime(path, (0, 0))
+    with held.open() as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        if what == "file":
+            write_atomic(place, "whole")
+        else:
+            with replace_folder(place) as new:
+                write_atomic(new / "whole", "")
+        assert sorted(tmp_path.iterdir()) == [held, other, place]

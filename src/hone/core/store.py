@@ -8,8 +8,10 @@ import os
 import re
 import shutil
 import tempfile
+import time
 from collections.abc import Iterable, Iterator
 from pathlib import Path
+from types import ModuleType
 from typing import BinaryIO
 
 from hone.core.errors import BadData, Failed, HoneError, Usage
@@ -33,7 +35,13 @@ __all__ = [
     "write_lines",
 ]
 
+fcntl: ModuleType | None
+try:
+    import fcntl
+except ImportError:  # a system without such locks: what a kill leaves there is the user's to remove
+    fcntl = None
 
+_JUST_MADE = 5.0  # seconds between making a temporary file and marking it as held, generously
 RUN_STAMP = "run.key"
 """The file by which a folder is known to be that of a run."""
 
@@ -121,6 +129,7 @@ def open_atomic(path: Path) -> Iterator[BinaryIO]:
         handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
         try:
             with os.fdopen(handle, "wb") as file:
+                _hold(handle)
                 yield file
                 file.flush()
                 os.fsync(file.fileno())
@@ -129,6 +138,7 @@ def open_atomic(path: Path) -> Iterator[BinaryIO]:
         except BaseException:
             Path(temporary).unlink(missing_ok=True)
             raise
+        _sweep(path)
 
 
 def write_atomic(path: Path, content: str | bytes) -> None:
@@ -160,7 +170,10 @@ def replace_folder(path: Path) -> Iterator[Path]:
         refuse_place(path, is_file=False)
         path.parent.mkdir(parents=True, exist_ok=True)
         temporary = Path(tempfile.mkdtemp(dir=path.parent, prefix=f".{path.name}."))
+        handle = os.open(temporary, os.O_RDONLY) if fcntl else None
         try:
+            if handle is not None:
+                _hold(handle)
             yield temporary
             temporary.chmod(0o777 & ~_UMASK)
             share_files(temporary)
@@ -168,6 +181,36 @@ def replace_folder(path: Path) -> Iterator[Path]:
         except BaseException:
             shutil.rmtree(temporary, ignore_errors=True)
             raise
+        finally:
+            if handle is not None:
+                os.close(handle)
+        _sweep(path)
+
+
+def _hold(handle: int) -> None:
+    """Mark what is being written as such, until it is closed or this process ends, however it ends."""
+    if fcntl:
+        with contextlib.suppress(OSError):  # a file system without locks: then nothing is swept there either
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+
+
+def _sweep(path: Path) -> None:
+    """Remove what killed processes left half written beside a path that is now whole."""
+    if not fcntl:
+        return
+    left = re.compile(rf"\.{re.escape(path.name)}\.[a-z0-9_]{{8}}(\.old)?")
+    found: list[Path] = []
+    with contextlib.suppress(OSError):  # a folder that may be written and not listed
+        found = [one for one in path.parent.iterdir() if left.fullmatch(one.name)]
+    for one in found:
+        with contextlib.suppress(OSError):  # another process was quicker, or the file system has no locks
+            if one.stat().st_mtime < time.time() - _JUST_MADE:
+                handle = os.open(one, os.O_RDONLY)
+                try:
+                    fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                    shutil.rmtree(one) if one.is_dir() else one.unlink()
+                finally:
+                    os.close(handle)
 
 
 def share_files(folder: Path) -> None:
