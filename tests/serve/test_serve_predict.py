@@ -67,6 +67,16 @@ def test_quotes_commas_and_line_breaks_come_out_as_they_went_in(bundle: Bundle, 
     assert [row["note, with comma"] for row in found] == [text[::-1] for text in odd]
 
 
+@pytest.mark.parametrize(("mark", "delimiter"), [("", ","), ("\ufeff", ";"), ("", "|")])
+def test_a_table_is_answered_with_the_delimiter_and_the_mark_that_it_came_with(bundle: Bundle, tmp_path: Path, mark, delimiter):
+    source, target = tmp_path / "in.csv", tmp_path / "out.csv"
+    source.write_text(f"{mark}message{delimiter}price\nso weiß{delimiter}1\n", encoding="utf-8")
+    assert predict_file(bundle, source, target) == 1
+    head, row = target.read_text(encoding="utf-8").splitlines()
+    assert head == f"{mark}{delimiter.join(('message', 'price', 'predicted', 'confidence'))}"
+    assert row.startswith(f"so weiß{delimiter}1{delimiter}")
+
+
 def test_a_row_without_text_is_kept_with_an_empty_answer(bundle: Bundle, tmp_path: Path):
     source = write_csv(tmp_path / "in.csv", [["id", "message"], ["1", LOST], ["2", ""], ["3", "  \n "], ["4", REFUND]])
     assert predict_file(bundle, source, tmp_path / "out.csv") == 4

@@ -24,6 +24,8 @@ ADDED = ("predicted", "confidence")
 def predict_file(ready: Bundle | TunedRun, source: Path, target: Path, *, text: Sequence[str] = ()) -> int:
     """Answer every row of a file and write the rows with the columns `predicted` and `confidence` beside them.
 
+    A CSV keeps the semicolons or bars between its cells, and the mark before its first line by which Excel knows UTF-8.
+
     Args:
         source: CSV, TSV, JSON, JSONL or Parquet. target: `.csv` or `.jsonl`. text: columns; none means those of the training rows.
     Returns:
@@ -61,7 +63,11 @@ def predict_file(ready: Bundle | TunedRun, source: Path, target: Path, *, text: 
             given = iter(answering.answer(part))
             answers += [next(given) if one else None for one in asked[at : at + BATCH]]
             bar.advance(len(asked[at : at + BATCH]))
-    write_atomic(target, "".join(_lines(reader.headers, rows, answers, is_csv=target.suffix == ".csv")))
+    is_csv = target.suffix == ".csv"
+    mark = "\ufeff" if is_csv and reader.file is not None and reader.file.encoding == "utf-8-sig" else ""
+    delimiter = reader.delimiter if reader.delimiter != "\t" else ","
+    lines = _table(reader.headers, rows, answers, delimiter=delimiter) if is_csv else _json_lines(rows, answers)
+    write_atomic(target, mark + "".join(lines))
     return len(rows)
 
 
@@ -91,25 +97,21 @@ def _sure(answer: Said | None) -> float | str:
     return round(answer.confidence, 4) if answer and answer.confidence is not None else ""
 
 
-def _cell(value: object, *, is_csv: bool) -> object:
-    """Several labels or tags are a list, which a table holds as JSON."""
-    return json.dumps(value, ensure_ascii=False) if is_csv and isinstance(value, tuple) else value
-
-
-def _lines(
-    headers: Sequence[str], rows: Sequence[dict[str, object]], answers: Sequence[Said | None], *, is_csv: bool
+def _table(
+    headers: Sequence[str], rows: Sequence[dict[str, object]], answers: Sequence[Said | None], *, delimiter: str
 ) -> Iterator[str]:
-    names = [*headers, *ADDED]
-    if is_csv:
-        buffer = StringIO()
-        writer = csv.DictWriter(buffer, names, lineterminator="\n")
-        writer.writeheader()
-        yield buffer.getvalue()
+    """The lines of a CSV; several labels or tags are a list, which a cell holds as JSON."""
+    buffer = StringIO()
+    writer = csv.DictWriter(buffer, [*headers, *ADDED], delimiter=delimiter, lineterminator="\n")
+    writer.writeheader()
     for row, answer in zip(rows, answers, strict=True):
-        full = {**row, "predicted": _cell(answer.predicted, is_csv=is_csv) if answer else "", "confidence": _sure(answer)}
-        if not is_csv:
-            yield json.dumps(full, ensure_ascii=False, default=str) + "\n"
-            continue
-        buffer = StringIO()
-        csv.DictWriter(buffer, names, lineterminator="\n").writerow(full)
-        yield buffer.getvalue()
+        said = answer.predicted if answer else ""
+        cell = json.dumps(said, ensure_ascii=False) if isinstance(said, tuple) else said
+        writer.writerow({**row, "predicted": cell, "confidence": _sure(answer)})
+    yield buffer.getvalue()
+
+
+def _json_lines(rows: Sequence[dict[str, object]], answers: Sequence[Said | None]) -> Iterator[str]:
+    for row, answer in zip(rows, answers, strict=True):
+        full = {**row, "predicted": answer.predicted if answer else "", "confidence": _sure(answer)}
+        yield json.dumps(full, ensure_ascii=False, default=str) + "\n"

@@ -48,7 +48,7 @@ def read_delimited(file: TextFile, *, delimiter: str | None = None) -> Reader:
     def rows(columns: Sequence[str]) -> Iterator[Row | Broken]:
         return _pick(file, dialect, headers, columns)
 
-    return Reader(headers, rows)
+    return Reader(headers, rows, delimiter=dialect.delimiter)
 
 
 def _pick(file: TextFile, dialect: _Dialect, headers: tuple[str, ...], columns: Sequence[str]) -> Iterator[Row | Broken]:

@@ -28,10 +28,12 @@ class Broken:
 class Reader:
     """An open source. `class_names` maps a column of class numbers to the names that its file declares.
 
-    `file` is the text file under it where there is one and it is known: for what to do about bad bytes.
+    `file` is the text file under it where there is one and it is known: for what to do about bad bytes. `delimiter` stands
+    between the cells of a table that is text.
     """
 
     headers: tuple[str, ...]
     rows: Callable[[Sequence[str]], Iterator[Row | Broken]]
     class_names: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     file: TextFile | None = None
+    delimiter: str = ","
