@@ -3,7 +3,7 @@
 import pytest
 
 from hone.core.errors import BadData
-from hone.task import Refused, infer_columns
+from hone.task import Refused, infer_columns, load_table
 
 WORDS = ("the parcel came late again today", "where is my refund please", "love this shoe so much", "cannot log in at all")
 
@@ -28,6 +28,12 @@ def test_well_known_names_are_taken():
 def test_the_label_is_known_by_its_name_in_other_languages_too(name):
     columns = infer({"Nr.": str, "Status": lambda i: ("offen", "zu")[i % 2], "Nachricht": text, name: lambda i: "abc"[i % 3]})
     assert (columns.text, columns.label) == (("Nachricht",), name)
+
+
+def test_the_length_of_texts_that_the_sample_cuts_is_told_as_the_least(tmp_path):
+    path = tmp_path / "long.csv"
+    path.write_text("doc,topic\n" + "".join(f"{'word ' * 2000}{n},{'ab'[n % 2]}\n" for n in range(20)), encoding="utf-8")
+    assert "the longest (at least 999 characters on average)" in load_table(str(path)).columns.because
 
 
 def test_of_texts_whose_names_fit_alike_the_longest_is_taken():

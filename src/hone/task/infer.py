@@ -137,7 +137,10 @@ def _choose_text(candidates: list[Profile], profiles: list[Profile]) -> tuple[tu
     if not usable:
         raise _nothing_fits("text", "holds text", profiles)
     best = max(usable, key=lambda profile: profile.mean_length)
-    return (best.name,), f"text '{best.name}' because its cells are the longest ({best.mean_length:.0f} characters on average)"
+    least = "at least " if best.is_cut else ""
+    return (
+        best.name,
+    ), f"text '{best.name}' because its cells are the longest ({least}{best.mean_length:.0f} characters on average)"
 
 
 def _more_text(chosen: tuple[str, ...], candidates: list[Profile]) -> str:

@@ -8,6 +8,8 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from hone.task.sample import is_cut
+
 __all__ = ["Profile", "is_number", "profile_column"]
 
 _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
@@ -47,6 +49,8 @@ class Profile:
     is_identifier: bool
     holds_several: bool
     """Whether a cell holds a list or an object."""
+    is_cut: bool
+    """Whether a cell lacks its end, so that `mean_length` is less than the truth."""
 
     @property
     def is_ignored(self) -> bool:
@@ -84,6 +88,7 @@ def profile_column(name: str, cells: Sequence[object]) -> Profile:
         is_date=share(_DATE) > 0.9 or (bool(_DATE_NAMES & set(words)) and number_share > 0.9),
         is_identifier=(named_id and not _is_prose(counts, filled)) or (is_unique and (number_share > 0.9 or share(_HEX) > 0.9)),
         holds_several=any(isinstance(cell, _SEVERAL) for cell in cells),
+        is_cut=any(map(is_cut, cells)),
     )
 
 
