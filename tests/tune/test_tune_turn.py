@@ -114,7 +114,13 @@ def test_the_card_of_a_turned_run_claims_no_number_for_it(method, rows, model, t
     card, before = ((folder / "README.md").read_text() for folder in (tmp_path / "half", whole))
     assert "Here the dial stands at 0.5, which was not measured. Every number below is of the run as it was trained." in card
     assert "model-index" in before and "model-index" not in card and "Here the dial" not in before
-    assert (whole / "answers.jsonl").exists() and not (tmp_path / "half" / "answers.jsonl").exists()
+    asked, known = (
+        [json.loads(line) for line in (folder / "answers.jsonl").read_text().splitlines()]
+        for folder in (tmp_path / "half", whole)
+    )
+    assert [{**row, "tuned": other["tuned"]} for row, other in zip(asked, known, strict=True)] == known and "tuned" not in asked[
+        0
+    ]
 
 
 def test_a_run_is_served_at_a_position_that_is_written_once_and_anew_for_another_run(rows, model, tmp_path):

@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 from hone.catalogue import ModelFolder
 from hone.core.errors import BadModel, Usage
-from hone.core.store import replace_folder, write_atomic
+from hone.core.store import read_lines, replace_folder, write_atomic, write_lines
+from hone.evaluate.retained_find import ANSWERS
 from hone.model import Head, family, load_backbone, load_language_model, read_config
 from hone.tune.card import write_card
 from hone.tune.finished import base_of_run, read_run
@@ -26,7 +27,7 @@ __all__ = ["at_dial", "turn_dial"]
 
 _KEPT = "dials"
 _VIRTUAL = ("prompt", "prefix")
-_OF_ALL = ("README.md", "answers.jsonl", "test_answers.jsonl")  # these speak of the run as it was trained
+_OF_ALL = ("README.md", ANSWERS, "test_answers.jsonl")  # these speak of the run as it was trained
 _ADAPTER, _TRAINED, _WHOLE = "adapter_model.safetensors", "trained.safetensors", "model.safetensors"
 
 
@@ -58,6 +59,9 @@ def turn_dial(run: Path, position: float, out: Path) -> None:
             if path.is_file() and path.name not in (file, *_OF_ALL):
                 shutil.copyfile(path, place / path.name)
         _turn(run / file, place / file, position, base, done.objective)
+        if (run / ANSWERS).is_file():  # its questions may be asked again, its answers are not those of what stands here
+            rows = read_lines(run / ANSWERS)
+            write_lines(place / ANSWERS, ({name: row[name] for name in row if name != "tuned"} for row in rows))
         turned = _record_at(done, position)
         write_atomic(place / "hone.json", turned.to_json())
         with contextlib.suppress(BadModel):  # the card names the base, which need not be here
