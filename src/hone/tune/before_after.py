@@ -27,6 +27,8 @@ class BeforeAfter:
     """The answers of the base, and what to ask again."""
 
     ready: Ready
+    is_first: bool = True
+    """Of several processes, whether this is the one that asks and writes."""
     exam: Exam | None = None
     """Of validation rows."""
     test: Exam | None = None
@@ -51,6 +53,8 @@ class BeforeAfter:
         Args:
             kept: what was measured on the validation rows at the end.
         """
+        if not self.is_first:
+            return done
         ready, seed, path = self.ready, self.ready.settings.seed, self.ready.out / "answers.jsonl"
         found: dict[str, object] = {"forgetting_not_measured": self.not_watched}
         if self.exam:
@@ -103,7 +107,7 @@ def take_down(ready: Ready, *, is_first: bool) -> BeforeAfter:
     if settings.may_lose is not None:
         _require_promise(ready)
     if not is_first:
-        return BeforeAfter(ready)
+        return BeforeAfter(ready, is_first=False)
     found = BeforeAfter(ready)
     if ready.tasks and settings.answers:
         found.sheets = make_sheets(ready.tasks.tasks, ready.tasks.putter)
