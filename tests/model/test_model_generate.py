@@ -7,6 +7,7 @@ import torch
 import transformers
 
 from hone.catalogue import locate_model
+from hone.core.errors import Usage
 from hone.model import generate, load_language_model, write
 from hone.model.generate import Generator, Sampling
 from tiny_language import ENCODER_DECODERS, tiny_tokenizer
@@ -198,3 +199,12 @@ def test_the_shared_beginning_is_read_once(folder):
 def test_no_prompts_no_answers(folder):
     assert loaded(folder("llama"), "llama").generate([], Sampling()) == []
     assert write._LEAST_SHARED > 1
+
+
+@pytest.mark.parametrize(
+    ("settings", "said"),
+    [({"samples": 3}, "3 answers per prompt are more than 2 beams"), ({"temperature": 0.7}, "a temperature of 0.7 draws")],
+)
+def test_what_beams_cannot_give_is_refused_rather_than_left_out(settings, said, folder):
+    with pytest.raises(Usage, match=said):
+        loaded(folder("llama"), "llama").generate(prompts(), Sampling(max_new_tokens=4, beams=2, **settings))

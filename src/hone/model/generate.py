@@ -13,6 +13,7 @@ import torch
 from pydantic import Field
 
 from hone.core.console import Bar
+from hone.core.errors import Usage
 from hone.core.record import Record
 from hone.model.arithmetic import Arithmetic, autocast
 from hone.model.language import Seq2SeqModel, TextModel
@@ -103,7 +104,17 @@ class Generator:
         self._ends = {end for end in (*ends, tokenizer.eos_token_id) if end is not None}
 
     def generate(self, prompts: Sequence[Sequence[int]], sampling: Sampling, *, bar: Bar | None = None) -> list[list[Generated]]:
-        """`sampling.samples` answers per prompt, best first where beams are kept; prompts are token ids."""
+        """`sampling.samples` answers per prompt, best first where beams are kept; prompts are token ids.
+
+        Raises:
+            Usage: more answers than beams, or beams together with a temperature.
+        """
+        if sampling.beams > 1 and sampling.samples > sampling.beams:
+            raise Usage(f"{sampling.samples} answers per prompt are more than {sampling.beams} beams find. Name as many beams.")
+        if sampling.beams > 1 and sampling.temperature > 0:
+            raise Usage(
+                f"Beams take the likeliest text, and a temperature of {sampling.temperature:g} draws. Name the one or the other."
+            )
         answers: list[list[Generated]] = [[] for _ in prompts]
         if not prompts:
             return answers
