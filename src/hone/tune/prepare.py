@@ -142,8 +142,9 @@ def encode_rows(settings: TuneSettings, divided: Divided, objective: Objective) 
         raise BadData(
             f"{settings.test}: once rows are cut to the model's context, nothing is left to measure. Give a larger --length."
         )
-    replayed = _load_like(settings, settings.replay, material).rows if settings.replay else []
-    older: list[Any] = trainable_items(objective.encode(replayed)) if replayed else []
+    older: list[Any] = []
+    if settings.replay:
+        older = trainable_items(objective.encode(_load_like(settings, settings.replay, material).rows))
     counts = count_rows(
         items,
         chosen_on,
@@ -152,7 +153,7 @@ def encode_rows(settings: TuneSettings, divided: Divided, objective: Objective) 
         duplicates=divided.duplicates,
         dropped=len(encoded) - len(items),
     )
-    digest = digest_text(*(repr(_content(row)) for row in (*divided.train, *divided.validation, *divided.test, *replayed)))
+    digest = digest_text(*(repr(_content(row)) for row in (*divided.train, *divided.validation, *divided.test)))
     return Rows([*items, *older], len(older), chosen_on, tested, counts, digest)
 
 

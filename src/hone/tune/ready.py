@@ -131,8 +131,8 @@ def _trainable(settings: TuneSettings) -> Trainable:
 
 def _key(settings: TuneSettings, rows: Rows, folder: ModelFolder) -> str:
     asked = settings.model_dump_json(exclude={"out", "track"})
-    retained = [digest_file(Path(name)) for name in settings.retain if Path(name).is_file()]
-    return digest_text(asked, rows.digest, folder.sha256, *retained)
+    others = [Path(name) for name in (settings.replay, *settings.retain) if name]
+    return digest_text(asked, rows.digest, folder.sha256, *(digest_file(file) for file in others if file.is_file()))
 
 
 def _plan(settings: TuneSettings, draws: float, reader: TextReader, net: Network) -> TrainPlan:
