@@ -170,4 +170,4 @@ def test_the_kind_and_columns_of_choices_are_heeded_by_check_too(capsys, tmp_pat
         )
     )
     assert run(["check", str(rows), "--kind", "choice", "--text", "stem", "--label", "key"]) == 0
-    assert "text from stem, label from key" in capsys.readouterr().out
+    assert "text from stem, answer from key" in capsys.readouterr().out

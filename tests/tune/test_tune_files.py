@@ -4,6 +4,7 @@ import csv
 
 import pytest
 
+from hone.core.console import set_quiet
 from hone.core.errors import BadData
 from hone.tune.prepare import read_rows
 from hone.tune.settings import TuneSettings
@@ -49,6 +50,7 @@ def test_other_columns_and_unusable_rows_of_a_file_are_told(tmp_path, capsys):
     rows = [{"text": f"what is {n}", "label": f"kind {n % 3}"} for n in range(60)]
     data = write(tmp_path / "rows.csv", rows)
     other = [{"question": f"and {row['text']}", "class": row["label"] if n else ""} for n, row in enumerate(rows[:30])]
+    set_quiet(False)
     found = read(data, test=write(tmp_path / "test.csv", other))
     told = capsys.readouterr().err
     assert len(found.test) == 29
