@@ -6,7 +6,7 @@ a model card `README.md`, and `hone.json`, which other loaders ignore.
 
 import json
 import shutil
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
 
@@ -18,7 +18,7 @@ from hone.core.errors import BadModel, Usage
 from hone.core.record import Record
 from hone.core.store import replace_folder, write_atomic
 from hone.strategy import Predictor, load_predictor
-from hone.task import Columns, Example, TaskKind
+from hone.task import Columns, Example, TaskKind, refuse_other_than_texts
 
 __all__ = ["Answer", "Bundle", "Provenance", "write_bundle"]
 
@@ -123,7 +123,7 @@ class Bundle:
         Raises:
             Usage: `texts` is no list of texts, or choices are missing, or given where there are none.
         """
-        _refuse_other_than_texts(texts)
+        refuse_other_than_texts(texts)
         if (self.provenance.kind == "multiple-choice") != bool(choices) and texts:
             wanted = "needs the choices of each text" if not choices else "answers without choices"
             raise Usage(
@@ -147,20 +147,6 @@ class Bundle:
         best = int(row.argmax())
         probabilities = {label: float(value) for label, value in zip(self.labels, row, strict=True)}
         return Answer(label=self.labels[best], confidence=float(row[best]), probabilities=probabilities)
-
-
-def _refuse_other_than_texts(texts: object) -> None:
-    """Raises Usage for a single text, whose letters would be answered one by one, and for a cell that is no text."""
-    if isinstance(texts, str):
-        raise Usage(f"predict takes a list of texts, and got one text. Put it in a list: predict([{texts[:40]!r}]).")
-    if not isinstance(texts, Iterable) or not hasattr(texts, "__len__"):
-        raise Usage(f"predict takes a list of texts, and got a {type(texts).__name__}. Give a list: predict([...]).")
-    for at, text in enumerate(texts):
-        if not isinstance(text, str):
-            raise Usage(
-                f"predict takes a list of texts, and number {at} (from 0) is {text!r}, a {type(text).__name__}. "
-                "Leave it out, or make a text of it with str()."
-            )
 
 
 def _read_provenance(path: Path) -> Provenance:

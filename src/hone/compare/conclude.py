@@ -19,7 +19,7 @@ from hone.compare.settings import CompareSettings
 from hone.compare.verdict import Tested, judge, recommend
 from hone.core.console import progress
 from hone.core.device import core_count, processor_name, release_memory, total_memory
-from hone.core.store import folder_bytes, read_errors, write_atomic, write_lines
+from hone.core.store import folder_bytes, read_record, write_atomic, write_lines
 from hone.evaluate import Metric, measure_speed
 from hone.measure import AnswerKey, LabelMarks, Marks, TextMarks, perplexity_interval
 from hone.model import Encoder
@@ -128,8 +128,7 @@ def _predictions(
 def _curve(finished: Sequence[Finished], name: str, folder: Path) -> LearningCurve | None:
     path = folder / "curve.json"
     if path.exists():
-        with read_errors(path):
-            curve = LearningCurve.model_validate_json(path.read_text(encoding="utf-8"))
+        curve = read_record(path, LearningCurve)
         if curve.strategy == name:
             return curve
     found = learning_curve(next(one for one in finished if one.entrant.key == name))

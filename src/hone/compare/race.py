@@ -301,7 +301,7 @@ def _read(entrant: Entrant, folder: Path) -> Finished | None:
 
 
 def _read_outcome(path: Path) -> Outcome:
-    with read_errors(path.parent, cure=_ANEW):
+    with read_errors(path.parent, cure=_ANEW):  # the folder goes, not this file alone
         return Outcome.model_validate_json(path.read_text(encoding="utf-8"))
 
 

@@ -4,7 +4,7 @@ Its JSON Schema is `comparison.schema.json` beside this file; a test keeps the t
 A number that could not be measured is null, and `not_measured` says why; it is never 0.
 """
 
-from typing import Literal
+from typing import ClassVar, Literal
 
 from hone.core.record import Record
 from hone.evaluate.records import ClassScore, Metric
@@ -213,6 +213,9 @@ class LearningCurve(Record):
     forecast_rows: int | None
     forecast: float | None
     """Expected value at `forecast_rows` (at most twice the rows), from a fit of a - b * n^-c; None where that is below what is there."""
+
+    TOP: ClassVar[str] = "More labelled rows cannot show a gain: with all of them every validation row is right already."
+    """What is said of a curve at the top."""
 
     @property
     def is_at_the_top(self) -> bool:

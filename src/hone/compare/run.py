@@ -28,7 +28,7 @@ from hone.compare.table import findings_text
 from hone.core.configuration import write_settings
 from hone.core.console import note, progress
 from hone.core.seeds import derive_seed
-from hone.core.store import claim_folder, digest_text, read_errors, released_if_refused, write_atomic, write_lines
+from hone.core.store import claim_folder, digest_text, read_errors, read_record, released_if_refused, write_atomic, write_lines
 from hone.measure import human_count
 from hone.model import Encoder
 from hone.strategy import EncoderBench, Entrant, TextBase, TextBench
@@ -197,8 +197,7 @@ def _forecast(
     """
     path = folder / "plan.json"
     if path.exists():
-        with read_errors(path):
-            known, keys = Forecast.model_validate_json(path.read_text(encoding="utf-8")), {one.key for one in entrants}
+        known, keys = read_record(path, Forecast), {one.key for one in entrants}
         if keys == set(known.estimates):
             return known
         if any_trained(folder / "strategies"):

@@ -300,7 +300,7 @@ def _would_change(chosen: Row, best: Row, usual: Row, metric: str, smallest: flo
             f"all training rows against half of them: {_points(curve.gain_low)} to {_points(curve.gain_high)} on validation rows"
         )
         if curve.is_at_the_top:
-            lines.append("More labelled rows cannot show a gain: with all of them every validation row is right already.")
+            lines.append(curve.TOP)
         elif curve.still_rises:
             ahead = (
                 f"; at {curve.forecast_rows:,} rows about {curve.forecast:.1%} is to be expected"

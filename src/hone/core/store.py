@@ -9,12 +9,14 @@ import re
 import shutil
 import tempfile
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from types import ModuleType
-from typing import BinaryIO
+from typing import BinaryIO, TypeVar
 
+from hone.core.console import note
 from hone.core.errors import BadData, Failed, HoneError, Usage
+from hone.core.record import Record
 
 __all__ = [
     "RUN_STAMP",
@@ -24,8 +26,10 @@ __all__ = [
     "disk_errors",
     "folder_bytes",
     "open_atomic",
+    "read_back",
     "read_errors",
     "read_lines",
+    "read_record",
     "refuse_place",
     "release_folder",
     "released_if_refused",
@@ -35,6 +39,8 @@ __all__ = [
     "write_lines",
 ]
 
+R = TypeVar("R", bound=Record)
+
 fcntl: ModuleType | None
 try:
     import fcntl
@@ -42,6 +48,7 @@ except ImportError:  # a system without such locks: what a kill leaves there is 
     fcntl = None
 
 _JUST_MADE = 5.0  # seconds between making a temporary file and marking it as held, generously
+_ANEW = "Remove it, and the same command makes it anew."
 RUN_STAMP = "run.key"
 """The file by which a folder is known to be that of a run."""
 
@@ -78,7 +85,7 @@ def disk_errors(path: Path) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def read_errors(path: Path, *, cure: str = "Remove it, and the same command makes it anew.") -> Iterator[None]:
+def read_errors(path: Path, *, cure: str = _ANEW) -> Iterator[None]:
     """Turn what is raised while a file or folder of hone's own is read into one line that names it and the cure.
 
     Raises:
@@ -93,6 +100,31 @@ def read_errors(path: Path, *, cure: str = "Remove it, and the same command make
             raise
         said = (str(error).strip().splitlines() or [type(error).__name__])[0].rstrip(".:")
         raise BadData(f"{path} cannot be read: {said}. It is damaged, or of another version of hone. {cure}") from error
+
+
+def read_record(path: Path, kind: type[R], *, cure: str = _ANEW) -> R:
+    """A record that hone wrote.
+
+    Raises:
+        BadData: as `read_errors` does.
+    """
+    with read_errors(path, cure=cure):
+        return kind.model_validate_json(path.read_text(encoding="utf-8"))
+
+
+def read_back(path: Path, kind: type[R], *, verb: str, told: Callable[[R], str]) -> R:
+    """The record of a run that the same command has finished before, which is told; what is left of its work goes.
+
+    Args:
+        path: of the record, in the run folder. verb: what was done: train. told: how long that took.
+    Raises:
+        BadData: as `read_errors` does.
+    """
+    out = path.parent
+    done = read_record(path, kind, cure=f"Remove {out}, and the same command {verb}s anew.")
+    shutil.rmtree(out / "work", ignore_errors=True)
+    note(f"Finished before, in {told(done)}, and read back from {out}. To {verb} anew, remove it or name another --out.")
+    return done
 
 
 def _free_space(path: Path) -> str:

@@ -16,7 +16,7 @@ from pathlib import Path
 from hone.core.configuration import write_settings
 from hone.core.console import note, warn
 from hone.core.errors import BadData, need
-from hone.core.store import claim_folder, digest_file, digest_text, open_atomic, read_errors, release_folder, write_atomic
+from hone.core.store import claim_folder, digest_file, digest_text, open_atomic, read_record, release_folder, write_atomic
 from hone.curate.records import Amount, CurationRecord, Removed, SetOverlap, SourceRecord, StepRecord, UnreadText
 from hone.curate.settings import CURATE, STEPS, CurateSettings, chosen_steps
 from hone.curate.sources import SourceFile, Unread, divide, find_files
@@ -53,8 +53,7 @@ def curate_texts(settings: CurateSettings) -> tuple[CurationRecord | None, Path]
     parts = divide(files, settings.tasks or min(len(files), _MOST_TASKS))
     folder = claim_folder(settings.out, settings.sources[0], key=_key(settings, files))
     if (folder / RECORD).exists():
-        with read_errors(folder / RECORD):
-            return CurationRecord.model_validate_json((folder / RECORD).read_text(encoding="utf-8")), folder
+        return read_record(folder / RECORD, CurationRecord), folder
     work = folder.resolve() / "work"
     try:
         stages = recipe(settings, parts, work)

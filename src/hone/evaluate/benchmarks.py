@@ -16,7 +16,16 @@ from typing import TYPE_CHECKING, Any
 from hone.catalogue import ModelFolder, locate_model
 from hone.core.console import note
 from hone.core.errors import BadModel, Usage, need
-from hone.core.store import claim_folder, digest_file, digest_text, read_errors, released_if_refused, write_atomic, write_lines
+from hone.core.store import (
+    claim_folder,
+    digest_file,
+    digest_text,
+    read_back,
+    read_errors,
+    released_if_refused,
+    write_atomic,
+    write_lines,
+)
 from hone.evaluate.benchmark_records import EvalSettings, Evaluation
 from hone.evaluate.benchmark_scores import group_scores, task_scores
 from hone.evaluate.local_tasks import LocalTask, check_shots, find_local_tasks
@@ -68,7 +77,7 @@ def run_benchmarks(settings: EvalSettings) -> Evaluation:
     model = (_from_elsewhere if is_elsewhere(settings.model) else _from_here)(settings, digest_text(asked))
     out = model.out
     if (out / _RECORD).exists():
-        return _read_back(out)
+        return read_back(out / _RECORD, Evaluation, verb="ask", told=lambda done: human_seconds(done.seconds))
     with released_if_refused(out):
         chat = settings.chat and model.backend is None  # a backend writes its chat template itself
         found = run_harness(model.answering, tasks, shots=settings.shots, limit=settings.limit, chat=chat)
@@ -123,7 +132,8 @@ def _from_here(settings: EvalSettings, asked: str) -> _Model:
     if not scorer.shares:
         note("This architecture cannot share prefixes between questions, so each is read whole.")
     answering = EngineLM(scorer, generator, reader.tokenizer, length=reader.context_length)
-    weights = [digest_file(file) for file in sorted(Path(settings.model).glob("*.safetensors"))]  # of a run: what it trained
+    run = Path(settings.model)  # beside a base it holds what it trained; a whole model has its digest already
+    weights = [] if run == folder.path else [digest_file(file) for file in sorted(run.glob("*.safetensors"))]
     return _Model(answering, _claim(settings, folder.sha256, asked, *weights), folder.sha256, scorer.shares)
 
 
@@ -156,16 +166,6 @@ def _claim(settings: EvalSettings, *digests: str) -> Path:
     """The run folder of these settings, weights and questions."""
     key = digest_text(settings.model_dump_json(exclude={"out"}), *digests)
     return claim_folder(settings.out, f"eval-{Path(settings.model).name}", key=key)
-
-
-def _read_back(out: Path) -> Evaluation:
-    with read_errors(out / _RECORD, cure=f"Remove {out}, and the same command asks anew."):
-        done = Evaluation.model_validate_json((out / _RECORD).read_text(encoding="utf-8"))
-    shutil.rmtree(out / "work", ignore_errors=True)
-    note(
-        f"Finished before, in {human_seconds(done.seconds)}, and read back from {out}. To ask anew, remove it or name another --out."
-    )
-    return done
 
 
 def read_evaluations(folder: Path) -> list[Evaluation]:

@@ -27,6 +27,7 @@ from hone.model import Generator, Sampling, Scorer, Seq2SeqModel
 __all__ = [
     "EngineLM",
     "configuration",
+    "dealt",
     "fetching",
     "in_groups",
     "marks_itself",
@@ -38,18 +39,14 @@ __all__ = [
 
 _WRITTEN = 256  # tokens of an answer where a task names no limit: the harness's own default
 _TEXTS = 2_000  # tokenised at once
-_UNDERSTOOD = (
-    "until",
-    "max_gen_toks",
-    "do_sample",
-    "temperature",
-    "num_beams",
+_ALIKE = (
     "top_p",
     "top_k",
     "min_p",
     "repetition_penalty",
     "length_penalty",
-)
+)  # settings of writing that we call as the harness does
+_UNDERSTOOD = (*_ALIKE, "until", "max_gen_toks", "do_sample", "temperature", "num_beams")
 
 
 class EngineLM(TemplateLM):  # type: ignore[misc]
@@ -176,10 +173,9 @@ class EngineLM(TemplateLM):  # type: ignore[misc]
             prompts = [ids[-room:] for ids in self._encoded(list(texts))]
             with progress("Writing", len(prompts)) as bar:
                 found = self.generator.generate(prompts, sampling, bar=bar)
-            for places, written in zip(texts.values(), found, strict=True):
-                for index, answer in zip(places, itertools.cycle(written), strict=False):
-                    answers[index] = answer.text
-                    self.cache_hook.add_partial("generate_until", requests[index].args, answer.text)
+            for index, answer in dealt(texts, found):
+                answers[index] = answer.text
+                self.cache_hook.add_partial("generate_until", requests[index].args, answer.text)
         return answers
 
 
@@ -200,6 +196,12 @@ def in_groups(requests: Sequence[Any]) -> Iterator[tuple[dict[str, list[int]], S
             yield mine, sampling.model_copy(update={"samples": count})
 
 
+def dealt(texts: dict[str, list[int]], written: Sequence[Sequence[Any]]) -> Iterator[tuple[int, Any]]:
+    """The place of each request with its answer: the samples of a text in turn, one alone for all that ask for it."""
+    for places, mine in zip(texts.values(), written, strict=True):
+        yield from zip(places, itertools.cycle(mine), strict=False)
+
+
 def moved_spaces(context: str, continuation: str) -> tuple[str, str]:
     """Spaces at the context's end belong to the continuation, as words are tokenised with the space before them."""
     bare = context.rstrip()
@@ -209,8 +211,8 @@ def moved_spaces(context: str, continuation: str) -> tuple[str, str]:
 def _sampling(asked: dict[str, Any]) -> Sampling:
     """The harness's generation settings as ours; what it asks for and we have no word for is told."""
     said = normalize_gen_kwargs(asked, default_max_gen_toks=_WRITTEN)
-    ours = {name: said[name] for name in ("top_p", "top_k", "min_p", "repetition_penalty", "length_penalty") if said.get(name)}
-    unknown = [f"{name}={said[name]}" for name in said if name not in {*ours, *_UNDERSTOOD} and said[name] is not None]
+    ours = {name: said[name] for name in _ALIKE if said.get(name)}
+    unknown = [f"{name}={said[name]}" for name in said if name not in _UNDERSTOOD and said[name] is not None]
     if unknown:
         note(f"A task asks for {', '.join(map(str, unknown))}, which hone does not know; it is left out.")
     draws = bool(said["do_sample"])

@@ -1,6 +1,5 @@
 """lm-evaluation-harness's tasks for models that are asked in texts: behind a server, or in vLLM."""
 
-import itertools
 from collections.abc import Sequence
 from typing import Any
 
@@ -8,7 +7,7 @@ from lm_eval.api.model import LM
 
 from hone.core.console import progress
 from hone.core.errors import Usage
-from hone.evaluate.harness import in_groups, moved_spaces
+from hone.evaluate.harness import dealt, in_groups, moved_spaces
 from hone.model import Backend
 
 __all__ = ["BackendLM"]
@@ -45,7 +44,6 @@ class BackendLM(LM):  # type: ignore[misc]
         for texts, sampling in in_groups(requests):
             with progress("Writing", len(texts)) as bar:
                 found = self.answering.generate(list(texts), sampling, bar=bar)
-            for places, written in zip(texts.values(), found, strict=True):
-                for index, answer in zip(places, itertools.cycle(written), strict=False):
-                    answers[index] = answer.text
+            for index, answer in dealt(texts, found):
+                answers[index] = answer.text
         return answers

@@ -10,6 +10,7 @@ from hone.measure.correlation import spearman
 from hone.measure.intervals import Interval, is_constant, normal_quantile, shifted_interval
 from hone.measure.paired import wider_interval
 from hone.measure.resample import require_rows, resampled_counts
+from hone.measure.scores import MeanScore, metric_draws
 
 __all__ = ["ERRORS", "NUMBER_METRICS", "number_interval", "number_score"]
 
@@ -74,8 +75,7 @@ def _error_interval(name: str, errors: FloatArray, mid: float, *, level: float, 
     values = np.square(errors) if name == "rmse" else np.abs(errors)
     if values.size < 2 or is_constant(values):
         return None
-    blocks = resampled_counts(np.ones(values.size), size=values.size, draws=draws, rng=np.random.default_rng(seed))
-    drawn = np.concatenate([counts @ values / values.size for counts in blocks])
+    (drawn,) = metric_draws([MeanScore(name, "", values)], draws=draws, seed=seed)
     found = wider_interval(values, drawn, level)
     low, high = max(0.0, found.low), found.high
     return (

@@ -15,6 +15,7 @@ from hone.core.store import (
     digest_file,
     digest_text,
     disk_errors,
+    read_back,
     read_errors,
     read_lines,
     released_if_refused,
@@ -117,7 +118,7 @@ def _make_ready(settings: PretrainSettings) -> _Ready | PretrainRecord:
     asked = settings.model_dump_json(exclude={"out", "track"})
     out = claim_folder(settings.out, settings.data[0], key=digest_text(asked, digest, base))
     if (out / _RECORD).exists():
-        return _read_back(out)
+        return read_back(out / _RECORD, PretrainRecord, verb="train", told=lambda done: human_seconds(done.seconds))
     note(f"{len(counted.sources)} sources, {counted.texts:,} texts, {human_bytes(counted.bytes)} of text.")
     if counted.unread:
         reasons = "".join(f"\n  {one.told}" for one in counted.unread_examples)
@@ -133,16 +134,6 @@ def _make_ready(settings: PretrainSettings) -> _Ready | PretrainRecord:
     with released_if_refused(out):
         begun, tokens = begin(settings, counted, out / "work", trial)
     return _Ready(settings, begun, _plan(settings, begun, tokens), tokens, counted, digest, out)
-
-
-def _read_back(out: Path) -> PretrainRecord:
-    with read_errors(out / _RECORD, cure=f"Remove {out}, and the same command trains anew."):
-        done = PretrainRecord.model_validate_json((out / _RECORD).read_text(encoding="utf-8"))
-    shutil.rmtree(out / "work", ignore_errors=True)
-    note(
-        f"Finished before, in {human_seconds(done.seconds)}, and read back from {out}. To train anew, remove it or name another --out."
-    )
-    return done
 
 
 def _plan(settings: PretrainSettings, begun: Begun, tokens: int) -> TrainPlan:

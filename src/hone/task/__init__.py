@@ -9,7 +9,7 @@ to put rows of a shape to a model that answers in words. Next: stage 2, `hone.mo
 Imports no torch, pyarrow, scikit-learn or rensa until a function that needs them is called.
 """
 
-from hone.task.asked import AskedRow, as_asked, read_asked
+from hone.task.asked import AskedRow, as_asked, read_asked, refuse_other_than_texts
 from hone.task.cells import read_row
 from hone.task.check import class_balance, long_texts, near_duplicates, rejected_rows, remove_leaks
 from hone.task.completions import as_completion, choice_template
@@ -130,6 +130,7 @@ __all__ = [
     "read_texts",
     "recognise_kind",
     "recognise_layout",
+    "refuse_other_than_texts",
     "rejected_rows",
     "remove_leaks",
     "shingle_similarity",

@@ -1,9 +1,9 @@
 """Rows to be answered: what a model reads of them, whatever else they hold. What is right need not stand there."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import TypeAlias
 
-from hone.core.errors import BadData
+from hone.core.errors import BadData, Usage
 from hone.task.cells import read_row
 from hone.task.dialogues import SYSTEM_COLUMNS, read_messages
 from hone.task.kinds import Completion, Dialogue, Kind, Message, Passage, Plain, Tagged
@@ -12,7 +12,7 @@ from hone.task.reader import Reader
 from hone.task.rejects import Unusable
 from hone.task.spans import read_tokens
 
-__all__ = ["AskedRow", "as_asked", "read_asked"]
+__all__ = ["AskedRow", "as_asked", "read_asked", "refuse_other_than_texts"]
 
 AskedRow: TypeAlias = Plain | Completion | Dialogue | Tagged | Passage
 """Of a text to classify or score: `Plain`. Answers, tags and completions are empty."""
@@ -72,3 +72,17 @@ def _dialogue(reader: Reader, row: dict[str, object], columns: Sequence[str], li
     system = next((row[name] for name in reader.headers if "_".join(name_words(name)) in SYSTEM_COLUMNS), None)
     messages = read_messages([row[name] for name in filled], filled, reader.file, system=system, is_learnt=False)
     return Dialogue(messages[:-1] if messages[-1].role == "assistant" else messages, "", line)
+
+
+def refuse_other_than_texts(texts: object) -> None:
+    """Raises Usage for a single text, whose letters would be answered one by one, and for a cell that is no text."""
+    if isinstance(texts, str):
+        raise Usage(f"predict takes a list of texts, and got one text. Put it in a list: predict([{texts[:40]!r}]).")
+    if not isinstance(texts, Iterable) or not hasattr(texts, "__len__"):
+        raise Usage(f"predict takes a list of texts, and got a {type(texts).__name__}. Give a list: predict([...]).")
+    for at, text in enumerate(texts):
+        if not isinstance(text, str):
+            raise Usage(
+                f"predict takes a list of texts, and number {at} (from 0) is {text!r}, a {type(text).__name__}. "
+                "Leave it out, or make a text of it with str()."
+            )

@@ -12,7 +12,7 @@ from hone.catalogue import locate_model
 from hone.core.errors import Usage
 from hone.core.record import Record
 from hone.model import Network, TextReader, family, load_reader, read_config
-from hone.task import AskedRow, Completion, Dialogue, Kind, Message, Passage, Plain, Tagged, as_asked
+from hone.task import AskedRow, Completion, Dialogue, Kind, Message, Passage, Plain, Tagged, as_asked, refuse_other_than_texts
 from hone.train import Answers, Labelled, LogitObjective, Placed, Regress, Tag, make_trainable, size_options, tell_answers
 from hone.tune.answers import asked_rows, write_answers
 from hone.tune.choose import Chosen, fit_context, load_network, make_objective
@@ -75,8 +75,7 @@ class TunedRun:
         Raises:
             Usage: `texts` is no list of texts. BadData: the run answers more than a text, such as a question about a passage.
         """
-        if isinstance(texts, str) or not all(isinstance(text, str) for text in texts):
-            raise Usage('predict takes a list of texts, such as ["my parcel never came"].')
+        refuse_other_than_texts(texts)
         return self.answer([as_asked(text, self.kind) for text in texts])
 
     def answer(self, rows: Sequence[AskedRow]) -> list[RunAnswer]:

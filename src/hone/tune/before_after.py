@@ -6,6 +6,7 @@ from functools import partial
 
 from hone.core.errors import Usage
 from hone.core.store import write_lines
+from hone.evaluate.retained_find import ANSWERS
 from hone.measure import Certificate, Marks
 from hone.model import HeadedNetwork
 from hone.train import Measured
@@ -55,7 +56,7 @@ class BeforeAfter:
         """
         if not self.is_first:
             return done
-        ready, seed, path = self.ready, self.ready.settings.seed, self.ready.out / "answers.jsonl"
+        ready, seed, path = self.ready, self.ready.settings.seed, self.ready.out / ANSWERS
         found: dict[str, object] = {"forgetting_not_measured": self.not_watched}
         if self.exam:
             found["answers"] = self.exam.end(ready.net, ready.reader, title="Answers after training", seed=seed, file=path)

@@ -8,8 +8,8 @@ from typing import Any
 from hone.catalogue import ModelFolder, locate_model
 from hone.core.console import note
 from hone.core.errors import Usage
-from hone.core.store import claim_folder, digest_file, digest_text, released_if_refused
-from hone.measure import TEXT_METRICS
+from hone.core.store import claim_folder, digest_file, digest_text, read_back, released_if_refused
+from hone.measure import TEXT_METRICS, human_seconds
 from hone.model import Network, TextReader, family, load_reader, read_config
 from hone.task import names_mixture
 from hone.train import (
@@ -27,10 +27,12 @@ from hone.train import (
     usual_tokens,
 )
 from hone.tune.choose import Chosen, choose, load_network
+from hone.tune.finished import RECORD
 from hone.tune.head_kinds import make_key
 from hone.tune.heads import HeadKey
 from hone.tune.metrics import head_metrics
 from hone.tune.prepare import Divided, Rows, encode_rows, read_rows
+from hone.tune.records import TuneRecord
 from hone.tune.settings import TuneSettings
 from hone.tune.tasks import PutTasks, open_tasks, put_tasks
 from hone.tune.told import told_rows
@@ -73,8 +75,8 @@ class Ready:
         return measure_loss(self.net, self.objective, items, self.reader)
 
 
-def make_ready(settings: TuneSettings) -> Ready:
-    """Read the rows, load the model, put the method on it, claim the folder.
+def make_ready(settings: TuneSettings) -> Ready | TuneRecord:
+    """Read the rows, load the model, put the method on it, claim the folder; of a run that the same command has finished, its record.
 
     Raises:
         HoneError: rows, model and method do not fit one another, or the folder holds something else.
@@ -98,6 +100,8 @@ def make_ready(settings: TuneSettings) -> Ready:
         rows = encode_rows(settings, read, chosen.objective)
     assert isinstance(chosen.objective, LogitObjective)
     out = claim_folder(settings.out, settings.data, key=_key(settings, rows, folder))
+    if (out / RECORD).exists():
+        return read_back(out / RECORD, TuneRecord, verb="train", told=lambda done: human_seconds(done.seconds))
     with released_if_refused(out):
         net = trainable.prepare(load_network(chosen, folder, reader, settings))
         if reader.precision == "bf16":

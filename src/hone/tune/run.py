@@ -29,7 +29,7 @@ from hone.tune.answers import answer_length, asked_rows, write_answers
 from hone.tune.before_after import take_down
 from hone.tune.card import write_card
 from hone.tune.expect import expect, frozen_blocks
-from hone.tune.finished import RECORD, read_back
+from hone.tune.finished import RECORD
 from hone.tune.hold import hold
 from hone.tune.metrics import head_metrics, is_written
 from hone.tune.promise import fit_head_anew
@@ -62,8 +62,8 @@ def tune_rows(settings: TuneSettings) -> TuneRecord:
         require_divisible(settings)  # accelerate's configuration may have asked for it
     with processes.in_turn():
         ready = make_ready(settings)
-    if (ready.out / RECORD).exists():
-        return read_back(ready.out)
+    if isinstance(ready, TuneRecord):
+        return ready
     with released_if_refused(ready.out):
         return _train(ready, processes)
 

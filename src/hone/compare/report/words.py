@@ -187,7 +187,7 @@ def learning_sentence(curve: LearningCurve) -> str:
     if curve.still_rises is None:
         return "Whether more labelled rows would help was not measured."
     if curve.is_at_the_top:
-        return "More labelled rows cannot show a gain: with all of them every validation row is right already."
+        return curve.TOP
     if curve.still_rises:
         return f"The curve still rises: more labelled rows would probably help{gain}."
     return f"No rise can be told from chance, so whether more labelled rows would help is open{gain}."
