@@ -22,7 +22,7 @@ from hone.core.console import note
 from hone.measure import paired_interval
 from hone.model import Encoder, load_encoder
 from hone.strategy import STRATEGIES, Effort, EncoderBench
-from hone.strategy.predictors import net_probabilities
+from hone.strategy.heads import net_probabilities
 from hone.strategy.tune import Tune, make_plan
 from hone.task import Example
 from hone.train import Classify, SingleTask, TrainRecord, fit

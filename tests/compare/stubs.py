@@ -62,6 +62,7 @@ class Stub:
     by_default: bool = True
     learns_from_rows: bool = True
     reads_train_vectors: bool = False
+    reads_model: bool = True
     values: tuple[float, ...] = (1.0,)
     pace: Pace = field(default_factory=lambda: Pace(seconds_per_step=0.1, peak_bytes=1000, trainable_parameters=10))
     fits: list[tuple[float, float]] = field(default_factory=list)

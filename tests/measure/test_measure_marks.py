@@ -9,8 +9,8 @@ from hone.measure import (
     Interval,
     LabelKey,
     LabelMarks,
+    ScoreMarks,
     TextKey,
-    TextMarks,
     calibration_interval,
     confusion_interval,
     label_permutation_p,
@@ -18,14 +18,14 @@ from hone.measure import (
     mean_interval,
     paired_confusion_interval,
     paired_interval,
-    paired_text_interval,
+    paired_score_interval,
     permutation_p,
     probability_best,
     probability_best_label,
     score_interval,
     score_texts,
 )
-from hone.measure.texts import text_permutation_p
+from hone.measure.scores import score_permutation_p
 
 ROWS = 60
 WORDS = tuple(f"w{index}" for index in range(12))
@@ -106,14 +106,14 @@ def test_labels_are_reported_with_every_label_metric_and_the_calibration_error(m
 @pytest.mark.parametrize("metric", WRITTEN)
 def test_the_value_and_rows_of_texts_are_those_of_the_metric(metric):
     marks = text_marks(0.5, metric=metric)
-    score = score_texts(marks.texts, REFERENCES, [metric])[metric]
+    score = score_texts(marks.words, REFERENCES, [metric])[metric]
     assert marks.value == score.value and marks.per_row.tolist() == score.per_row.tolist()
     assert 0 < marks.value < 1
 
 
 def test_texts_are_reported_with_the_other_metrics_and_how_each_is_computed():
     marks = text_marks(0.5, metric="rougeL", others=("bleu", "rougeL", "exact_match"))
-    scores = score_texts(marks.texts, REFERENCES, ["rougeL", "bleu", "exact_match"])
+    scores = score_texts(marks.words, REFERENCES, ["rougeL", "bleu", "exact_match"])
     found = marks.metrics(seed=2)
     assert list(found) == ["rougeL", "bleu", "exact_match"]
     assert found == {name: score_interval(score, seed=2) for name, score in scores.items()}
@@ -155,7 +155,7 @@ def test_swapping_two_sets_of_texts_mirrors_the_difference(metric, seed):
     assert (forth.low, forth.mid, forth.high) == pytest.approx((back.low, back.mid, back.high), abs=1e-12)
     assert forth.mid == pytest.approx(one.value - other.value)
     if metric in ("bleu", "chrf"):
-        assert forth == paired_text_interval(one.score, other.score, seed=4)
+        assert forth == paired_score_interval(one.score, other.score, seed=4)
     else:
         assert forth == paired_interval(one.per_row, other.per_row, seed=4)
     assert one.minus(other, level=0.5, seed=4).width < forth.width
@@ -193,7 +193,7 @@ def test_texts_are_tested_by_the_test_that_is_named(metric, test):
         "paired_permutation": lambda: (
             permutation_p(one.per_row, other.per_row, seed=5)
             if one.score.is_mean
-            else text_permutation_p(one.score, other.score, seed=5)
+            else score_permutation_p(one.score, other.score, seed=5)
         ),
     }
     assert one.p_value(other, seed=5) == expected[test]() < 1
@@ -235,7 +235,10 @@ def test_one_row_is_refused_rather_than_certain():
         ):
             with pytest.raises(NotEnough, match="at least 2"):
                 ask()
-    for key, marks in ((LabelKey(labels[0].truth, "accuracy"), labels[0]), (TextKey(texts[0].references, "rougeL"), texts[1])):
+    for key, marks in (
+        (LabelKey(labels[0].truth, "accuracy"), labels[0]),
+        (TextKey(texts[0].key.references, "rougeL"), texts[1]),
+    ):
         with pytest.raises(NotEnough, match="at least 2"):
             key.probability_best([marks, marks], seed=0)
 
@@ -247,7 +250,7 @@ def test_answers_of_the_other_kind_are_not_marked():
         TextKey((("a",), ("b",)), "rougeL").mark(np.eye(2))
     with pytest.raises(AssertionError):
         TextKey((("a",), ("b",)), "rougeL").mark(("a",))
-    assert isinstance(label_marks(0.5), LabelMarks) and isinstance(text_marks(0.5), TextMarks)
+    assert isinstance(label_marks(0.5), LabelMarks) and isinstance(text_marks(0.5), ScoreMarks)
 
 
 def test_where_several_classes_are_as_likely_nothing_was_answered():

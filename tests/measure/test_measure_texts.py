@@ -12,14 +12,14 @@ from hone.measure import (
     TEXT_METRICS,
     first_sentences,
     normalise_answer,
-    paired_text_interval,
+    paired_score_interval,
     perplexity_interval,
     score_interval,
     score_texts,
     wilson_interval,
 )
 from hone.measure.intervals import unseen_share
-from hone.measure.texts import text_permutation_p
+from hone.measure.scores import score_permutation_p
 
 ANSWERS = ["The cat sat on the mat.", "a dog barked loudly", "", "They agree to meet on Monday at noon."]
 RIGHT = [
@@ -98,12 +98,12 @@ def test_few_rows_are_never_certain():
     perfect, nothing = (
         score_texts(texts, [["one two three"]] * 3, ["chrf"])["chrf"] for texts in (["one two three"] * 3, [""] * 3)
     )
-    assert text_permutation_p(perfect, nothing, seed=0) == 0.25  # of 8 patterns two are as far apart
-    found = paired_text_interval(perfect, nothing, seed=0)
+    assert score_permutation_p(perfect, nothing, seed=0) == 0.25  # of 8 patterns two are as far apart
+    found = paired_score_interval(perfect, nothing, seed=0)
     assert found.low < 0.5 and found.mid == found.high == 1
-    same = paired_text_interval(perfect, perfect, seed=0)
+    same = paired_score_interval(perfect, perfect, seed=0)
     assert same.low < 0 < same.high and score_interval(perfect, seed=0).low < 1 and score_interval(nothing, seed=0).high > 0
-    assert text_permutation_p(perfect, perfect, seed=0) == 1
+    assert score_permutation_p(perfect, perfect, seed=0) == 1
 
 
 @pytest.mark.parametrize(("rows", "share"), [(20, 0.5), (30, 0.85)])
@@ -161,11 +161,11 @@ def test_intervals_cover_and_pairs_are_narrower():
         better.append(" ".join(mended))
     for name in ("rouge1", "bleu"):
         a, b = (score_texts(answers, right, [name])[name] for answers in (better, worse))
-        alone, difference = score_interval(a, seed=0), paired_text_interval(a, b, seed=0)
+        alone, difference = score_interval(a, seed=0), paired_score_interval(a, b, seed=0)
         assert alone.low < a.value < alone.high
         assert difference.mid == pytest.approx(a.value - b.value) and difference.excludes_zero
         assert difference.width < alone.width
-        same = paired_text_interval(a, a, seed=0)
+        same = paired_score_interval(a, a, seed=0)
         assert same.mid == 0 and same.low == -same.high and same.high == pytest.approx(unseen_share(120, 0.95))
 
 

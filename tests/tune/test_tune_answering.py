@@ -5,8 +5,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from head_rows import lines, settings, write_files
 
+from head_rows import lines, settings, write_files
 from hone.cli.main import run
 from hone.core.errors import BadData, BadModel, Usage
 from hone.measure import score_entities

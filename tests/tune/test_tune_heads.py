@@ -4,9 +4,9 @@ import json
 
 import numpy as np
 import pytest
-from head_rows import lines, settings, write_files
 from sklearn.metrics import f1_score, root_mean_squared_error
 
+from head_rows import lines, settings, write_files
 from hone.core.errors import BadData, Usage
 from hone.evaluate import find_tasks
 from hone.measure import LABEL_METRICS, LABEL_SET_METRICS, NUMBER_METRICS, score_entities

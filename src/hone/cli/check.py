@@ -59,11 +59,12 @@ def command(data: str, as_json: bool, show_mask: bool, template: str | None, **o
         result(json.dumps([finding.model_dump(mode="json") for finding in task.findings], ensure_ascii=False, indent=2))
         return
     split = task.split
-    answers = f"up to {len(task.labels)} choices" if task.kind == "multiple-choice" else f"{len(task.labels)} labels"
+    counted = {"multiple-choice": "up to {} choices", "token-classification": "{} tags"}.get(task.kind, "{} labels")
+    answers = counted.format(len(task.labels)) if task.labels else "numbers" if task.kind == "regression" else "written answers"
     because = f"{task.columns.because}\n" if task.columns.because else ""
     result(
         f"{task.name}: {len(split.train):,} rows to train on, {len(split.validation):,} to choose on, {len(split.test):,} to test on, "
-        f"{answers if task.labels else 'written answers'}; text from {', '.join(task.columns.text)}, "
+        f"{answers}; text from {', '.join(task.columns.text)}, "
         f"{'label' if task.kind == 'text-classification' else 'answer'} from {task.columns.answer}.\n"
         f"{because}"
         f"{findings_text(task.findings)}"

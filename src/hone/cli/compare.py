@@ -24,7 +24,9 @@ Examples:
 @click.argument("data", required=False)
 @data_options
 @click.option(
-    "--kind", type=click.Choice(["classify", "completion", "chat", "answers", "choice"]), help="What rows are; else recognised."
+    "--kind",
+    type=click.Choice(["classify", "completion", "chat", "answers", "choice", "score", "multi_label", "tag"]),
+    help="What rows are; else recognised.",
 )
 @click.option(
     "--strategies", metavar="A,B", help="Only these; docs/strategies.md has their names, and those that run only when named."

@@ -17,6 +17,7 @@ from hone.compare.records import Comparison, Cost, Metric, ModelInfo
 from hone.core.errors import BadModel, Usage
 from hone.core.record import Record
 from hone.core.store import replace_folder, write_atomic
+from hone.measure import LIKELY, Answers
 from hone.strategy import Predictor, load_predictor
 from hone.task import Columns, Example, TaskKind, refuse_other_than_texts
 
@@ -56,16 +57,17 @@ class Provenance(Record):
 
 
 class Answer(Record):
-    """One prediction: the likeliest label, its probability, and all of them; or a written text, which has neither."""
+    """One prediction: the likeliest label, its probability, and all of them; or what has neither: a written text, a number, several labels
+    or a tag for every word."""
 
-    label: str
+    label: str | float | tuple[str, ...]
     confidence: float | None
     probabilities: dict[str, float]
 
     @property
     def told(self) -> str:
         """As it is shown."""
-        return self.label
+        return ", ".join(self.label) if isinstance(self.label, tuple) else str(self.label)
 
 
 def write_bundle(comparison: Comparison, strategies: Path, target: Path) -> None:
@@ -139,9 +141,17 @@ class Bundle:
             Example(text, "", "", at, choices=tuple(mine)) for at, (text, mine) in enumerate(zip(texts, given, strict=True), 1)
         ]
         answers = self.predictor.answer(asked)
+        if self.provenance.kind == "text-classification" or choices:
+            return [self._answer(row) for row in np.round(np.asarray(answers), 6)]
+        return [Answer(label=said, confidence=None, probabilities={}) for said in self._said(answers)]
+
+    def _said(self, answers: Answers) -> Sequence[str | float | tuple[str, ...]]:
+        """Texts, numbers, labels or tags."""
         if isinstance(answers, tuple):
-            return [Answer(label=text, confidence=None, probabilities={}) for text in answers]
-        return [self._answer(row) for row in np.round(answers, 6)]
+            return [tuple(row.split()) for row in answers] if self.provenance.kind == "token-classification" else answers
+        if answers.ndim == 1:
+            return [float(value) for value in answers]
+        return [tuple(label for label, share in zip(self.labels, row, strict=True) if share > LIKELY) for row in answers]
 
     def _answer(self, row: "np.ndarray[tuple[int], np.dtype[np.float64]]") -> Answer:
         best = int(row.argmax())

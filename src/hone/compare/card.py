@@ -11,7 +11,12 @@ _PIPELINES = {
     "text-classification": "text-classification",
     "multiple-choice": "multiple-choice",
     "text-generation": "text-generation",
+    "regression": "text-classification",
+    "multi-label-classification": "text-classification",
+    "token-classification": "token-classification",
 }
+
+_HEADS = ("regression", "multi-label-classification", "token-classification")
 
 _PREDICT = '    hone predict FOLDER "a text"'
 _USES = {"multiple-choice": '    import hone\n    hone.load("FOLDER").predict(["a question"], choices=[["one", "another"]])'}
@@ -73,7 +78,7 @@ On {found.n} rows that took no part in training or in any choice. Intervals are 
 
 ## Limits
 
-{_honesty(row)} Texts unlike the rows it was made from were not measured.
+{_honesty(comparison, row)} Texts unlike the rows it was made from were not measured.
 
 {_forgetting(row)}
 """
@@ -106,6 +111,9 @@ def _purpose(comparison: Comparison) -> str:
         "text-classification": f"Answers which of {len(labels)} labels a text belongs to: {', '.join(labels)}.",
         "multiple-choice": f"Answers which of up to {len(labels)} choices is right.",
         "text-generation": f"Writes {repr(columns.label) if columns.label else 'the next answer'} for {' and '.join(map(repr, columns.text))}.",
+        "regression": f"Answers a text with a number, {columns.label!r}, in the unit of the rows.",
+        "multi-label-classification": f"Answers which of {len(labels)} labels a text has, any number of them: {', '.join(labels)}.",
+        "token-classification": f"Answers every word of a text with one of {len(labels)} tags: {', '.join(labels)}.",
     }[comparison.task.kind]
 
 
@@ -117,7 +125,9 @@ def _details(comparison: Comparison, row: Row) -> str:
     return f"Weakest classes by F1: {', '.join(f'{one.label} ({one.f1:.2f}, {one.support} rows)' for one in weak)}."
 
 
-def _honesty(row: Row) -> str:
+def _honesty(comparison: Comparison, row: Row) -> str:
+    if comparison.task.kind in _HEADS:
+        return "It answers every text, also one that is unlike all it was made from, and does not say how sure it is."
     if "ece" not in row.metrics:
         return "It writes an answer also where it knows none, and its texts may say what is not so."
     return (

@@ -21,7 +21,7 @@ from hone.core.console import progress
 from hone.core.device import core_count, processor_name, release_memory, total_memory
 from hone.core.store import folder_bytes, read_record, write_atomic, write_lines
 from hone.evaluate import Metric, measure_speed
-from hone.measure import AnswerKey, LabelMarks, Marks, TextMarks, perplexity_interval
+from hone.measure import AnswerKey, LabelMarks, Marks, ScoreMarks, perplexity_interval
 from hone.model import Encoder
 from hone.retrieve import Passage
 from hone.strategy import Bench, TextBase, TextPredictor, answer_key
@@ -43,12 +43,12 @@ def conclude(
     folder: Path,
 ) -> Comparison:
     """The test rows, read once, and what follows from the answers to them."""
-    key = answer_key(task.split.test, task.labels, metric=task.metric, others=OTHER_METRICS)
+    key = answer_key(task.split.test, task.labels, metric=task.metric, others=OTHER_METRICS, kind=task.kind)
     tested = _test(finished, task, key, forecast, retained, settings)
     rows = judge(tested, key, labels=task.labels, seed=settings.seed)
     curve = _curve(finished, recommend(rows, metric=task.metric, curve=None, may_lose=settings.may_lose).strategy, folder)
     infos = tuple(_model_info(models.encoders.get(name) or models.texts[name]) for name in models.order)
-    signatures = tested[0].marks.signatures if isinstance(tested[0].marks, TextMarks) else {}
+    signatures = tested[0].marks.signatures if isinstance(tested[0].marks, ScoreMarks) else {}
     return Comparison(
         hone_version=version("hone-lm"),
         command=f"hone compare --config {shlex.quote(str(folder / 'config.yaml'))}",
@@ -118,8 +118,8 @@ def _predictions(
                 "confidence": round(float(marks.confidence[at]), 6),
                 "probabilities": dict(zip(labels, np.round(marks.probabilities[at], 6).tolist(), strict=True)),
             }
-        elif isinstance(marks, TextMarks):
-            record |= {"predicted": marks.texts[at], marks.metric: round(float(marks.per_row[at]), 6)}
+        elif isinstance(marks, ScoreMarks):
+            record |= {"predicted": marks.words[at], marks.metric: round(float(marks.per_row[at]), 6)}
         if passages[at]:
             record["passages"] = [{"document": one.document, "start": one.start, "end": one.end} for one in passages[at]]
         yield record
@@ -211,5 +211,5 @@ def _said(marks: Marks, index: int, labels: Sequence[str]) -> str:
     """The answer to a row, in words."""
     if isinstance(marks, LabelMarks):
         return str(labels[int(marks.predicted[index])])
-    assert isinstance(marks, TextMarks)
-    return marks.texts[index]
+    assert isinstance(marks, ScoreMarks)
+    return marks.words[index]

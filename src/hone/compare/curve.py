@@ -30,7 +30,7 @@ def learning_curve(finished: Finished, *, shares: Sequence[float] = CURVE_SHARES
     strategy, bench = finished.strategy, finished.entrant.bench
     if not strategy.learns_from_rows or bench.is_billed:
         return None
-    smallest_class = int(np.bincount(bench.train_targets, minlength=max(1, len(bench.labels))).min())
+    smallest_class = int(np.bincount(bench.train_targets, minlength=max(1, len(bench.classes))).min())
     shares = [share for share in shares if smallest_class * share >= 1]
     if not shares:
         return None
@@ -85,7 +85,7 @@ def _stratified(bench: Bench, share: float, draw: int) -> list[int]:
     """Indices of a random part of each class, at least one row each."""
     rng = np.random.default_rng(bench.seed_for("curve", share, draw))
     chosen: list[int] = []
-    for target in range(max(1, len(bench.labels))):
+    for target in range(max(1, len(bench.classes))):
         mine = rng.permutation(np.flatnonzero(bench.train_targets == target))
         chosen += mine[: max(1, round(share * len(mine)))].tolist()
     return sorted(chosen)

@@ -20,7 +20,7 @@ from hone.measure import human_seconds
 from hone.strategy import TEXT_STRATEGIES, Bench, Effort, EncoderBench, Entrant, TextBench
 from hone.strategy.contracts import Pace, Settings
 
-__all__ = ["CURVE_SHARES", "RETAINED_SHARE", "SHORT", "Forecast", "plan_effort", "plan_text", "usable_rows"]
+__all__ = ["CURVE_SHARES", "RETAINED_SHARE", "SHORT", "Forecast", "embeds", "plan_effort", "plan_text", "usable_rows"]
 
 SHORT = 0.25  # share of the full length at which learning rates and strategies are raced
 RETAINED_SHARE = 0.08  # of the budget that passes of text models over the retained tasks may take
@@ -130,7 +130,7 @@ def plan_effort(
         reserve += RETAINED_SHARE
     gone = spent + time.perf_counter() - started
     rows_read = rows + len(some.validation)
-    embed = sum(seconds * rows_read for model, seconds in seen.per_row.items() if _embeds(entrants, model))
+    embed = sum(seconds * rows_read for model, seconds in seen.per_row.items() if embeds(entrants, model))
 
     def forecast(epochs: float, arms: int) -> Forecast:
         trying = _with_effort(entrants, Effort(epochs, arms, batch_rows))
@@ -188,9 +188,13 @@ def _rehearse(entrants: Sequence[Entrant], tuned: Sequence[Entrant]) -> _Seen:
     return seen
 
 
-def _embeds(entrants: Sequence[Entrant], model: str) -> bool:
-    """Whether this model makes sentence vectors once for all of its strategies."""
-    return any(isinstance(one.bench, EncoderBench) for one in entrants if one.model == model)
+def embeds(entrants: Sequence[Entrant], model: str) -> bool:
+    """Whether this model makes sentence vectors once for all of its strategies: to classes also for the search for mislabels."""
+    return any(
+        isinstance(one.bench, EncoderBench) and (bool(one.bench.classes) or one.strategy.reads_train_vectors)
+        for one in entrants
+        if one.model == model
+    )
 
 
 def _reads_vectors(entrant: Entrant) -> bool:
@@ -238,7 +242,7 @@ def _seconds_after(entrants: Sequence[Entrant], seen: _Seen, test_rows: int, ret
     reads = dict.fromkeys(seen.per_row, 0)
     timed = ROUNDS * min(test_rows, BATCH_ROWS) + _TIMED_ALONE
     for one in entrants:
-        if isinstance(one.bench, EncoderBench):
+        if isinstance(one.bench, EncoderBench) and one.strategy.reads_model:
             reads[one.model] += test_rows + timed + (retained_texts if one.strategy.moves_weights else 0)
     curves = (
         sum(

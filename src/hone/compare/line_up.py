@@ -22,8 +22,9 @@ from hone.strategy import (
     TextBench,
     check_names,
     choose_strategies,
+    encoder_strategies,
 )
-from hone.task import Task, Template, bundled_templates, read_templates
+from hone.task import HEAD_KINDS, Task, Template, bundled_templates, read_templates
 
 __all__ = ["OTHER_METRICS", "LineUp", "Models", "benches", "find_models", "line_up", "open_documents", "open_rows"]
 
@@ -75,7 +76,7 @@ def open_rows(settings: CompareSettings) -> tuple[CompareSettings, Models, Prepa
         models = find_models(settings)
         return settings, models, prepare(settings, writes=bool(models.texts))
     prepared = prepare(settings, writes=None)
-    fits = "starter/encoder" if prepared.task.kind == "text-classification" else "starter/decoder"
+    fits = "starter/encoder" if encoder_strategies(prepared.task.kind) else "starter/decoder"
     settings = settings.model_copy(update={"model": (fits,)})
     return settings, find_models(settings), prepared
 
@@ -186,7 +187,8 @@ def _last(name: str) -> str:
 def _encoder_entrants(
     encoder: Encoder, name: str, task: Task, settings: CompareSettings, work: Path
 ) -> tuple[list[Entrant], dict[str, str]]:
-    if task.kind != "text-classification":
+    known = encoder_strategies(task.kind)
+    if not known:
         return [], dict.fromkeys(STRATEGIES, "an encoder writes no answers")
     bench = EncoderBench(
         labels=task.labels,
@@ -198,15 +200,18 @@ def _encoder_entrants(
         work=work,
         descriptions=task.descriptions,
         encoder=encoder,
+        kind=task.kind,
     )
-    chosen = choose_strategies(settings.strategies, STRATEGIES)
+    chosen = choose_strategies(settings.strategies, known)
     entrants = [Entrant(one.name, one.title, one, bench, name) for one in chosen]
-    return entrants, {other: "not asked for" for other in STRATEGIES if STRATEGIES[other] not in chosen}
+    return entrants, {other: "not asked for" for other in known if known[other] not in chosen}
 
 
 def _text_entrants(
     models: Models, name: str, task: Task, settings: CompareSettings, folder: Path, index: Index | None
 ) -> tuple[list[Entrant], dict[str, str]]:
+    if task.kind in HEAD_KINDS.values():
+        return [], dict.fromkeys(TEXT_STRATEGIES, "an encoder answers these rows, and this model writes texts")
     bench = TextBench(
         labels=task.labels,
         train=task.split.train,

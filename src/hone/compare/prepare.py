@@ -13,10 +13,11 @@ from hone.compare.settings import CompareSettings
 from hone.core.console import progress
 from hone.core.errors import BadData, Usage, did_you_mean
 from hone.core.seeds import derive_seed
-from hone.measure import TEXT_METRICS
+from hone.measure import ENTITY_METRICS, ERRORS, RANKING_NUMBER_METRICS, TAG_METRICS, TEXT_METRICS, marks_entities
 from hone.model import Encoder
 from hone.task import (
     ANSWERED_KINDS,
+    HEAD_KINDS,
     LETTERS,
     Columns,
     Example,
@@ -27,13 +28,17 @@ from hone.task import (
     Rejected,
     Table,
     Task,
+    TaskKind,
     as_examples,
+    as_head_examples,
     class_balance,
     composed,
     drop_rare,
     find_duplicates,
+    head_labels,
     join_references,
     likely_mislabels,
+    load_like,
     load_material,
     load_table,
     long_texts,
@@ -50,12 +55,14 @@ from hone.task import (
 __all__ = ["Prepared", "look_closer", "prepare"]
 
 _NOT_COMPARED: Mapping[Kind, str] = {
-    "tag": "tokens with a tag each",
     "answers": "questions with the places of their answers",
-    "score": "texts with a number each",
-    "multi_label": "texts with several labels each",
     "plain": "plain texts",
 }
+_RANKING: Mapping[TaskKind, Sequence[str]] = {
+    "regression": RANKING_NUMBER_METRICS,
+    "multi-label-classification": ("micro_f1", "macro_f1", "subset_accuracy"),
+}
+"""By what strategies can be ranked, the usual first."""
 MISLABEL_ROWS = 20_000  # cross-validated regression on more rows takes minutes and finds no other kind of error
 
 
@@ -80,28 +87,39 @@ def prepare(settings: CompareSettings, *, writes: bool | None = False) -> Prepar
     with progress("Reading and checking rows", 1):
         material = _material(settings, writes=writes)
         if material is not None:
-            return _prepare_written(settings, material)
+            return _prepare_head(settings, material) if material.kind in HEAD_KINDS else _prepare_written(settings, material)
         try:
             found = _prepare_labelled(settings)
         except BadData as error:
-            if (rows := _other_rows(settings)) is None:
-                raise
-            raise _not_compared(settings, rows, str(error)) from error
+            return _prepare_other(settings, besides="", as_classes=str(error), error=error)
         label = found.task.columns.label
-        if (rows := _other_rows(settings, besides=label)) is not None:
-            raise _not_compared(settings, rows, f"the label would be '{label}'. Name it with --label to compare on it.")
-        return found
+        if _other_kind(settings, besides=label) is None:
+            return found
+        return _prepare_other(
+            settings, besides=label, as_classes=f"the label would be '{label}'. Name it with --label to compare on it."
+        )
+
+
+def _prepare_other(settings: CompareSettings, *, besides: str, as_classes: str, error: BadData | None = None) -> Prepared:
+    """Rows that are of another kind than classes, where that is known."""
+    kind = _other_kind(settings, besides=besides)
+    if kind in HEAD_KINDS:
+        return _prepare_head(settings, _load_written(settings, settings.data, kind=kind))
+    if kind is not None:
+        raise _not_compared(settings, _NOT_COMPARED[kind], as_classes) from error
+    assert error is not None
+    raise error
 
 
 def _not_compared(settings: CompareSettings, rows: str, as_classes: str) -> BadData:
     return BadData(
-        f"{settings.data} looks like {rows}, which 'hone tune {settings.data}' trains; compared and checked are classes, choices and "
-        f"written answers. Read as classes: {as_classes}"
+        f"{settings.data} looks like {rows}, which 'hone tune {settings.data}' trains; compared and checked are classes, choices, "
+        f"numbers, tags and written answers. Read as classes: {as_classes}"
     )
 
 
-def _other_rows(settings: CompareSettings, *, besides: str = "") -> str | None:
-    """What the rows hold, where that is known, nothing else was named and it cannot be compared.
+def _other_kind(settings: CompareSettings, *, besides: str = "") -> Kind | None:
+    """The kind of rows that are no classes, where it is known and nothing else was named.
 
     Args:
         besides: a column of classes; numbers that stand there may as well be names of classes.
@@ -112,15 +130,18 @@ def _other_rows(settings: CompareSettings, *, besides: str = "") -> str | None:
         layout = recognise_layout(settings.data)
     except BadData:
         return None
-    return _NOT_COMPARED.get(layout.kind) if layout.target != besides else None
+    is_other = layout.kind in HEAD_KINDS or layout.kind in _NOT_COMPARED
+    return layout.kind if is_other and layout.target != besides else None
 
 
 def _material(settings: CompareSettings, *, writes: bool | None) -> Material | None:
-    """The rows, where their answers are written or chosen; None where they are classes, read in a way of their own.
+    """The rows, where their answers are written or chosen, or named as other than classes; None where they are classes.
 
     Raises:
         Usage: answers are texts, and no model takes part that writes any. Refused: preferences, or several examples a row.
     """
+    if settings.kind in HEAD_KINDS:
+        return _load_written(settings, settings.data, kind=settings.kind)
     if settings.kind == "classify" or (settings.kind is None and (settings.text or settings.label)):
         if settings.prompt or settings.completion:
             raise Usage(
@@ -243,12 +264,55 @@ def _prepare_written(settings: CompareSettings, material: Material) -> Prepared:
     return Prepared(task, rejected, given - len(everyone))
 
 
+def _prepare_head(settings: CompareSettings, material: Material) -> Prepared:
+    """Rows that a head answers with a number, several labels, or a tag for every word."""
+    if settings.group or settings.descriptions or settings.drop_rare:
+        raise Usage(
+            "--group, --describe and --drop-rare are for rows with one label each, and these have numbers, several labels or tags."
+        )
+    rejected, given = list(material.rejected), len(material.rows) + len(material.rejected)
+    examples, findings = find_duplicates(as_head_examples(material), is_labelled=False)
+    held: dict[str, list[Example]] = {}
+    for name in ("test", "validation"):
+        source = getattr(settings, name)
+        if source:
+            other = load_like(source, material) or _load_written(settings, source, kind=material.kind)
+            held[name] = as_head_examples(other)
+            rejected += other.rejected
+            given += len(other.rows) + len(other.rejected)
+    split, leaks = remove_leaks(
+        split_unlabelled(examples, seed=settings.seed, test=held.get("test"), validation=held.get("validation")),
+        is_labelled=False,
+    )
+    everyone = [*split.train, *split.validation, *split.test]
+    told = [rejected_rows(rejected), *findings, *leaks, near_duplicates(examples)]
+    labels, kind = head_labels(everyone), HEAD_KINDS[material.kind]
+    known = _RANKING.get(kind) or (ENTITY_METRICS[:1] if marks_entities(labels) else TAG_METRICS)
+    task = Task(
+        name=Path(settings.data).name,
+        kind=kind,
+        shape="classification",
+        labels=labels,
+        metric=_metric(settings, known[0], known),
+        split=split,
+        columns=Columns(text=_in_order(material), label=material.target or "", because=material.because),
+        findings=tuple(finding for finding in told if finding is not None),
+        descriptions={},
+    )
+    return Prepared(task, rejected, given - len(everyone))
+
+
 def _in_order(material: Material) -> tuple[str, ...]:
     """The columns that are read, as they follow one another: the question stands behind its context."""
     return material.inputs[::-1] if material.kind == "answers" else material.inputs
 
 
 def _metric(settings: CompareSettings, usual: str, known: Sequence[str]) -> str:
+    if settings.metric in ERRORS and "r2" in known:
+        raise Usage(
+            f"Strategies are ranked by what is better the higher it is: name r2, which orders them as rmse does. '{settings.metric}' is told "
+            "beside it."
+        )
     if settings.metric is not None and settings.metric not in known:
         raise Usage(f"The metric '{settings.metric}' does not fit these rows. {did_you_mean(settings.metric, known)}")
     return settings.metric or usual

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from hone.compare.effort import SHORT
 from hone.compare.records import Spread
+from hone.compare.report.words import percent
 from hone.core.console import Bar, note, progress
 from hone.core.device import peak_memory, release_memory
 from hone.core.record import Record
@@ -254,8 +255,8 @@ def _hopeless(shorts: Sequence[Finished]) -> dict[str, str]:
         gap = bench.mark(short.validation).minus(bench.mark(leader.validation), level=_LEVEL, seed=seed)
         if short is not leader and gap.high < -LATE_GAIN:
             reasons[short.entrant.key] = (
-                f"After {SHORT:.0%} of the training it had {short.outcome.chosen.score:.1%} on the validation rows against "
-                f"{leader.outcome.chosen.score:.1%} ({leader.entrant.title}); with {_LEVEL:.0%} confidence it was at least "
+                f"After {SHORT:.0%} of the training it had {percent(short.outcome.chosen.score)} on the validation rows against "
+                f"{percent(leader.outcome.chosen.score)} ({leader.entrant.title}); with {_LEVEL:.0%} confidence it was at least "
                 f"{-100 * gap.high:.0f} points behind, more than the {100 * LATE_GAIN:.0f} that longer training may bring."
             )
     return reasons
@@ -288,7 +289,7 @@ def _tell(finished: Finished) -> None:
     settings = ", ".join(f"{name} {value}" for name, value in outcome.chosen.settings.items())
     took = human_seconds(outcome.seconds)
     note(
-        f"  {finished.entrant.title}: {outcome.chosen.score:.1%} on validation rows, {took} ({settings}). {outcome.chosen.note}".rstrip()
+        f"  {finished.entrant.title}: {percent(outcome.chosen.score)} on validation rows, {took} ({settings}). {outcome.chosen.note}".rstrip()
     )
 
 

@@ -15,7 +15,7 @@ import numpy as np
 
 from hone.compare.bundle import write_bundle
 from hone.compare.conclude import conclude
-from hone.compare.effort import Forecast, plan_effort, plan_text, usable_rows
+from hone.compare.effort import Forecast, embeds, plan_effort, plan_text, usable_rows
 from hone.compare.forgotten import find_retained
 from hone.compare.line_up import LineUp, Models, benches, line_up, open_documents, open_rows
 from hone.compare.prepare import look_closer
@@ -31,7 +31,7 @@ from hone.core.seeds import derive_seed
 from hone.core.store import claim_folder, digest_text, read_errors, read_record, released_if_refused, write_atomic, write_lines
 from hone.measure import human_count
 from hone.model import Encoder
-from hone.strategy import EncoderBench, Entrant, TextBase, TextBench
+from hone.strategy import EncoderBench, Entrant, TextBase, TextBench, encoder_strategies
 from hone.task import Example, Finding, Task
 
 __all__ = ["compare_rows"]
@@ -165,6 +165,11 @@ def _what(task: Task, models: Models) -> str:
     rows = f"{task.name}: {len(split.train):,} rows to train on, {len(split.validation):,} to choose on, {len(split.test):,} to test on"
     if task.kind == "text-classification":
         rows += f"; {len(task.labels)} labels.\nText is column {text}, label is column '{columns.label}'.{because}"
+    elif task.columns.label and encoder_strategies(task.kind):
+        answers = (
+            f"{len(task.labels)} {'tags' if task.kind == 'token-classification' else 'labels'}" if task.labels else "numbers"
+        )
+        rows += f"; {answers}, ranked by {metric_name(task.metric)}.\n{columns.because}"
     else:
         rows += f"; {task.shape.replace('-', ' ')}, ranked by {metric_name(task.metric)}.\n{columns.because}"
     lines = [_model_line(models.encoders.get(name) or models.texts[name]) for name in models.order]
@@ -180,8 +185,8 @@ def _model_line(model: Encoder | TextBase) -> str:
 def _embed(entrants: Sequence[Entrant]) -> float:
     """Sentence vectors of the training and validation rows, once for all strategies of an encoder; returns the seconds they took."""
     started = time.perf_counter()
-    for bench in benches(entrants).values():
-        if isinstance(bench, EncoderBench):
+    for model, bench in benches(entrants).items():
+        if isinstance(bench, EncoderBench) and embeds(entrants, model):
             texts = [example.text for example in (*bench.train, *bench.validation)]
             with progress("Sentence vectors", len(texts)) as bar:
                 bench.encoder.embed(texts, advance=bar.advance)

@@ -10,8 +10,10 @@ from hone.core.record import Record
 __all__ = ["COMPARE", "CompareSettings", "MetricName"]
 
 MetricName = Literal[
-    "accuracy", "macro_f1", "weighted_f1", "rouge1", "rouge2", "rougeL", "rougeLsum", "bleu", "chrf", "exact_match", "token_f1"
-]
+    "accuracy", "macro_f1", "weighted_f1",
+    "rouge1", "rouge2", "rougeL", "rougeLsum", "bleu", "chrf", "exact_match", "token_f1",
+    "r2", "pearson", "rmse", "mae", "micro_f1", "subset_accuracy", "entity_f1",
+]  # fmt: skip
 
 
 class CompareSettings(Record):
@@ -28,9 +30,9 @@ class CompareSettings(Record):
     """Time that the whole comparison should take on this machine."""
     seed: int = Field(default=0, ge=0)
     metric: MetricName | None = None
-    """By which settings are chosen and strategies ranked: a label metric, or for written answers a text metric; none means what is
-    usual for the task."""
-    kind: Literal["classify", "completion", "chat", "answers", "choice"] | None = None
+    """By which settings are chosen and strategies ranked: a metric of labels, of written answers, of numbers, of several labels or of tags;
+    none means what is usual for the task."""
+    kind: Literal["classify", "completion", "chat", "answers", "choice", "score", "multi_label", "tag"] | None = None
     """What the rows are; none means recognised."""
     prompt: str | None = None
     """Column of what is asked, where answers are texts; none means inferred."""

@@ -23,6 +23,7 @@ from hone.compare.report.words import (
     row_of,
     second_metric,
     sentence,
+    shown,
     signed,
     task_phrase,
 )
@@ -156,7 +157,7 @@ def _cells(row: Row, comparison: Comparison, second: str) -> list[str]:
         f"{points(metric.value)} [{points(metric.low)}, {points(metric.high)}]",
         "best" if difference is None else f"{signed(difference.value)}{'↓' if is_significant(difference) else ' '}",
         f"{100 * row.p_best:.0f}%",
-        points(row.metrics[second].value) if second in row.metrics else "-",
+        shown(row.metrics[second].value, second) if second in row.metrics else "-",
         forgotten(row, comparison.may_lose),
         human_seconds(row.cost.train_seconds),
         milliseconds(row.cost.latency_ms_median),

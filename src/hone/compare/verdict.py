@@ -42,6 +42,7 @@ from hone.measure import (
 __all__ = ["Tested", "judge", "recommend"]
 
 LEVEL = 0.05
+_PLAINEST = ("constant", "lookup")
 _FLOOR = 0.05  # a metric below which strategies can hardly be told apart
 _NOT_ASKED = Forgetting(not_measured="no task but this one was asked before and after")
 
@@ -260,6 +261,8 @@ def _doubt(best: Row, racing: Sequence[Row], metric: str) -> str:
     """Where the winner is no reason to be glad: it copies, or nothing is right, or one answer to all rows would do as well."""
     if best.strategy.partition("@")[0] == "first_sentences":
         return "No model does better than copying the first sentences: a larger model, or more training, is needed before any is of use."
+    if best.strategy.partition("@")[0] in _PLAINEST:
+        return f"No model does better than '{best.title}': a larger model, or more rows, is needed before any is of use."
     if best.metrics[metric].value < _FLOOR:
         return "Nearly nothing is right whatever the strategy: this model is not up to the task, and the ranking means little."
     return _no_better_than_one_answer(best, racing, metric) if best.per_class else ""

@@ -27,6 +27,7 @@ from hone.measure.forgetting import (
     noise_floor,
 )
 from hone.measure.groups import Groups
+from hone.measure.head_keys import LIKELY, TAG_METRICS, LabelSetKey, NumberKey, TagKey, tag_metrics
 from hone.measure.intervals import Interval, calibration_interval, confusion_interval, mean_interval, wilson_interval
 from hone.measure.label_sets import LABEL_SET_METRICS, score_label_sets
 from hone.measure.labels import (
@@ -37,13 +38,14 @@ from hone.measure.labels import (
     metric_from_confusion,
     score_labels,
 )
-from hone.measure.marks import AnswerKey, Answers, LabelKey, LabelMarks, Marks, PairedTest, TextKey, TextMarks
-from hone.measure.numbers import ERRORS, NUMBER_METRICS, number_interval, number_score
+from hone.measure.marks import AnswerKey, Answers, LabelKey, LabelMarks, Marks, PairedTest
+from hone.measure.numbers import ERRORS, NUMBER_METRICS, RANKING_NUMBER_METRICS, number_interval, number_score
 from hone.measure.paired import paired_accuracy_interval, paired_confusion_interval, paired_interval
 from hone.measure.pareto import pareto_front
 from hone.measure.ranking import RANKING_METRICS, ranking_interval, score_rankings
 from hone.measure.rises import Rises, TaskRise, TextLosses, measure_rise, measure_rises
-from hone.measure.scores import ResampledScore, score_interval
+from hone.measure.score_marks import ScoreKey, ScoreMarks, TextKey
+from hone.measure.scores import ResampledScore, paired_score_interval, score_interval
 from hone.measure.sequences import SequenceMean, SequenceScores, score_sequence
 from hone.measure.significance import (
     holm,
@@ -58,11 +60,9 @@ from hone.measure.significance import (
 )
 from hone.measure.texts import (
     TEXT_METRICS,
-    TextScore,
     bits_per_byte,
     first_sentences,
     normalise_answer,
-    paired_text_interval,
     perplexity_interval,
     score_texts,
 )
@@ -72,9 +72,12 @@ __all__ = [
     "ERRORS",
     "LABEL_METRICS",
     "LABEL_SET_METRICS",
+    "LIKELY",
     "METRIC_VERSIONS",
     "NUMBER_METRICS",
     "RANKING_METRICS",
+    "RANKING_NUMBER_METRICS",
+    "TAG_METRICS",
     "TEXT_METRICS",
     "AnswerCounts",
     "AnswerKey",
@@ -88,21 +91,24 @@ __all__ = [
     "LabelKey",
     "LabelMarks",
     "LabelScores",
+    "LabelSetKey",
     "LossTest",
     "Marks",
     "NoiseFloor",
+    "NumberKey",
     "PairedTest",
     "ResampledScore",
     "Rises",
+    "ScoreKey",
+    "ScoreMarks",
     "SequenceMean",
     "SequenceScores",
+    "TagKey",
     "TaskAnswers",
     "TaskDrop",
     "TaskRise",
     "TextKey",
     "TextLosses",
-    "TextMarks",
-    "TextScore",
     "bits_per_byte",
     "brier",
     "calibration_interval",
@@ -142,7 +148,7 @@ __all__ = [
     "paired_accuracy_interval",
     "paired_confusion_interval",
     "paired_interval",
-    "paired_text_interval",
+    "paired_score_interval",
     "pareto_front",
     "permutation_p",
     "perplexity_interval",
@@ -159,6 +165,7 @@ __all__ = [
     "score_texts",
     "spearman",
     "spearman_draws",
+    "tag_metrics",
     "wilson_interval",
     "worse_than_best",
 ]

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from hone.measure.label_sets import f1_of, precision_of, recall_of
+from hone.measure.label_sets import f1_alone, f1_of, precision_of, recall_of
 from hone.measure.resample import require_rows
 from hone.measure.scores import ResampledScore, SumScore
 
@@ -66,4 +66,5 @@ def score_entities(
         mine, theirs = entities(given), entities(right)
         counts[row] = len(mine & theirs), len(mine), len(theirs)
     ways = {"entity_f1": f1_of, "entity_precision": precision_of, "entity_recall": recall_of}
-    return {name: SumScore(name, "type and both ends right, over all rows, v1", counts, ways[name]) for name in names}
+    signature, alone = "type and both ends right, over all rows, v1", f1_alone(counts)
+    return {name: SumScore(name, signature, counts, ways[name], alone=alone) for name in names}

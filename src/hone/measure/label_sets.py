@@ -12,7 +12,7 @@ from hone.measure.labels import ratio
 from hone.measure.resample import require_rows
 from hone.measure.scores import MeanScore, ResampledScore, SumScore
 
-__all__ = ["LABEL_SET_METRICS", "score_label_sets"]
+__all__ = ["LABEL_SET_METRICS", "f1_alone", "f1_of", "macro_f1_of", "precision_of", "recall_of", "score_label_sets"]
 
 FloatArray = npt.NDArray[np.float64]
 BoolArray = npt.NDArray[np.bool_]
@@ -38,6 +38,11 @@ def recall_of(counts: FloatArray) -> FloatArray:
     return ratio(counts[..., 0], counts[..., 2])
 
 
+def f1_alone(counts: FloatArray) -> FloatArray:
+    """F1 of each row by itself, [n] from [n, 3]; a row with nothing to find, where nothing was found, is right."""
+    return np.where(counts[:, 1] + counts[:, 2] > 0, f1_of(counts), 1.0)
+
+
 def score_label_sets(
     truth: BoolArray, predicted: BoolArray, names: Sequence[str] = LABEL_SET_METRICS
 ) -> dict[str, ResampledScore]:
@@ -54,6 +59,7 @@ def score_label_sets(
     require_rows(len(truth), "A score of label sets", least=1)
     counts = np.stack([truth & predicted, predicted, truth], axis=-1).astype(np.float64)  # [n, C, 3]
     together = counts.sum(axis=1)  # [n, 3]
+    alone = f1_alone(together)
     micro = {"micro_f1": f1_of, "micro_precision": precision_of, "micro_recall": recall_of}
     scores: dict[str, ResampledScore] = {}
     for name in names:
@@ -61,17 +67,24 @@ def score_label_sets(
             scores[name] = MeanScore(name, SIGNATURE, (truth == predicted).all(axis=1).astype(np.float64))
         elif name == "macro_f1":
             scores[name] = SumScore(
-                name, SIGNATURE, counts.reshape(len(truth), -1), _macro(truth.shape[1], held=int(truth.any(axis=0).sum()))
+                name,
+                SIGNATURE,
+                counts.reshape(len(truth), -1),
+                macro_f1_of(truth.shape[1], held=int(truth.any(axis=0).sum())),
+                alone=alone,
             )
         else:
-            scores[name] = SumScore(name, SIGNATURE, together, micro[name])
+            scores[name] = SumScore(name, SIGNATURE, together, micro[name], alone=alone)
     return scores
 
 
-def _macro(labels: int, *, held: int) -> Callable[[FloatArray], FloatArray]:
-    """A label that a resample happens to miss says nothing of how well it is recognised: the average is over those it holds.
+def macro_f1_of(labels: int, *, held: int) -> Callable[[FloatArray], FloatArray]:
+    """From sums of right, predicted and true ones of each label, [B, 3 C], to the mean of the labels' F1, [B].
 
-    `held`: labels that occur at all.
+    A label that a resample happens to miss says nothing of how well it is recognised: the average is over those it holds.
+
+    Args:
+        held: labels that occur at all.
     """
 
     def combined(sums: FloatArray) -> FloatArray:

@@ -1,4 +1,4 @@
-"""Answers held against what is right. Labels and written texts are marked alike, so that one race, one test and one verdict serve both.
+"""Answers held against what is right. All kinds are marked alike, so that one race, one test and one verdict serve classes, texts and others.
 
 An `AnswerKey` knows what is right for some rows and marks the answers of a strategy; two sets of marks for the same rows are compared in
 pairs. Accuracy and exact match are tested by McNemar, all else by permutation. Where rows belong together (`groups`), intervals are
@@ -17,9 +17,8 @@ from hone.measure.calibration import calibration_errors
 from hone.measure.groups import Groups
 from hone.measure.intervals import Interval, calibration_interval, confusion_interval
 from hone.measure.labels import LABEL_METRICS, confusion_table, metric_from_confusion
-from hone.measure.paired import paired_confusion_interval, paired_interval
-from hone.measure.resample import require_rows, row_metrics
-from hone.measure.scores import metric_draws, score_interval
+from hone.measure.paired import paired_confusion_interval
+from hone.measure.resample import row_metrics
 from hone.measure.significance import (
     label_permutation_p,
     mcnemar_exact,
@@ -28,20 +27,14 @@ from hone.measure.significance import (
     probability_best_label,
     share_of_wins,
 )
-from hone.measure.texts import (
-    TextScore,
-    paired_text_interval,
-    score_texts,
-    text_permutation_p,
-)
 
-__all__ = ["AnswerKey", "Answers", "LabelKey", "LabelMarks", "Marks", "PairedTest", "TextKey", "TextMarks"]
+__all__ = ["AnswerKey", "Answers", "LabelKey", "LabelMarks", "Marks", "PairedTest"]
 
 FloatArray = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.int64]
 
 Answers = npt.NDArray[np.float64] | tuple[str, ...]
-"""Of a strategy to n rows: class probabilities [n, C], or n texts."""
+"""Of a strategy to n rows: class probabilities or whether each label is there [n, C], numbers [n], or n texts."""
 
 PairedTest = Literal["mcnemar_exact", "paired_permutation", "paired_bootstrap"]
 """The last is in records of earlier versions alone."""
@@ -57,7 +50,7 @@ class Marks(Protocol):
 
     @property
     def per_row(self) -> FloatArray:
-        """How right each row is, 0 to 1, [n]; not every metric is the mean of these."""
+        """How right each row is, at most 1, [n]; not every metric is the mean of these."""
         ...
 
     @property
@@ -249,114 +242,3 @@ class LabelKey:
         predictions = np.stack([one.predicted for one in mine])
         found = probability_best_label(self.truth, predictions, classes=mine[0].classes, metric=self.metric, seed=seed)
         return [float(value) for value in found]
-
-
-@dataclass(frozen=True)
-class TextMarks:
-    """Written answers held against right ones."""
-
-    texts: tuple[str, ...]
-    references: tuple[tuple[str, ...], ...]
-    metric: str
-    others: tuple[str, ...]
-    """Metrics reported beside it."""
-    groups: Groups | None = None
-
-    @cached_property
-    def score(self) -> TextScore:
-        """The metric with what is needed to resample it."""
-        return score_texts(self.texts, self.references, [self.metric])[self.metric]
-
-    @property
-    def per_row(self) -> FloatArray:
-        """The metric of each answer alone."""
-        return self.score.per_row
-
-    @property
-    def value(self) -> float:
-        """The metric of all answers."""
-        return self.score.value
-
-    @property
-    def test(self) -> PairedTest:
-        """McNemar's where answers are right or wrong, else permutation."""
-        return "mcnemar_exact" if self.metric == "exact_match" and self.groups is None else "paired_permutation"
-
-    def metrics(self, *, seed: int) -> dict[str, Interval]:
-        """The metric and the others."""
-        scores = score_texts(self.texts, self.references, self._names)
-        found = {name: score_interval(score, seed=seed) for name, score in scores.items()}
-        if self.groups is None:
-            return found
-        return {
-            name: self.groups.widened(interval, scores[name].values, bounds=(0.0, 1.0), seed=seed)
-            for name, interval in found.items()
-        }
-
-    @property
-    def signatures(self) -> dict[str, str]:
-        """How each metric is computed, so that its number can be had again."""
-        first = score_texts(self.texts[:1], self.references[:1], self._names)
-        return {name: score.signature for name, score in first.items()}
-
-    @property
-    def _names(self) -> list[str]:
-        return [self.metric, *(name for name in self.others if name != self.metric)]
-
-    def minus(self, other: Marks, *, level: float = 0.95, seed: int) -> Interval:
-        """Interval of the difference in the metric, on the same rows."""
-        assert isinstance(other, TextMarks)
-        mine, theirs = self.score, other.score
-        if mine.is_mean:
-            found = paired_interval(self.per_row, other.per_row, level=level, seed=seed)
-        else:
-            found = paired_text_interval(mine, theirs, level=level, seed=seed)
-        if self.groups is None:
-            return found
-        return self.groups.widened(
-            found, lambda counts: mine.values(counts) - theirs.values(counts), bounds=(-1.0, 1.0), level=level, seed=seed
-        )
-
-    def p_value(self, other: Marks, *, seed: int) -> float:
-        """Two-sided, paired."""
-        assert isinstance(other, TextMarks)
-        mine, theirs = self.score, other.score
-        if self.groups is not None and mine.is_mean:
-            return permutation_p(self.groups.sums(self.per_row), self.groups.sums(other.per_row), seed=seed)
-        if self.groups is not None:
-            unlike = np.array([a != b for a, b in zip(self.texts, other.texts, strict=True)])
-            return self.groups.exchange_p(
-                lambda patterns: mine.exchanged(theirs, patterns) - theirs.exchanged(mine, patterns), unlike, seed=seed
-            )
-        if self.test == "mcnemar_exact":
-            return mcnemar_exact(self.per_row, other.per_row)
-        if mine.is_mean:
-            return permutation_p(self.per_row, other.per_row, seed=seed)
-        return text_permutation_p(mine, theirs, seed=seed)
-
-
-@dataclass(frozen=True)
-class TextKey:
-    """Right answers, of which each row has at least one."""
-
-    references: tuple[tuple[str, ...], ...]
-    metric: str
-    others: tuple[str, ...] = ()
-    """Metrics reported beside it."""
-    groups: Groups | None = None
-    """Which rows belong together."""
-
-    def mark(self, answers: Answers) -> TextMarks:
-        """`answers`: one text per row."""
-        assert isinstance(answers, tuple) and len(answers) == len(self.references)
-        return TextMarks(answers, self.references, self.metric, self.others, self.groups)
-
-    def probability_best(self, marks: Sequence[Marks], *, seed: int) -> list[float]:
-        """Resamples the rows for all strategies at once."""
-        mine = [one.score for one in marks if isinstance(one, TextMarks)]
-        assert len(mine) == len(marks)
-        require_rows(len(self.references), "The probability of being best")
-        if self.groups is not None:
-            drawn = self.groups.draws(lambda counts: np.stack([score.values(counts) for score in mine]), seed=seed)
-            return [float(value) for value in share_of_wins(drawn)]
-        return [float(value) for value in share_of_wins(np.stack(metric_draws(mine, draws=1000, seed=seed)))]

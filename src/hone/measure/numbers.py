@@ -10,9 +10,9 @@ from hone.measure.correlation import spearman
 from hone.measure.intervals import Interval, is_constant, normal_quantile, shifted_interval
 from hone.measure.paired import wider_interval
 from hone.measure.resample import require_rows, resampled_counts
-from hone.measure.scores import MeanScore, metric_draws
+from hone.measure.scores import MeanScore, ResampledScore, SumScore, metric_draws
 
-__all__ = ["ERRORS", "NUMBER_METRICS", "number_interval", "number_score"]
+__all__ = ["ERRORS", "NUMBER_METRICS", "RANKING_NUMBER_METRICS", "number_interval", "number_score", "score_numbers"]
 
 FloatArray = npt.NDArray[np.float64]
 
@@ -20,6 +20,9 @@ ERRORS = ("rmse", "mae")
 """In the numbers' own unit; lower is better."""
 NUMBER_METRICS = (*ERRORS, "pearson", "spearman")
 """Root of the mean squared error, mean absolute error, correlation of the values and of their ranks."""
+
+RANKING_NUMBER_METRICS = ("r2", "pearson")
+"""By which strategies can be ranked: the higher the better, and 0 for always the mean. R2 orders the same rows as RMSE does."""
 
 _NEARLY_ONE = 1 - 1e-12  # of which Fisher's z is finite
 
@@ -71,6 +74,38 @@ def number_interval(
     return Interval(low=math.tanh(found.low), mid=mid, high=math.tanh(found.high))
 
 
+def score_numbers(truth: npt.ArrayLike, predicted: npt.ArrayLike, names: Sequence[str]) -> dict[str, ResampledScore]:
+    """Metrics of numbers [n] that can be resampled: R2 is 1 less the squared errors over those of always the mean of the right ones.
+
+    Args:
+        names: of RANKING_NUMBER_METRICS.
+    Raises:
+        NotEnough: fewer than 2 rows.
+    """
+    right, given = _pair(truth, predicted)
+    require_rows(right.size, "A score of numbers")
+    deviation, errors = right - right.mean(), np.square(given - right)
+    alone = 1 - errors / deviation.var() if deviation.any() else np.zeros(right.size)
+    a, b = deviation, given - given.mean()  # far from 0, squares would cancel
+    sums = {
+        "r2": np.stack([np.ones(right.size), deviation, np.square(deviation), errors], axis=1),
+        "pearson": np.stack([np.ones(right.size), a, b, a * a, b * b, a * b], axis=1),
+    }
+    least = a.var() * b.var()
+    ways = {"r2": _r2, "pearson": lambda sums: _correlation(sums[:, 1:] / sums[:, :1], least)}
+    low = {"r2": -math.inf, "pearson": -1.0}
+    return {
+        name: SumScore(f"{name}", f"{name}, v1", sums[name], ways[name], bounds=(low[name], 1.0), alone=alone) for name in names
+    }
+
+
+def _r2(sums: FloatArray) -> FloatArray:
+    """From the sums of 1, of the right number less its mean, of that squared, and of the squared error, [B, 4]; 0 where all are alike."""
+    spread = sums[:, 2] - np.square(sums[:, 1]) / sums[:, 0]
+    is_told = spread > 1e-12 * sums[:, 2]
+    return 1 - np.divide(sums[:, 3], spread, out=np.ones(len(sums)), where=is_told)
+
+
 def _error_interval(name: str, errors: FloatArray, mid: float, *, level: float, draws: int, seed: int) -> Interval | None:
     values = np.square(errors) if name == "rmse" else np.abs(errors)
     if values.size < 2 or is_constant(values):
@@ -93,10 +128,14 @@ def _pearson(counts: FloatArray, right: FloatArray, given: FloatArray) -> FloatA
     """The correlation when row i stands there counts[b, i] times, [B] from [B, n]."""
     a, b = right - right.mean(), given - given.mean()  # far from 0, squares would cancel
     share = counts / counts.sum(axis=1, keepdims=True)
-    sums = share @ np.stack([a, b, a * a, b * b, a * b], axis=1)  # [B, 5]
-    spread = (sums[:, 2] - sums[:, 0] ** 2) * (sums[:, 3] - sums[:, 1] ** 2)
-    product = sums[:, 4] - sums[:, 0] * sums[:, 1]
-    is_told = spread > 1e-24 * (a.var() * b.var())
+    return _correlation(share @ np.stack([a, b, a * a, b * b, a * b], axis=1), a.var() * b.var())
+
+
+def _correlation(means: FloatArray, scale: float) -> FloatArray:
+    """From the means of a, b, a*a, b*b and a*b, [B, 5]; 0 where one of them is constant, told by the variances of all rows, multiplied."""
+    spread = (means[:, 2] - means[:, 0] ** 2) * (means[:, 3] - means[:, 1] ** 2)
+    product = means[:, 4] - means[:, 0] * means[:, 1]
+    is_told = spread > 1e-24 * scale
     return np.asarray(
         np.divide(product, np.sqrt(np.where(is_told, spread, 1.0)), out=np.zeros_like(product), where=is_told).clip(-1, 1)
     )

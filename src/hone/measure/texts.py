@@ -12,27 +12,24 @@ import string
 from collections.abc import Sequence
 from decimal import Decimal
 from functools import cache
-from typing import Any, Protocol, Self
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from hone.core.errors import Usage, did_you_mean
-from hone.measure.intervals import Interval, is_constant, shifted_interval, unseen_difference
-from hone.measure.paired import paired_interval, wider_interval
-from hone.measure.resample import exchange_p, require_rows, resampled_counts
-from hone.measure.scores import MeanScore, ResampledScore, SumScore, metric_draws
+from hone.measure.intervals import Interval, is_constant
+from hone.measure.paired import wider_interval
+from hone.measure.resample import require_rows, resampled_counts
+from hone.measure.scores import MeanScore, ResampledScore, SumScore
 
 __all__ = [
     "TEXT_METRICS",
-    "TextScore",
     "bits_per_byte",
     "first_sentences",
     "normalise_answer",
-    "paired_text_interval",
     "perplexity_interval",
     "score_texts",
-    "text_permutation_p",
 ]
 
 FloatArray = npt.NDArray[np.float64]
@@ -49,15 +46,9 @@ TEXT_METRICS = (
 """A bare rouge name is its F1."""
 
 
-class TextScore(ResampledScore, Protocol):
-    """A metric of some answers, which may change hands."""
-
-    def exchanged(self, other: Self, patterns: npt.NDArray[np.int8]) -> FloatArray:
-        """The metric with the other's answer to row i where patterns[b, i] is 1, [B] from [B, n]."""
-        ...
-
-
-def score_texts(predictions: Sequence[str], references: Sequence[Sequence[str]], names: Sequence[str]) -> dict[str, TextScore]:
+def score_texts(
+    predictions: Sequence[str], references: Sequence[Sequence[str]], names: Sequence[str]
+) -> dict[str, ResampledScore]:
     """Metrics of answers; with several right answers per row the best of them counts (BLEU and chrF: as sacreBLEU does).
 
     Args:
@@ -70,7 +61,7 @@ def score_texts(predictions: Sequence[str], references: Sequence[Sequence[str]],
         raise Usage("\n".join(f"metric '{name}' is not known. {did_you_mean(name, TEXT_METRICS)}" for name in unknown))
     require_rows(len(predictions), "A text metric", least=1)
     assert len(predictions) == len(references) and all(references), "every prediction needs a reference"
-    scores: dict[str, TextScore] = {}
+    scores: dict[str, ResampledScore] = {}
     rouge = sorted({name.split("_")[0] for name in names if name.startswith("rouge")})
     if rouge:
         scores |= _rouge(predictions, references, rouge)
@@ -82,25 +73,6 @@ def score_texts(predictions: Sequence[str], references: Sequence[Sequence[str]],
             rows = [max(own(answer, right) for right in known) for answer, known in zip(predictions, references, strict=True)]
             scores[name] = MeanScore(name, "SQuAD 1.1 normalisation, numbers by value", np.array(rows))
     return {name: scores[name] for name in names}
-
-
-def paired_text_interval(a: TextScore, b: TextScore, *, level: float = 0.95, draws: int = 1000, seed: int) -> Interval:
-    """Of a - b on the same rows: `paired_interval` for means, else a bootstrap of both together.
-
-    Where no resample moves it, the ends allow for the rows not seen.
-
-    Raises:
-        NotEnough: fewer than 2 rows.
-    """
-    assert len(a.per_row) == len(b.per_row), "pairs need the same rows"
-    require_rows(len(a.per_row), "A paired interval")
-    if a.is_mean and b.is_mean:
-        return paired_interval(a.per_row, b.per_row, level=level, draws=draws, seed=seed)
-    first, second = metric_draws([a, b], draws=draws, seed=seed)
-    found, mid = first - second, a.value - b.value
-    if is_constant(found):
-        return unseen_difference(mid, len(a.per_row), level)
-    return shifted_interval(found, mid, level=level, bounds=(-1.0, 1.0))
 
 
 def bits_per_byte(loss: float, *, tokens: int, size: int) -> float:
@@ -134,22 +106,6 @@ def perplexity_interval(log_likelihoods: npt.ArrayLike, tokens: npt.ArrayLike, *
         return Interval(low=math.exp(loss), mid=math.exp(loss), high=math.exp(loss))
     wide = wider_interval(loss + influence, np.concatenate(found), 0.95)
     return Interval(low=max(1.0, math.exp(wide.low)), mid=math.exp(loss), high=math.exp(wide.high))
-
-
-def text_permutation_p(a: TextScore, b: TextScore, *, draws: int = 10_000, seed: int) -> float:
-    """Permutation test for a = b on the same rows: under it, either answer could have been either strategy's.
-
-    Returns:
-        Two-sided p value, exact for at most 12 rows, else (1 + as extreme) / (1 + draws).
-    Raises:
-        NotEnough: fewer than 2 rows.
-    """
-    require_rows(len(a.per_row), "A paired test")
-
-    def difference(patterns: npt.NDArray[np.int8]) -> FloatArray:
-        return a.exchanged(b, patterns) - b.exchanged(a, patterns)
-
-    return exchange_p(difference, len(a.per_row), observed=a.value - b.value, draws=draws, seed=seed)
 
 
 def first_sentences(text: str, count: int = 3) -> str:
@@ -192,7 +148,7 @@ def _token_f1(answer: str, right: str) -> float:
     return 2 * shared / (len(mine) + len(theirs))
 
 
-def _rouge(predictions: Sequence[str], references: Sequence[Sequence[str]], kinds: Sequence[str]) -> dict[str, TextScore]:
+def _rouge(predictions: Sequence[str], references: Sequence[Sequence[str]], kinds: Sequence[str]) -> dict[str, ResampledScore]:
     """Precision, recall and F1 of each kind; of several references the one with the best F1."""
     from importlib.metadata import version
 
@@ -207,7 +163,7 @@ def _rouge(predictions: Sequence[str], references: Sequence[Sequence[str]], kind
     signature = (
         f"rouge_score {version('rouge_score')}, {'Porter stemmer' if is_latin else 'every letter of any script, no stemmer'}"
     )
-    found: dict[str, TextScore] = {}
+    found: dict[str, ResampledScore] = {}
     for kind in kinds:
         best = [max((scores[kind] for scores in row), key=lambda score: score.fmeasure) for row in rows]
         for part, values in (
@@ -241,7 +197,7 @@ def _sacrebleu_metric(name: str) -> Any:
     return {"bleu": BLEU, "chrf": CHRF}[name]()
 
 
-def _sacrebleu(name: str, predictions: Sequence[str], references: Sequence[Sequence[str]]) -> TextScore:
+def _sacrebleu(name: str, predictions: Sequence[str], references: Sequence[Sequence[str]]) -> ResampledScore:
     """Corpus BLEU or chrF. sacreBLEU wants as many references for each row; missing ones repeat a row's last."""
     metric = _sacrebleu_metric(name)
     most = max(map(len, references))

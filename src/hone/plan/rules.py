@@ -7,7 +7,8 @@ from hone.plan.records import Enough, Rule, Survey
 
 __all__ = ["FITTING", "Fitting", "enough_rows", "is_compared", "strategy_rules"]
 
-_COMPARED = ("classify", "completion", "chat", "answers", "choice")
+_HEADS = ("score", "multi_label", "tag")
+_COMPARED = ("classify", "completion", "chat", "answers", "choice", *_HEADS)
 
 _PER_CLASS = 8
 _FEW, _SOME = 50, 500
@@ -84,6 +85,8 @@ def strategy_rules(survey: Survey, family: Family, *, has_documents: bool = Fals
     """Each strategy of `hone compare` for this family, whether it is worth its time on these rows, and why."""
     if not is_compared(survey.kind, family):
         return [Rule(strategy="lora", runs=True, because=_TUNED_ALONE, source=_LORA)]
+    if survey.kind in _HEADS:
+        return _of_heads(survey)
     if family == "encoder":
         return _of_encoders(survey)
     return _of_writers(survey, has_documents=has_documents)
@@ -92,9 +95,45 @@ def strategy_rules(survey: Survey, family: Family, *, has_documents: bool = Fals
 _TUNED_ALONE = "rows of this kind with such a model are trained by hone tune; LoRA moves few weights and keeps the base beside it"
 
 
+def _of_heads(survey: Survey) -> list[Rule]:
+    """Of numbers, several labels and tags."""
+    plainest = (
+        Rule(
+            strategy="lookup", runs=True, because="each word's commonest tag: the baseline that a model must beat", source=_JUDGED
+        )
+        if survey.kind == "tag"
+        else Rule(
+            strategy="constant", runs=True, because="always the same answer: the baseline that a model must beat", source=_JUDGED
+        )
+    )
+    nearest = Rule(strategy="nearest", runs=True, because="costs one pass over the rows", source=_JUDGED)
+    head = Rule(strategy="head", runs=True, because="the cheapest way to learn: no weight of the base moves", source=_JUDGED)
+    return [plainest, *([] if survey.kind == "tag" else [nearest]), head, *_tuned(survey)]
+
+
+def _tuned(survey: Survey) -> list[Rule]:
+    """Ways to tune an encoder."""
+    return [
+        *(
+            Rule(
+                strategy=name,
+                runs=survey.rows >= _FEW,
+                because=f"{survey.rows:,} rows, and from about {_FEW} on a few per cent of the weights learn without a new model per task",
+                source=_TFEW,
+            )
+            for name in ("bias", "lora", "adapter")
+        ),
+        Rule(
+            strategy="full",
+            runs=survey.rows >= _SOME,
+            because=f"{survey.rows:,} rows; below about {_SOME} moving all weights overfits and varies by seed, and it often forgets most",
+            source="Mosbach 2021, https://arxiv.org/abs/2006.04884; " + _LORA,
+        ),
+    ]
+
+
 def _of_encoders(survey: Survey) -> list[Rule]:
     has_eight = (survey.fewest or 0) >= _PER_CLASS
-    has_some = survey.rows >= _SOME
     eight = f"the rarest class has {survey.fewest or 0} rows, and {_PER_CLASS} of each are"
     return [
         Rule(
@@ -122,21 +161,7 @@ def _of_encoders(survey: Survey) -> list[Rule]:
             because=f"{eight} what contrastive few-shot needed to reach a classifier tuned on 3,000",
             source=_SETFIT,
         ),
-        *(
-            Rule(
-                strategy=name,
-                runs=survey.rows >= _FEW,
-                because=f"{survey.rows:,} rows, and from about {_FEW} on a few per cent of the weights learn without a new model per task",
-                source=_TFEW,
-            )
-            for name in ("bias", "lora", "adapter")
-        ),
-        Rule(
-            strategy="full",
-            runs=has_some,
-            because=f"{survey.rows:,} rows; below about {_SOME} moving all weights overfits and varies by seed, and it often forgets most",
-            source="Mosbach 2021, https://arxiv.org/abs/2006.04884; " + _LORA,
-        ),
+        *_tuned(survey),
     ]
 
 

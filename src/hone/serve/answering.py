@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
 from hone.compare.bundle import Bundle
-from hone.task import Reader, read_asked, read_dialogue, read_row
+from hone.task import Reader, Tagged, read_asked, read_dialogue, read_row
 from hone.tune import TunedRun
 
 __all__ = ["Answering", "Said", "answering_of", "load_answering"]
@@ -52,11 +52,15 @@ class _BundleAnswering:
         self.columns = found.columns.text
         # Of written answers dialogues alone have no column for them; they are asked as they were compared.
         is_dialogue = found.kind == "text-generation" and not found.columns.label
-        between = "\n" if found.kind == "text-classification" else "\n\n"  # as training joined them
+        between = "\n\n" if found.kind in ("text-generation", "multiple-choice") else "\n"  # as training joined them
         self._read = read_dialogue if is_dialogue else partial(read_row, between=between)
+        self._is_tagged = found.kind == "token-classification"
 
     def read(self, reader: Reader, cells: Sequence[object], columns: Sequence[str], line: int) -> tuple[dict[str, object], Any]:
         """The row and its text."""
+        if self._is_tagged:
+            row, asked = read_asked(reader, cells, columns, kind="tag", line=line)
+            return row, " ".join(asked.tokens) if isinstance(asked, Tagged) else None
         return self._read(reader, cells, columns)
 
     def answer(self, asked: Sequence[Any]) -> list[Said]:

@@ -7,7 +7,7 @@ from hone.strategy.bench import Bench, Effort, EncoderBench, answer_key, class_i
 from hone.strategy.contracts import Entrant, Fitted, Predictor, Probabilities, Settings, Strategy
 from hone.strategy.load import load_predictor
 from hone.strategy.predictors import NetPredictor, PredictorRecord, VectorPredictor
-from hone.strategy.registry import STRATEGIES, check_names, choose_strategies
+from hone.strategy.registry import STRATEGIES, check_names, choose_strategies, encoder_strategies
 from hone.strategy.text import TEXT_STRATEGIES, TextBase, TextBench, TextPredictor, plain_backend
 
 __all__ = [
@@ -32,6 +32,7 @@ __all__ = [
     "check_names",
     "choose_strategies",
     "class_indices",
+    "encoder_strategies",
     "load_predictor",
     "plain_backend",
 ]

@@ -16,9 +16,9 @@ from numpy.typing import NDArray
 
 from hone.core.seeds import derive_seed
 from hone.core.store import digest_text
-from hone.measure import AnswerKey, Answers, Groups, LabelKey, Marks, TextKey
+from hone.measure import AnswerKey, Answers, Groups, LabelKey, LabelSetKey, Marks, NumberKey, TagKey, TextKey
 from hone.model import Encoder
-from hone.task import Example
+from hone.task import Example, TaskKind
 
 __all__ = ["Bench", "Effort", "EncoderBench", "answer_key", "class_indices"]
 
@@ -47,7 +47,7 @@ class Bench(ABC):
     """Training and validation rows of a task, with what reads them."""
 
     labels: tuple[str, ...]
-    """Of a task whose answer is one of some labels; else empty."""
+    """What answers are made of: classes, letters, several labels or tags; empty for numbers and texts."""
     train: list[Example]
     validation: list[Example]
     metric: str
@@ -75,6 +75,11 @@ class Bench(ABC):
         """US dollars paid so far for answers to this bench; None where they cost none, or no price is known."""
         return None
 
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """Labels of which each row has exactly one; empty where answers are of another kind."""
+        return self.labels
+
     @cached_property
     def key(self) -> AnswerKey:
         """What is right for the validation rows."""
@@ -90,13 +95,13 @@ class Bench(ABC):
 
     @cached_property
     def train_targets(self) -> Targets:
-        """Class index per training row, [n]; all 0 where there are no labels."""
-        return class_indices(self.labels, self.train)
+        """Class index per training row, [n]; all 0 where there are no classes."""
+        return class_indices(self.classes, self.train)
 
     @cached_property
     def validation_targets(self) -> Targets:
-        """Class index per validation row, [n]; all 0 where there are no labels."""
-        return class_indices(self.labels, self.validation)
+        """Class index per validation row, [n]; all 0 where there are no classes."""
+        return class_indices(self.classes, self.validation)
 
     @cached_property
     def rows_digest(self) -> str:
@@ -115,7 +120,7 @@ class Bench(ABC):
         """Indices of up to `k` random training rows of each class, classes in order."""
         rng = np.random.default_rng(seed)
         drawn: list[int] = []
-        for target in range(max(1, len(self.labels))):
+        for target in range(max(1, len(self.classes))):
             mine = np.flatnonzero(self.train_targets == target)
             drawn += rng.permutation(mine)[:k].tolist()
         return drawn
@@ -123,10 +128,21 @@ class Bench(ABC):
 
 @dataclass(frozen=True)
 class EncoderBench(Bench):
-    """Texts with labels, and an encoder."""
+    """Texts that are answered by a head, and an encoder."""
 
     descriptions: dict[str, str]
     encoder: Encoder
+    kind: TaskKind = "text-classification"
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """The labels, where each row has exactly one."""
+        return self.labels if self.kind == "text-classification" else ()
+
+    @cached_property
+    def key(self) -> AnswerKey:
+        """What is right for the validation rows."""
+        return answer_key(self.validation, self.labels, metric=self.metric, kind=self.kind)
 
     @property
     def device(self) -> torch.device:
@@ -147,13 +163,27 @@ class EncoderBench(Bench):
         return self.encoder.embed([example.text for example in self.validation])
 
 
-def answer_key(examples: Sequence[Example], labels: Sequence[str], *, metric: str, others: tuple[str, ...] = ()) -> AnswerKey:
-    """What is right for some rows: a class of each, or without labels the texts that are.
+def answer_key(
+    examples: Sequence[Example],
+    labels: Sequence[str],
+    *,
+    metric: str,
+    others: tuple[str, ...] = (),
+    kind: TaskKind | None = None,
+) -> AnswerKey:
+    """What is right for some rows.
 
     Args:
-        others: metrics of texts that are reported beside the one that ranks.
+        others: metrics of texts that are reported beside the one that ranks. kind: where answers are neither texts nor one label each.
     """
     groups = Groups.named([row.group for row in examples])
+    if kind == "regression":
+        return NumberKey(np.array([row.row.score for row in examples], dtype=np.float64), metric, groups)
+    if kind == "multi-label-classification":
+        sets = np.array([[label in row.row.labels for label in labels] for row in examples], dtype=bool)
+        return LabelSetKey(sets, tuple(labels), metric, groups)
+    if kind == "token-classification":
+        return TagKey(tuple(row.label for row in examples), tuple(labels), metric, groups)
     if labels:
         return LabelKey(class_indices(labels, examples), metric, groups)
     return TextKey(tuple((row.label, *row.more) for row in examples), metric, others, groups)

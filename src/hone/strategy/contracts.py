@@ -84,6 +84,8 @@ class Strategy(Protocol[B_contra]):
     """Whether other training rows would give another predictor: only then is there a learning curve."""
     reads_train_vectors: bool
     """Whether it needs the sentence vectors of all training rows, whose time is then part of its cost."""
+    reads_model: bool
+    """Whether its answers take a pass of the model; those of the plainest take none."""
 
     def candidates(self, bench: B_contra) -> list[Settings]:
         """The settings among which validation data choose; at least one."""

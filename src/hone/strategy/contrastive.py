@@ -34,6 +34,7 @@ class Contrastive:
     learns_from_rows = True
     by_default = True
     reads_train_vectors = True
+    reads_model = True
 
     def candidates(self, bench: EncoderBench) -> list[Settings]:
         """As many learning rates as the effort allows."""

@@ -9,7 +9,8 @@ import numpy as np
 
 from hone.core.console import Bar
 from hone.strategy.bench import EncoderBench
-from hone.strategy.contracts import Fitted, Pace, Settings
+from hone.strategy.contracts import Fitted, Settings
+from hone.strategy.untrained import Untrained
 from hone.strategy.zero_shot import TEMPLATES, fitted_prototypes, label_vectors
 
 __all__ = ["FewShot"]
@@ -18,28 +19,18 @@ SHOTS = (1, 2, 4, 8, 16)
 DRAWS = 5
 
 
-class FewShot:
+class FewShot(Untrained):
     """Prototypes of a few examples."""
 
     name = "few_shot"
     title = "few-shot"
-    moves_weights = False
     learns_from_rows = True
-    by_default = True
     reads_train_vectors = True
 
     def candidates(self, bench: EncoderBench) -> list[Settings]:
         """Every `k` that the largest class can fill, in five draws each."""
         largest = int(np.bincount(bench.train_targets).max())
         return [{"k": k, "draw": draw} for k in SHOTS if k == 1 or k <= largest for draw in range(DRAWS)]
-
-    def rehearse(self, bench: EncoderBench) -> Pace | None:
-        """Nothing is trained."""
-        return None
-
-    def steps(self, bench: EncoderBench, settings: Settings, *, share: float = 1.0) -> int:
-        """Nothing is trained."""
-        return 0
 
     def fit(self, bench: EncoderBench, settings: Settings, *, share: float = 1.0, bar: Bar | None = None) -> Fitted:
         """Average the drawn examples' vectors with the label's."""

@@ -7,34 +7,25 @@ from numpy.typing import NDArray
 
 from hone.core.console import Bar
 from hone.strategy.bench import EncoderBench
-from hone.strategy.contracts import Fitted, Pace, Settings
+from hone.strategy.contracts import Fitted, Settings
 from hone.strategy.predictors import VectorPredictor
 from hone.strategy.scorers import LinearHead
+from hone.strategy.untrained import Untrained
 
 __all__ = ["FrozenHead", "fit_linear"]
 
 
-class FrozenHead:
+class FrozenHead(Untrained):
     """Logistic regression; the encoder stays as it is."""
 
     name = "head"
     title = "frozen encoder + head"
-    moves_weights = False
     learns_from_rows = True
-    by_default = True
     reads_train_vectors = True
 
     def candidates(self, bench: EncoderBench) -> list[Settings]:
         """Inverse strengths of the L2 penalty."""
         return [{"C": C} for C in (0.3, 1.0, 3.0, 10.0, 30.0)]
-
-    def rehearse(self, bench: EncoderBench) -> Pace | None:
-        """Nothing is trained."""
-        return None
-
-    def steps(self, bench: EncoderBench, settings: Settings, *, share: float = 1.0) -> int:
-        """Solved in one go."""
-        return 0
 
     def fit(self, bench: EncoderBench, settings: Settings, *, share: float = 1.0, bar: Bar | None = None) -> Fitted:
         """Fit the head on the training rows' vectors."""

@@ -5,6 +5,7 @@ from pathlib import Path
 from hone.core.store import read_errors
 from hone.model import Precision
 from hone.strategy.contracts import Predictor
+from hone.strategy.plain import PLAIN_FILE, load_plain
 from hone.strategy.predictors import load_label_predictor
 from hone.strategy.text.lead import LEAD_FILE, load_lead
 from hone.strategy.text.predictor import TEXT_FILE, load_text_predictor
@@ -24,6 +25,8 @@ def load_predictor(folder: Path, *, precision: Precision = "auto") -> Predictor:
     with read_errors(folder, cure=_CURE):
         if (folder / LEAD_FILE).is_file():
             return load_lead(folder)
+        if (folder / PLAIN_FILE).is_file():
+            return load_plain(folder)
         if (folder / TEXT_FILE).is_file():
             return load_text_predictor(folder, precision=precision)
         return load_label_predictor(folder, precision=precision)

@@ -2,34 +2,25 @@
 
 from hone.core.console import Bar
 from hone.strategy.bench import EncoderBench
-from hone.strategy.contracts import Fitted, Pace, Settings
+from hone.strategy.contracts import Fitted, Settings
 from hone.strategy.predictors import VectorPredictor
 from hone.strategy.scorers import Neighbours
+from hone.strategy.untrained import Untrained
 
 __all__ = ["Nearest"]
 
 
-class Nearest:
+class Nearest(Untrained):
     """A vote of the k most alike training rows."""
 
     name = "nearest"
     title = "nearest neighbours"
-    moves_weights = False
     learns_from_rows = True
-    by_default = True
     reads_train_vectors = True
 
     def candidates(self, bench: EncoderBench) -> list[Settings]:
         """How many vote, and how fast a vote's weight falls with distance."""
         return [{"k": k, "temperature": t} for k in (1, 3, 5, 10, 20) for t in (0.02, 0.05, 0.1) if k <= len(bench.train)]
-
-    def rehearse(self, bench: EncoderBench) -> Pace | None:
-        """Nothing is trained."""
-        return None
-
-    def steps(self, bench: EncoderBench, settings: Settings, *, share: float = 1.0) -> int:
-        """Nothing is trained."""
-        return 0
 
     def fit(self, bench: EncoderBench, settings: Settings, *, share: float = 1.0, bar: Bar | None = None) -> Fitted:
         """Keep the training rows' vectors."""

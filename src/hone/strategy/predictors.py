@@ -11,32 +11,30 @@ from pathlib import Path
 from typing import Literal
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from torch import nn
 
 from hone.catalogue import ModelFolder, locate_model
 from hone.core.errors import BadModel
 from hone.core.record import Record
 from hone.core.store import write_atomic
+from hone.measure import Answers
 from hone.model import (
-    EVALUATION_TOKENS,
     Encoder,
+    HeadedNetwork,
     Network,
-    PooledClassifier,
     Precision,
     TextReader,
     load_classifier,
     load_encoder,
     load_reader,
-    token_batches,
 )
 from hone.strategy.contracts import Predictor, Probabilities
+from hone.strategy.heads import make_head
 from hone.strategy.scorers import Scorer, load_scorer, save_scorer
-from hone.task import Example
+from hone.task import Example, TaskKind
 from hone.train import make_trainable
 
-__all__ = ["NetPredictor", "PredictorRecord", "VectorPredictor", "load_label_predictor", "net_probabilities"]
+__all__ = ["NetPredictor", "PredictorRecord", "VectorPredictor", "load_label_predictor"]
 
 FILE = "predictor.json"
 ENCODER = "encoder"
@@ -51,6 +49,8 @@ class PredictorRecord(Record):
     base_sha256: str
     trainable: str | None = None
     """For a net: which trainable saved it."""
+    answers: TaskKind = "text-classification"
+    """To what kind of rows."""
     has_own_encoder: bool = False
     """For vectors: the encoder was tuned, and lies in the folder `encoder/`."""
 
@@ -66,11 +66,11 @@ class VectorPredictor:
         self._is_own = is_own
 
     def probabilities(self, texts: Sequence[str]) -> Probabilities:
-        """Class probabilities, [n, C]."""
+        """Class probabilities, [n, C]; of other kinds of rows what the scorer answers."""
         return self.scorer.probabilities(self.encoder.embed(texts))
 
     def answer(self, examples: Sequence[Example]) -> Probabilities:
-        """Class probabilities of their texts, [n, C]."""
+        """Those of their texts."""
         return self.probabilities([example.text for example in examples])
 
     def sentence_vectors(self, texts: Sequence[str]) -> NDArray[np.float32]:
@@ -97,26 +97,33 @@ class VectorPredictor:
 
 
 class NetPredictor:
-    """A tuned network with its own classification head."""
+    """A tuned network with a head of its own."""
 
-    def __init__(self, net: Network, reader: TextReader, labels: tuple[str, ...], *, trainable: str, base: ModelFolder) -> None:
+    def __init__(
+        self, net: Network, reader: TextReader, labels: tuple[str, ...], *, trainable: str, base: ModelFolder, kind: TaskKind
+    ) -> None:
+        """`labels`: empty for numbers. `kind`: of the rows that it answers."""
         self.net = net
         self.labels = labels
+        self.kind: TaskKind = kind
+        self._head = make_head(kind, labels, reader)
         self._reader = reader
         self._trainable = trainable
         self._base = base
 
     def probabilities(self, texts: Sequence[str]) -> Probabilities:
         """Class probabilities, [n, C]."""
-        return net_probabilities(self.net, self._reader, self._reader.tokenize(texts), classes=len(self.labels))
+        found = self.answer([Example(text, "", "", at) for at, text in enumerate(texts, start=1)])
+        assert isinstance(found, np.ndarray)
+        return found
 
-    def answer(self, examples: Sequence[Example]) -> Probabilities:
-        """Class probabilities of their texts, [n, C]."""
-        return self.probabilities([example.text for example in examples])
+    def answer(self, examples: Sequence[Example]) -> Answers:
+        """By its head."""
+        return self._head.asked(examples)(self.net)
 
     def sentence_vectors(self, texts: Sequence[str]) -> NDArray[np.float32]:
         """Of the tuned network below its head, pooled as the base pools, [n, D]."""
-        assert isinstance(self.net, PooledClassifier)
+        assert isinstance(self.net, HeadedNetwork)
         return self.net.embed(self._reader.tokenize(texts), self._reader)
 
     def computed_afresh(self) -> AbstractContextManager[None]:
@@ -131,20 +138,14 @@ class NetPredictor:
         _write(
             folder,
             PredictorRecord(
-                kind="net", labels=self.labels, trainable=self._trainable, base=self._base.name, base_sha256=self._base.sha256
+                kind="net",
+                labels=self.labels,
+                trainable=self._trainable,
+                answers=self.kind,
+                base=self._base.name,
+                base_sha256=self._base.sha256,
             ),
         )
-
-
-def net_probabilities(net: nn.Module, reader: TextReader, ids: list[list[int]], *, classes: int) -> Probabilities:
-    """Softmax of a classifier's logits, taken in float64, [n, C]; rows of like length share a batch."""
-    answers = np.zeros((len(ids), classes))
-    net.eval()
-    for batch in token_batches([len(row) for row in ids], max_tokens=EVALUATION_TOKENS):
-        with torch.no_grad(), reader.autocast():
-            logits = net([ids[index] for index in batch])
-        answers[batch] = logits.double().softmax(dim=-1).cpu().numpy()
-    return answers
 
 
 def load_label_predictor(folder: Path, *, precision: Precision = "auto") -> Predictor:
@@ -165,8 +166,11 @@ def load_label_predictor(folder: Path, *, precision: Precision = "auto") -> Pred
     assert record.trainable is not None
     base = _located(folder, record)
     reader = load_reader(base, precision=precision)
-    net = make_trainable(record.trainable).load(load_classifier(base, record.labels), folder).to(reader.device)
-    return NetPredictor(net, reader.leaving_room(net.virtual), record.labels, trainable=record.trainable, base=base)
+    head = make_head(record.answers, record.labels, reader)
+    fresh = load_classifier(base, head.outputs, per_token=head.per_token)
+    net = make_trainable(record.trainable).load(fresh, folder).to(reader.device)
+    reader = reader.leaving_room(net.virtual)
+    return NetPredictor(net, reader, record.labels, trainable=record.trainable, base=base, kind=record.answers)
 
 
 def _located(folder: Path, record: PredictorRecord) -> ModelFolder:

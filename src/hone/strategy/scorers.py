@@ -1,4 +1,5 @@
-"""Three ways from a sentence vector to class probabilities: likeness to prototypes, a vote of neighbours, a linear head.
+"""From a sentence vector to class probabilities: likeness to prototypes, a vote of neighbours, a linear head. To a number, or to how
+likely each of several labels is: the mean of neighbours, a linear map.
 
 Pure arithmetic on arrays, so each is saved as one safetensors file and costs microseconds a row.
 """
@@ -10,17 +11,27 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["LinearHead", "Neighbours", "Prototypes", "Scorer", "load_scorer", "save_scorer", "softmax"]
+__all__ = [
+    "LinearHead",
+    "LinearMap",
+    "NeighbourMeans",
+    "Neighbours",
+    "Prototypes",
+    "Scorer",
+    "load_scorer",
+    "save_scorer",
+    "softmax",
+]
 
 Floats = NDArray[np.float64]
 FILE = "scorer.safetensors"
 
 
 class Scorer(Protocol):
-    """Vectors [n, D] to probabilities [n, C]."""
+    """Vectors [n, D] to answers."""
 
     def probabilities(self, vectors: NDArray[np.floating[Any]]) -> Floats:
-        """Class probabilities, rows sum to 1."""
+        """Of classes [n, C], rows sum to 1; of labels that may stand together each by itself; or numbers, [n]."""
         ...
 
 
@@ -63,10 +74,7 @@ class Neighbours:
         return np.concatenate(answers) if answers else np.zeros((0, self.classes))
 
     def _block(self, vectors: NDArray[np.floating[Any]]) -> Floats:
-        likeness = (vectors.astype(np.float32) @ self.vectors.T).astype(np.float64)  # [B, n]
-        k = min(self.k, likeness.shape[1])
-        nearest = np.argpartition(-likeness, k - 1, axis=1)[:, :k]
-        weights = softmax(np.take_along_axis(likeness, nearest, axis=1) / self.temperature)  # [B, k]
+        nearest, weights = _nearest(vectors, self.vectors, k=self.k, temperature=self.temperature)
         votes = np.full((len(vectors), self.classes), 0.01 / self.classes)
         np.add.at(votes, (np.arange(len(vectors))[:, None], self.targets[nearest]), 0.99 * weights)
         return votes
@@ -86,7 +94,58 @@ class LinearHead:
         return softmax(vectors.astype(np.float64) @ self.weight.T + self.bias)
 
 
-_KINDS: dict[str, type[Any]] = {"prototypes": Prototypes, "neighbours": Neighbours, "linear": LinearHead}
+@dataclass(frozen=True)
+class NeighbourMeans:
+    """The mean of what the `k` most alike training rows were answered, weighed as in `Neighbours`."""
+
+    vectors: NDArray[np.float32]
+    """[n, D], training rows."""
+    values: Floats
+    """Numbers [n], or whether each label is there [n, C]."""
+    k: int
+    temperature: float
+
+    def probabilities(self, vectors: NDArray[np.floating[Any]]) -> Floats:
+        """[m], or [m, C]."""
+        means = [np.zeros((0, *self.values.shape[1:]))]
+        for at in range(0, len(vectors), 1024):
+            nearest, weights = _nearest(vectors[at : at + 1024], self.vectors, k=self.k, temperature=self.temperature)
+            means.append(np.einsum("bk,bk...->b...", weights, self.values[nearest]))
+        return np.concatenate(means)
+
+
+@dataclass(frozen=True)
+class LinearMap:
+    """A linear map to numbers, or to how likely each label is, by itself."""
+
+    weight: Floats
+    """[D] of numbers, [C, D] of labels."""
+    bias: Floats
+    """One number, or [C]."""
+
+    def probabilities(self, vectors: NDArray[np.floating[Any]]) -> Floats:
+        """[n], or [n, C]."""
+        found = vectors.astype(np.float64) @ self.weight.T + self.bias
+        return np.asarray(found if self.weight.ndim == 1 else 1 / (1 + np.exp(-np.clip(found, -500, 500))))
+
+
+def _nearest(
+    asked: NDArray[np.floating[Any]], known: NDArray[np.float32], *, k: int, temperature: float
+) -> tuple[NDArray[np.int64], Floats]:
+    """Indices of the k most alike known vectors, and their weights, which sum to 1, [B, k] each."""
+    likeness = (asked.astype(np.float32) @ known.T).astype(np.float64)  # [B, n]
+    k = min(k, likeness.shape[1])
+    nearest = np.argpartition(-likeness, k - 1, axis=1)[:, :k]
+    return nearest, softmax(np.take_along_axis(likeness, nearest, axis=1) / temperature)
+
+
+_KINDS: dict[str, type[Any]] = {
+    "prototypes": Prototypes,
+    "neighbours": Neighbours,
+    "linear": LinearHead,
+    "neighbour_means": NeighbourMeans,
+    "linear_map": LinearMap,
+}
 
 
 def save_scorer(scorer: Scorer, folder: Path) -> None:

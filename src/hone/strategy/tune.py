@@ -1,4 +1,4 @@
-"""Tuned classifiers: the base with a classification head, of which a trainable moves all, a few per cent, or the biases."""
+"""Tuned encoders: the base with a head, of which a trainable moves all, a few per cent, or the biases."""
 
 import hashlib
 import math
@@ -14,10 +14,10 @@ from hone.core.device import peak_memory, release_memory
 from hone.model import Network, load_classifier
 from hone.strategy.bench import Bench, EncoderBench
 from hone.strategy.contracts import Fitted, Pace, Settings
-from hone.strategy.predictors import NetPredictor, net_probabilities
+from hone.strategy.heads import make_head
+from hone.strategy.predictors import NetPredictor
 from hone.task import Example
 from hone.train import (
-    Classify,
     Objective,
     SingleTask,
     TrainPlan,
@@ -30,6 +30,7 @@ from hone.train import (
 
 __all__ = [
     "TUNED",
+    "TUNED_HEAD",
     "Tune",
     "checkpoint_path",
     "effort_settings",
@@ -50,6 +51,7 @@ class Tune:
     moves_weights = True
     learns_from_rows = True
     reads_train_vectors = False
+    reads_model = True
 
     def __init__(
         self, trainable: str, *, title: str, rates: tuple[float, ...], head_rate: float, by_default: bool = True
@@ -77,29 +79,27 @@ class Tune:
     def network(self, bench: EncoderBench) -> Network:
         """The base with a fresh head, prepared by the trainable; the same weights for the same seed."""
         torch.manual_seed(bench.seed_for(self.name, "init"))
-        net = load_classifier(bench.encoder.folder, bench.labels)
+        head = make_head(bench.kind, bench.labels, bench.encoder.reader)
+        net = load_classifier(bench.encoder.folder, head.outputs, per_token=head.per_token)
         return make_trainable(self._trainable).prepare(net).to(bench.encoder.reader.device)
 
     def rehearse(self, bench: EncoderBench) -> Pace | None:
         """A few steps on a few batches."""
         reader = bench.encoder.reader.leaving_room(virtual_tokens(make_trainable(self._trainable)))
-        objective, sample = Classify(bench.labels, reader), rehearsal_rows(bench)
-        return rehearse(bench, lambda: self.network(bench), objective, objective.encode(sample), self.candidates(bench)[0])
+        head = make_head(bench.kind, bench.labels, reader)
+        sample = head.encode(rehearsal_rows(bench))
+        return rehearse(bench, lambda: self.network(bench), head.objective, sample, self.candidates(bench)[0])
 
     def fit(self, bench: EncoderBench, settings: Settings, *, share: float = 1.0, bar: Bar | None = None) -> Fitted:
         """Train, keeping the parameters with the best validation score."""
         net = self.network(bench)
         reader = bench.encoder.reader.leaving_room(net.virtual)
-        objective = Classify(bench.labels, reader)
-        validation_ids = reader.tokenize([example.text for example in bench.validation])
+        head = make_head(bench.kind, bench.labels, reader)
+        encoded, answering = head.encode(bench.train), head.asked(bench.validation)
         checkpoint = checkpoint_path(bench, self.name, settings, share)
-
-        def score(net: nn.Module) -> float:
-            return bench.score(net_probabilities(net, reader, validation_ids, classes=len(bench.labels)))
-
         record = fit(
             net,
-            objective.encode(bench.train),
+            encoded,
             plan=make_plan(
                 bench,
                 settings,
@@ -107,16 +107,18 @@ class Tune:
                 head_rate=max(self._head_rate, float(settings["learning_rate"])),
                 evaluations=bench.effort.evaluations(share),
             ),
-            objective=objective,
-            mixture=SingleTask(len(bench.train)),
-            score=score,
+            objective=head.objective,
+            mixture=SingleTask(len(encoded)),
+            score=lambda net: bench.score(answering(net)),
             checkpoint=checkpoint,
             bar=bar,
         )
-        answers = net_probabilities(net, reader, validation_ids, classes=len(bench.labels))
+        head.finish(net)
+        answers = answering(net)
         remove_checkpoint(checkpoint)
+        base = bench.encoder.folder
         return Fitted(
-            predictor=NetPredictor(net, reader, bench.labels, trainable=self._trainable, base=bench.encoder.folder),
+            predictor=NetPredictor(net, reader, bench.labels, trainable=self._trainable, base=base, kind=bench.kind),
             settings=settings,
             validation=answers,
             score=bench.score(answers),
@@ -192,3 +194,6 @@ TUNED = (
     Tune("prompt", title="prompt tuning", rates=(3e-2, 1e-1, 1e-2), head_rate=3e-3, by_default=False),
     Tune("prefix", title="prefix tuning", rates=(1e-2, 3e-2, 3e-3), head_rate=3e-3, by_default=False),
 )
+
+TUNED_HEAD = Tune("head", title="frozen encoder + head", rates=(1e-2, 3e-2, 3e-3), head_rate=1e-2)
+"""For answers of every word, whose vectors are too many to be kept."""

@@ -13,10 +13,11 @@ from scipy.optimize import minimize_scalar
 
 from hone.core.console import Bar
 from hone.strategy.bench import EncoderBench
-from hone.strategy.contracts import Fitted, Pace, Settings
+from hone.strategy.contracts import Fitted, Settings
 from hone.strategy.label_words import described, label_words
 from hone.strategy.predictors import VectorPredictor
 from hone.strategy.scorers import Prototypes, softmax
+from hone.strategy.untrained import Untrained
 
 __all__ = ["ZeroShot", "fit_scale", "label_vectors"]
 
@@ -54,27 +55,15 @@ def _content_free_logs(cosines: Floats, scale: float) -> Floats:
     return np.asarray(np.log(softmax(scale * cosines).mean(axis=0)), dtype=np.float64)
 
 
-class ZeroShot:
+class ZeroShot(Untrained):
     """Label names against the text."""
 
     name = "zero_shot"
     title = "zero-shot"
-    moves_weights = False
-    learns_from_rows = False
-    by_default = True
-    reads_train_vectors = False
 
     def candidates(self, bench: EncoderBench) -> list[Settings]:
         """Every template, with and without contextual calibration."""
         return [{"template": template, "calibrated": calibrated} for template in TEMPLATES for calibrated in ("yes", "no")]
-
-    def rehearse(self, bench: EncoderBench) -> Pace | None:
-        """Nothing is trained."""
-        return None
-
-    def steps(self, bench: EncoderBench, settings: Settings, *, share: float = 1.0) -> int:
-        """Nothing is trained."""
-        return 0
 
     def fit(self, bench: EncoderBench, settings: Settings, *, share: float = 1.0, bar: Bar | None = None) -> Fitted:
         """Embed the labels and set the scale."""

@@ -15,6 +15,7 @@ from hone.task.check import class_balance, long_texts, near_duplicates, rejected
 from hone.task.completions import as_completion, choice_template
 from hone.task.corpus import ROW_FILES, WHOLE_TEXTS, Source, Unread, file_kind, files_below, find_sources, read_texts
 from hone.task.duplicates import find_duplicates, normalise
+from hone.task.head_rows import HEAD_KINDS, as_head_examples, head_labels
 from hone.task.infer import infer_columns
 from hone.task.kinds import (
     KINDS,
@@ -57,6 +58,7 @@ from hone.task.written import ANSWERED_KINDS, LETTERS, as_examples, join_referen
 
 __all__ = [
     "ANSWERED_KINDS",
+    "HEAD_KINDS",
     "KINDS",
     "LETTERS",
     "MIN_ROWS_PER_CLASS",
@@ -100,6 +102,7 @@ __all__ = [
     "as_asked",
     "as_completion",
     "as_examples",
+    "as_head_examples",
     "bundled_templates",
     "check_source",
     "choice_template",
@@ -111,6 +114,7 @@ __all__ = [
     "files_below",
     "find_duplicates",
     "find_sources",
+    "head_labels",
     "infer_columns",
     "join_references",
     "likely_mislabels",

@@ -30,15 +30,17 @@ def text_key(text: str) -> bytes:
     return hashlib.blake2b(normalise(text).encode("utf-8", "surrogatepass"), digest_size=16).digest()
 
 
-def find_duplicates(examples: Sequence[Example]) -> tuple[list[Example], list[Finding]]:
+def find_duplicates(examples: Sequence[Example], *, is_labelled: bool = True) -> tuple[list[Example], list[Finding]]:
     """Keep the first of equal rows, and none of the rows whose text has two different labels.
 
+    Args:
+        is_labelled: whether answers are classes; numbers and the like that differ are kept, as judgements do differ.
     Returns:
         The rows kept, in order, and up to two findings: `exact_duplicate` and `conflicting_labels`.
     """
     copies: defaultdict[bytes, list[int]] = defaultdict(list)
     for index, example in enumerate(examples):
-        copies[text_key(example.text)].append(index)
+        copies[text_key(example.text if is_labelled else f"{example.text}\x1f{example.label}")].append(index)
     repeated: list[tuple[int, int]] = []
     conflicts: list[list[int]] = []
     for indexes in copies.values():

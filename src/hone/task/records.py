@@ -1,14 +1,21 @@
 """What stage 1 hands on: examples, the columns they came from, rejected cells, findings, a split, a task."""
 
 from dataclasses import dataclass
-from typing import Literal, TypeAlias
+from typing import Any, Literal, TypeAlias
 
 from hone.core.record import Record
 
 __all__ = ["Columns", "Example", "Finding", "Rejected", "Split", "Table", "Task", "TaskKind", "TaskShape"]
 
-TaskKind: TypeAlias = Literal["text-classification", "multiple-choice", "text-generation"]
-"""What answers are: a label of a fixed set, one of a row's own choices, or a text."""
+TaskKind: TypeAlias = Literal[
+    "text-classification",
+    "multiple-choice",
+    "text-generation",
+    "regression",
+    "multi-label-classification",
+    "token-classification",
+]
+"""What answers are: a label of a fixed set, one of a row's own choices, a text, a number, several labels, or a tag for every word."""
 
 TaskShape: TypeAlias = Literal[
     "classification", "summarization", "question-answering", "multiple-choice", "translation", "instruction", "text-to-text"
@@ -25,7 +32,7 @@ class Example:
 
     text: str
     label: str
-    """The right answer: a class, the letter of a choice, or a text."""
+    """The right answer: a class, the letter of a choice, or a text; of other answers, how they are written down."""
     file: str
     line: int
     group: str | None = None
@@ -33,6 +40,8 @@ class Example:
     """Of a multiple choice."""
     more: tuple[str, ...] = ()
     """Other texts that are as right as the label."""
+    row: Any = None
+    """The row as it was read, a `Scored`, `MultiLabelled` or `Tagged`, where the label is written down for people alone."""
 
     @property
     def place(self) -> str:
@@ -120,7 +129,7 @@ class Split:
 class Task:
     """One set of rows: what a right answer is.
 
-    `labels` is sorted, and empty where answers are written; a class index anywhere in hone is an index into it.
+    `labels` is sorted, and empty where answers are written or numbers; a class index anywhere in hone is an index into it.
     """
 
     name: str

@@ -11,7 +11,7 @@ import numpy as np
 from hone.core.console import progress
 from hone.core.seeds import derive_seed
 from hone.core.store import write_lines
-from hone.measure import TEXT_METRICS, first_sentences, paired_text_interval, score_interval, score_texts
+from hone.measure import TEXT_METRICS, first_sentences, paired_score_interval, score_interval, score_texts
 from hone.model import (
     Generator,
     LanguageModel,
@@ -104,7 +104,7 @@ def score_answers(
     for name in names:
         interval = score_interval(new[name], seed=draw) if np.ptp(new[name].per_row) > 0 else None
         gain = (
-            paired_text_interval(new[name], old[name], seed=draw) if np.ptp(new[name].per_row - old[name].per_row) > 0 else None
+            paired_score_interval(new[name], old[name], seed=draw) if np.ptp(new[name].per_row - old[name].per_row) > 0 else None
         )
         made.append(
             AnswerScore(

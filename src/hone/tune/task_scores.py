@@ -18,8 +18,8 @@ from hone.measure import (
     LabelKey,
     LabelMarks,
     Marks,
+    ScoreMarks,
     TextKey,
-    TextMarks,
     first_sentences,
     score_interval,
     wilson_interval,
@@ -95,7 +95,7 @@ def _choose(backend: LocalBackend, putter: Putter, sheet: Sheet, bar: Bar) -> La
     return LabelKey(np.array(sheet.right), "accuracy").mark(probabilities(scores, 1.0))
 
 
-def _write(backend: LocalBackend, putter: Putter, sheet: Sheet, bar: Bar) -> TextMarks:
+def _write(backend: LocalBackend, putter: Putter, sheet: Sheet, bar: Bar) -> ScoreMarks:
     answers = [put.row.answer for put in sheet.puts]
     stop = ("\n\n" if any("\n" in answer for answer in answers) else "\n",) if putter.joins else ()
     sampling = Sampling(max_new_tokens=putter.longest_answer(sheet.task), stop=stop)
@@ -122,7 +122,7 @@ def score_sheets(sheets: Sequence[Sheet], before: Sequence[Marks], after: Sequen
                 templates=tuple(sorted({put.template.id for put in sheet.puts})),
                 n=len(sheet.puts),
                 metric=sheet.task.metric,
-                signature=new.score.signature if isinstance(new, TextMarks) else "likeliest option by summed log-likelihood",
+                signature=new.score.signature if isinstance(new, ScoreMarks) else "likeliest option by summed log-likelihood",
                 chance=float(np.mean([1 / count for count in options])) if sheet.task.is_chosen else None,
                 plain=_plain(sheet),
                 before=old.value,
@@ -139,7 +139,7 @@ def score_sheets(sheets: Sequence[Sheet], before: Sequence[Marks], after: Sequen
 
 
 def _interval(marks: Marks, seed: int) -> Interval:
-    if isinstance(marks, TextMarks):
+    if isinstance(marks, ScoreMarks):
         score = marks.score
         return score_interval(score, seed=seed)
     return wilson_interval(int(marks.per_row.sum()), len(marks.per_row))
@@ -170,8 +170,8 @@ def answers_told(sheets: Sequence[Sheet], before: Sequence[Marks], after: Sequen
 
 
 def _answer(marks: Marks, row: int, put: Put) -> str:
-    if isinstance(marks, TextMarks):
-        return marks.texts[row]
+    if isinstance(marks, ScoreMarks):
+        return marks.words[row]
     assert isinstance(marks, LabelMarks)
     return put.row.options[int(marks.predicted[row])]
 

@@ -116,6 +116,8 @@ def _environment() -> "Environment":
         "milliseconds": words.milliseconds,
         "percent": words.percent,
         "points": words.points,
+        "shown": words.shown,
+        "metric_unit": words.metric_unit,
         "signed": lambda share: words.signed(share, minus="−"),
         "p_value": words.p_value,
         "metric_name": words.metric_name,

@@ -18,6 +18,7 @@ __all__ = [
     "learning_sentence",
     "metric_name",
     "metric_phrase",
+    "metric_unit",
     "milliseconds",
     "p_value",
     "percent",
@@ -26,6 +27,7 @@ __all__ = [
     "row_of",
     "second_metric",
     "sentence",
+    "shown",
     "signed",
     "task_phrase",
 ]
@@ -51,6 +53,18 @@ _METRICS = {
     "chrf": "chrF",
     "exact_match": "Exact match",
     "token_f1": "Token F1",
+    "r2": "R²",
+    "pearson": "Pearson",
+    "spearman": "Spearman",
+    "rmse": "RMSE",
+    "mae": "MAE",
+    "micro_f1": "Micro F1",
+    "micro_precision": "Micro precision",
+    "micro_recall": "Micro recall",
+    "subset_accuracy": "Subset accuracy",
+    "entity_f1": "Entity F1",
+    "entity_precision": "Entity precision",
+    "entity_recall": "Entity recall",
 }
 _PARTS = {"precision": "precision", "recall": "recall"}
 _SECOND = {
@@ -62,8 +76,20 @@ _SECOND = {
     "rougeL": "rouge2",
     "chrf": "bleu",
     "bleu": "chrf",
+    "r2": "rmse",
+    "pearson": "rmse",
+    "micro_f1": "macro_f1",
+    "entity_f1": "entity_recall",
 }
-_RIGHT_OR_WRONG = ("accuracy", "exact_match")
+_RIGHT_OR_WRONG = ("accuracy", "exact_match", "subset_accuracy")
+_OF_KIND = {
+    "text-generation": "rougeL",
+    "regression": "rmse",
+    "multi-label-classification": "micro_f1",
+    "token-classification": "entity_f1",
+}
+_ERRORS = ("rmse", "mae")
+_PROPER = ("pearson", "spearman")
 
 
 def metric_name(name: str) -> str:
@@ -77,27 +103,42 @@ def metric_name(name: str) -> str:
 def metric_phrase(name: str) -> str:
     """As it stands within a sentence: 'macro F1', 'ROUGE-L'."""
     text = metric_name(name)
-    return text if text[1:2].isupper() or text == "chrF" else text[:1].lower() + text[1:]
+    return text[:1].lower() + text[1:] if text[1:2].islower() and name not in _PROPER else text
 
 
 def second_metric(comparison: Comparison) -> str:
     """The metric that stands beside the one that ranks."""
-    usual = "rougeL" if comparison.task.kind == "text-generation" else "macro_f1"
-    return _SECOND.get(comparison.task.metric, usual)
+    metric, kind = comparison.task.metric, comparison.task.kind
+    if metric == "macro_f1" and kind == "multi-label-classification":
+        return "micro_f1"
+    return _SECOND.get(metric, _OF_KIND.get(kind, "macro_f1"))
 
 
-def is_right_or_wrong(metric: str) -> bool:
+def is_right_or_wrong(comparison: Comparison) -> bool:
     """Whether the metric is the share of rows that are right."""
-    return metric in _RIGHT_OR_WRONG
+    return comparison.task.metric in _RIGHT_OR_WRONG and comparison.task.kind != "token-classification"
+
+
+def shown(value: float, metric: str) -> str:
+    """A metric's value: in per cent, without the sign; errors of numbers in the rows' own unit."""
+    return f"{value:.3g}" if metric in _ERRORS else points(value)
+
+
+def metric_unit(metric: str) -> str:
+    """Of `shown`: '%', or nothing where it is the rows' own."""
+    return "" if metric in _ERRORS else "%"
 
 
 def task_phrase(comparison: Comparison) -> str:
-    """What kind of answers: '8 classes', 'written answers', 'a choice among up to 4'."""
+    """What kind of answers: '8 classes', 'written answers', 'a choice among up to 4', 'a number each'."""
     labels = len(comparison.task.labels)
     return {
         "text-classification": f"{labels} classes",
         "multiple-choice": f"a choice among up to {labels}",
         "text-generation": "written answers",
+        "regression": "a number each",
+        "multi-label-classification": f"several of {labels} labels",
+        "token-classification": f"one of {labels} tags for every word",
     }[comparison.task.kind]
 
 

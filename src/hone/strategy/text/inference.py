@@ -10,7 +10,7 @@ from hone.model import Sampling
 from hone.strategy.contracts import Fitted, Settings
 from hone.strategy.text.bench import TextBench
 from hone.strategy.text.predictor import Asker, Fixed, TextPredictor
-from hone.strategy.text.prompting import Untrained, shots_for
+from hone.strategy.text.prompting import UntrainedText, shots_for
 
 __all__ = ["InferenceParameters"]
 
@@ -28,7 +28,7 @@ _GRID: tuple[dict[str, float | int], ...] = (
 )
 
 
-class InferenceParameters(Untrained):
+class InferenceParameters(UntrainedText):
     """Temperature, nucleus, beams and penalties on top of a prompt."""
 
     name = "inference"

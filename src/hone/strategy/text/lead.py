@@ -10,7 +10,7 @@ from hone.core.store import write_atomic
 from hone.measure import first_sentences
 from hone.strategy.contracts import Fitted, Settings
 from hone.strategy.text.bench import TextBench
-from hone.strategy.text.prompting import Untrained
+from hone.strategy.text.prompting import UntrainedText
 from hone.task import Example
 
 __all__ = ["LEAD_FILE", "Lead", "LeadPredictor", "load_lead"]
@@ -46,11 +46,12 @@ class LeadPredictor:
         write_atomic(folder / LEAD_FILE, LeadRecord(sentences=self._sentences).to_json())
 
 
-class Lead(Untrained):
+class Lead(UntrainedText):
     """First sentences."""
 
     name = "first_sentences"
     title = "first sentences"
+    reads_model = False
 
     def suits(self, bench: TextBench) -> str | None:
         """Copying answers only where a text is asked for."""

@@ -9,37 +9,25 @@ from collections.abc import Sequence
 import numpy as np
 
 from hone.core.console import Bar
-from hone.strategy.contracts import Fitted, Pace, Settings
+from hone.strategy.contracts import Fitted, Settings
 from hone.strategy.text.bench import TextBench
 from hone.strategy.text.form import Form, Shot
 from hone.strategy.text.predictor import Closest, Fixed
+from hone.strategy.untrained import Untrained
 from hone.task import Template
 
-__all__ = ["FewShot", "NearestShots", "Untrained", "ZeroShot", "first_rule", "shots_for"]
+__all__ = ["FewShot", "NearestShots", "UntrainedText", "ZeroShot", "first_rule", "shots_for"]
 
 _ORDERS = 3
 _FILLED = 0.8  # of the context that examples may fill
 
 
-class Untrained:
-    """What strategies that train nothing have in common."""
-
-    moves_weights = False
-    learns_from_rows = False
-    reads_train_vectors = False
-    by_default = True
+class UntrainedText(Untrained):
+    """What those have in common that ask a model in words."""
 
     def suits(self, bench: TextBench) -> str | None:
         """Why it cannot run on a bench; None where it can."""
         return None
-
-    def rehearse(self, bench: TextBench) -> Pace | None:
-        """Nothing is trained."""
-        return None
-
-    def steps(self, bench: TextBench, settings: Settings, *, share: float = 1.0) -> int:
-        """Nothing is trained."""
-        return 0
 
 
 def first_rule(bench: TextBench) -> Settings:
@@ -51,7 +39,7 @@ def _told(settings: Settings, rule: str, bench: TextBench) -> Settings:
     return {**settings, "rule": rule} if bench.kind != "text-generation" else settings
 
 
-class ZeroShot(Untrained):
+class ZeroShot(UntrainedText):
     """The question alone."""
 
     name = "zero_shot"
@@ -72,7 +60,7 @@ class ZeroShot(Untrained):
         return fitted
 
 
-class FewShot(Untrained):
+class FewShot(UntrainedText):
     """Solved examples before the question."""
 
     learns_from_rows = True
@@ -121,7 +109,7 @@ class FewShot(Untrained):
         return found[:: 2 if bench.effort.arms == 1 and len(found) > 2 else 1]
 
 
-class NearestShots(Untrained):
+class NearestShots(UntrainedText):
     """The training rows most like the question before it."""
 
     learns_from_rows = True

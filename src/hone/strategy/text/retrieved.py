@@ -4,7 +4,7 @@ from hone.core.console import Bar
 from hone.strategy.contracts import Fitted, Settings
 from hone.strategy.text.bench import TextBench
 from hone.strategy.text.predictor import Fixed
-from hone.strategy.text.prompting import Untrained, first_rule
+from hone.strategy.text.prompting import UntrainedText, first_rule
 from hone.strategy.text.retrieval import LookUp, fits_at
 
 __all__ = ["Retrieved"]
@@ -12,7 +12,7 @@ __all__ = ["Retrieved"]
 _JUDGED = ("recall@1", "recall@5", "recall@20", "mrr@10")
 
 
-class Retrieved(Untrained):
+class Retrieved(UntrainedText):
     """Passages before the question."""
 
     name = "retrieval"

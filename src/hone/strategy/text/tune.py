@@ -49,6 +49,7 @@ class TuneText:
     moves_weights = True
     learns_from_rows = True
     reads_train_vectors = False
+    reads_model = True
 
     def __init__(self, trainable: str, *, title: str, by_default: bool = True) -> None:
         """`by_default`: whether it runs without being named."""
