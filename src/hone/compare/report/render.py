@@ -122,6 +122,7 @@ def _environment() -> "Environment":
         "p_value": words.p_value,
         "metric_name": words.metric_name,
         "metric_phrase": words.metric_phrase,
+        "with_article": words.with_article,
         "breakable": _breakable,
         "readable": views.readable,
         "sentence": words.sentence,

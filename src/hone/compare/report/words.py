@@ -30,6 +30,7 @@ __all__ = [
     "shown",
     "signed",
     "task_phrase",
+    "with_article",
 ]
 
 SIGNIFICANT = 0.05
@@ -104,6 +105,14 @@ def metric_phrase(name: str) -> str:
     """As it stands within a sentence: 'macro F1', 'ROUGE-L'."""
     text = metric_name(name)
     return text[:1].lower() + text[1:] if text[1:2].islower() and name not in _PROPER else text
+
+
+def with_article(name: str) -> str:
+    """As `metric_phrase`, after 'reaches': 'a macro F1', 'an R²', 'ROUGE-L'."""
+    text = metric_phrase(name)
+    if name.startswith("rouge") or name in ("bleu", "chrf"):
+        return text
+    return f"an {text}" if text[0] in "aeiouR" else f"a {text}"
 
 
 def second_metric(comparison: Comparison) -> str:
