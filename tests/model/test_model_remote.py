@@ -475,7 +475,46 @@ def test_a_stop_text_left_in_is_cut_and_ends_are_told():
 def test_withheld_answers_are_told(capsys):
     with serve(lambda *_: (200, chat_answer(None, finish="content_filter"))) as server:
         assert texts(remote(server.url).generate(["a", "b"], SHORT)) == ["", ""]
-    assert "2 of 2 answers were withheld" in capsys.readouterr().err
+    assert "2 of 2 answers were refused, withheld" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("content", "text"),
+    [
+        ([{"type": "text", "text": "in the "}, {"type": "text", "text": "shed"}], "in the shed"),
+        (
+            [{"type": "thinking", "thinking": [{"type": "text", "text": "where?"}]}, {"type": "text", "text": "in the shed"}],
+            "in the shed",
+        ),
+        ([], ""),
+    ],
+)
+def test_an_answer_in_parts_is_the_texts_among_them(content, text):
+    with serve(lambda *_: (200, chat_answer(content))) as server:
+        assert texts(remote(server.url).generate(["a"], SHORT)) == [text]
+    assert len(server.asked) == 1
+
+
+def test_answers_used_up_by_thoughts_are_empty_and_told(capsys):
+    def reply(_path, body):
+        found = chat_answer(None, finish="length")
+        if body["messages"][0]["content"] == "a":
+            del found["choices"][0]["message"]["content"]
+        return 200, found
+
+    with serve(reply) as server:
+        found = remote(server.url).generate(["a", "b"], SHORT)
+    assert [(one.text, one.finish) for (one,) in found] == [("", "length")] * 2
+    assert len(server.asked) == 2
+    assert "2 of 2 answers are empty, for their 8 tokens were used up" in capsys.readouterr().err
+
+
+def test_a_refusal_of_the_models_own_is_told(capsys):
+    refused = chat_answer(None)
+    refused["choices"][0]["message"]["refusal"] = "I cannot help with that."
+    with serve(lambda *_: (200, refused)) as server:
+        assert texts(remote(server.url).generate(["a"], SHORT)) == [""]
+    assert "1 of 1 answers were refused" in capsys.readouterr().err
 
 
 def test_tokens_that_the_server_does_not_count_are_estimated_and_said_to_be():

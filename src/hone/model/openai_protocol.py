@@ -81,16 +81,24 @@ def read_answers(samples: int, stops: Sequence[str]) -> Callable[[dict[str, Any]
 
 
 def _choice(choice: dict[str, Any], stops: Sequence[str]) -> dict[str, str]:
-    text = choice["message"]["content"] if "message" in choice else choice["text"]
     reason = choice.get("finish_reason")
-    finish = "length" if reason == "length" else "stop" if isinstance(choice.get("stop_reason"), str) else "end"
-    text = "" if text is None else text  # withheld, or nothing but thoughts
+    said = choice.get("message", choice)
+    name = "content" if "message" in choice else "text"
+    content = said.get(name) if reason else said[name]  # some leave out what is empty, but an answer has an end
+    text = "" if content is None else _joined(content) if isinstance(content, list) else content
     if not isinstance(text, str):
         raise TypeError(f"a text is a {type(text).__name__}")
+    finish = "length" if reason == "length" else "stop" if isinstance(choice.get("stop_reason"), str) else "end"
     places = [text.find(stop) for stop in stops if stop in text]  # a server that leaves the stop text in
     if places:
         text, finish = text[: min(places)], "stop"
-    return {"text": text, "finish": finish, **({"withheld": "yes"} if reason == "content_filter" else {})}
+    is_withheld = reason == "content_filter" or (not text and bool(said.get("refusal")))
+    return {"text": text, "finish": finish, **({"withheld": "yes"} if is_withheld else {})}
+
+
+def _joined(parts: list[Any]) -> str:
+    """The texts among the parts of a message; thoughts and the like are none."""
+    return "".join(part if isinstance(part, str) else part["text"] for part in parts if isinstance(part, str) or "text" in part)
 
 
 def generated(answer: Answer) -> list[Generated]:

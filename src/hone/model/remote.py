@@ -152,9 +152,16 @@ class RemoteBackend:
         withheld = sum("withheld" in one for answer in answers for one in answer["answers"])
         if withheld:
             warn(
-                f"{withheld} of {len(answers)} answers were withheld or cut by the server's content filter; they stand as they came."
+                f"{withheld} of {len(answers)} answers were refused, withheld or cut by the server's content filter; they stand as they came."
             )
-        return [generated(answer) for answer in answers]
+        found = [generated(answer) for answer in answers]
+        unsaid = sum(not one.text.strip() and one.finish == "length" for several in found for one in several)
+        if unsaid:
+            warn(
+                f"{unsaid} of {len(answers)} answers are empty, for their {sampling.max_new_tokens} tokens were used up before the first word: "
+                f"{self.model} seems to think before it answers. Name one that does not, or turn that off on the server."
+            )
+        return found
 
     def score(self, prompts: Sequence[str], continuations: Sequence[str], *, bar: Bar | None = None) -> list[Likelihood]:
         """Log-likelihood of each continuation behind its prompt.
