@@ -517,6 +517,13 @@ def test_a_refusal_of_the_models_own_is_told(capsys):
     assert "1 of 1 answers were refused" in capsys.readouterr().err
 
 
+def test_where_nothing_is_finished_nothing_is_said_to_be_kept(tmp_path):
+    with serve(lambda *_: (500, b"broken")) as server:
+        for cache in (None, tmp_path):
+            with pytest.raises(Failed, match=r"answers 500 \(broken\)\. It was asked once\.$"):
+                remote(server.url, attempts=1, cache=cache).generate(["a"], SHORT)
+
+
 def test_tokens_that_the_server_does_not_count_are_estimated_and_said_to_be():
     with serve(lambda *_: (200, {"choices": chat_answer("abcdefgh")["choices"]})) as server:
         there = remote(server.url)

@@ -238,6 +238,8 @@ class RemoteBackend:
             return Usage(f"{which}{self._explained(error)}")
         if not isinstance(error, Failed):
             return error
+        if not finished:
+            return error
         kept = "No cache folder was named, so they are lost."
         if self._cache.path is not None:
             kept = f"They are kept in {self._cache.path}: run the same command again, and only the others are asked for."
