@@ -524,6 +524,22 @@ def test_where_nothing_is_finished_nothing_is_said_to_be_kept(tmp_path):
                 remote(server.url, attempts=1, cache=cache).generate(["a"], SHORT)
 
 
+def test_an_answer_that_breaks_off_is_asked_for_again_and_called_so():
+    first = iter([True])
+
+    def reply(path, body):
+        status, found = repeat(path, body)
+        return (status, b"{", {"Content-Length": 5000}) if next(first, False) else (status, found)
+
+    with serve(reply) as server:
+        assert texts(remote(server.url, attempts=2).generate(["late"], SHORT)) == ["LATE"]
+    with (
+        serve(lambda *_: (200, b"{", {"Content-Length": 5000})) as server,
+        pytest.raises(Failed, match=r"breaks off in the middle.*asked 2 times"),
+    ):
+        remote(server.url, attempts=2).generate(["late"], SHORT)
+
+
 def test_tokens_that_the_server_does_not_count_are_estimated_and_said_to_be():
     with serve(lambda *_: (200, {"choices": chat_answer("abcdefgh")["choices"]})) as server:
         there = remote(server.url)

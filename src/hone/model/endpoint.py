@@ -212,6 +212,8 @@ class Endpoint:
         if isinstance(reason, TimeoutError):
             return _Trouble(f"gave no answer in {self._settings.timeout_seconds:g} s")
         said = self._safe(str(reason) or type(reason).__name__)
+        if isinstance(reason, http.client.IncompleteRead):
+            return _Trouble(f"breaks off in the middle of an answer ({said})")
         never = not self._has_answered  # a wrong address rather than a server that stumbled
         return _Trouble(f"cannot be reached ({said})", is_hopeless=never and not isinstance(reason, ConnectionResetError))
 
