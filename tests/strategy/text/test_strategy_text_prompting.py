@@ -152,6 +152,21 @@ def test_signs_tell_labels_apart(said: str, index: int):
     assert score_options(Stub(says=lambda *_: said), [row], rules=("sum",)).sums[0].argmax() == index
 
 
+@pytest.mark.parametrize(
+    ("said", "index"),
+    [
+        ("The answer is: not relevant.", 1),
+        ("It is Relevant, I think.", 0),
+        ("It seems relevant to the law, so it is *relevant to law*.", None),
+        ("not relevant, though some would say relevant", None),
+    ],
+)
+def test_a_label_within_a_longer_one_is_not_named_by_it(said: str, index: int | None):
+    row = Asked(asked("a sail")[0].form, "a sail", ("relevant", "not relevant", "relevant to law"))
+    sums = score_options(Stub(says=lambda *_: said), [row], rules=("sum",)).sums[0]
+    assert (int(sums.argmax()) if sums.any() else None) == index
+
+
 LETTERED = next(one for one in bundled_templates("multiple-choice") if one.answer_of("x", options=("x", "y")) == "A")
 
 

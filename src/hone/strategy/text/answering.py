@@ -127,7 +127,7 @@ def _matched(backend: Backend, asked: Sequence[Asked], width: int) -> OptionScor
 
 
 def _named(text: str, names: Sequence[str]) -> list[bool]:
-    """Which names a text is, else which it has among its words. The letter of a choice is no article: it counts in its own case."""
+    """Which names a text is, else which it has among its words."""
     said, plain = _words(text), [_words(name) for name in names]
     bare = [normalise_answer(name) for name in names]
     as_is = [name.strip() for name in names]
@@ -135,14 +135,27 @@ def _named(text: str, names: Sequence[str]) -> list[bool]:
         [name.casefold() == text.strip().casefold() for name in as_is],
         [name.casefold() == said.casefold() for name in plain],
         [name == normalise_answer(text) for name in bare],
-        [f" {name} " in f" {said} " if len(name) == 1 else f" {name} ".casefold() in f" {said} ".casefold() for name in plain],
-        [f" {name} " in f" {normalise_answer(text)} " for name in bare],
+        _among(plain, said),
+        _among(bare, normalise_answer(text)),
     )
     for hits, given in zip(tries, (as_is, plain, bare, plain, bare), strict=True):
         found = [hit and bool(name) for hit, name in zip(hits, given, strict=True)]
         if any(found):
             return found
     return [False] * len(names)
+
+
+def _among(names: Sequence[str], words: str) -> list[bool]:
+    """Which names stand among some words; one within a longer one does not: who says 'not late' does not say 'late'.
+
+    The letter of a choice is no article: it counts in its own case.
+    """
+    found = [False] * len(names)
+    for at in sorted(range(len(names)), key=lambda at: len(names[at]), reverse=True):
+        case = re.IGNORECASE if len(names[at]) > 1 else re.NOFLAG
+        words, times = re.subn(rf"(?<!\S){re.escape(names[at])}(?!\S)", "|", words, flags=case)
+        found[at] = times > 0
+    return found
 
 
 def _words(text: str) -> str:
