@@ -13,9 +13,11 @@ import torch
 from hone.catalogue import locate_model
 from hone.core.errors import BadModel
 from hone.measure import score_texts
+from hone.model import RemoteSettings
 from hone.strategy import TEXT_STRATEGIES, Effort, Fitted, TextBase, TextBench, load_predictor
 from hone.task import Example
 from tiny_language import save_language_model
+from tiny_server import chat_answer, serve
 from tiny_words import choice_rows, label_rows, written_rows
 
 MakeBench = Callable[..., TextBench]
@@ -285,6 +287,24 @@ def test_what_does_not_suit_the_rows_or_the_model_says_why(make_bench: MakeBench
     server = make_bench(base=TextBase("openai:some", base_url="http://127.0.0.1:9/v1"))
     for name, strategy in TEXT_STRATEGIES.items():
         assert (strategy.suits(server) == "its weights are not here to be trained") == strategy.moves_weights, name
+
+
+def test_a_servers_answers_are_kept_where_its_run_lies_and_nowhere_else(make_bench: MakeBench, tmp_path: Path, monkeypatch):
+    here, there = tmp_path / "here", tmp_path / "there"
+    here.mkdir(), there.mkdir()
+    monkeypatch.chdir(here)
+    with serve(lambda *_: (200, chat_answer("boats"))) as server:
+        settings = RemoteSettings(cache=Path("run/answers"), context_length=300)
+        bench = make_bench(base=TextBase("openai:some", base_url=server.url, server=settings))
+        strategy = TEXT_STRATEGIES["zero_shot"]
+        strategy.fit(bench, strategy.candidates(bench)[0]).predictor.save(Path("run/best"))
+        load_predictor(here / "run/best").answer(NEW["text-generation"])
+        times = len(server.asked)
+        load_predictor(here / "run/best").answer(NEW["text-generation"])
+        assert len(server.asked) == times
+        monkeypatch.chdir(there)
+        load_predictor(here / "run/best").answer(NEW["text-generation"])
+    assert list(there.iterdir()) == []
 
 
 @pytest.mark.parametrize("model", MODELS)

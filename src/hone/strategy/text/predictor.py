@@ -253,7 +253,8 @@ def load_text_predictor(folder: Path, *, precision: Literal["auto", "bf16", "fp3
     """
     record = TextRecord.model_validate_json((folder / TEXT_FILE).read_text(encoding="utf-8"))
     is_whole = (folder / "config.json").is_file()
-    base = TextBase(str(folder) if is_whole else record.base, precision=precision, base_url=record.base_url, server=record.server)
+    server = _remembering(record.server)
+    base = TextBase(str(folder) if is_whole else record.base, precision=precision, base_url=record.base_url, server=server)
     if base.is_local and not is_whole and base.folder.sha256 != record.base_sha256:
         raise BadModel(
             f"{folder} was made with '{record.base}' whose weights had sha256 {(record.base_sha256 or '')[:12]}..., and the one found "
@@ -274,3 +275,10 @@ def load_text_predictor(folder: Path, *, precision: Literal["auto", "bf16", "fp3
         backend = base.backend
     look_up = open_look_up(record.look_up) if record.look_up else None
     return TextPredictor(Asker(backend, record.template, record.joins, record.reading, chosen, look_up), base, tuned=tuned)
+
+
+def _remembering(server: RemoteSettings | None) -> RemoteSettings | None:
+    """Answers are kept in the folder of the run where that is in sight; elsewhere in none, so that no folder appears there."""
+    if server is None or server.cache is None or server.cache.is_dir():
+        return server
+    return server.model_copy(update={"cache": None})
