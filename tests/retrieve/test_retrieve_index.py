@@ -152,6 +152,16 @@ def test_only_what_is_new_is_embedded_and_what_is_gone_leaves(tmp_path, encoder,
     assert len(list(out.glob("*.lance"))) == 1
 
 
+def test_building_again_without_a_change_is_no_new_index(built, encoder, small):
+    """Else what was compared with it would refuse it."""
+    record = built.record.model_copy(update={"built": "2026-01-02T03:04:05+00:00"})
+    (built.folder / "index.json").write_text(record.to_json(), encoding="utf-8")
+    again = Index.build(texts(100), built.folder, encoder=encoder, settings=small)
+    assert (again.record.built, again.record.table) == (record.built, record.table)
+    changed = Index.build(texts(99), built.folder, encoder=encoder, settings=small)
+    assert changed.record.built != record.built
+
+
 def test_other_settings_cut_anew(tmp_path, encoder, small):
     first = Index.build(texts(30), tmp_path / "index", encoder=encoder, settings=small)
     finer = IndexSettings(chunks=ChunkSettings(tokens=8))

@@ -168,8 +168,9 @@ def _build(
     digests = {document.name: document.digest for document in documents.documents}
     known = _known_documents(store, before)
     is_same_kind = before is not None and before.table.startswith(vectors_of) and before.settings == settings
+    built = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
     if before is not None and is_same_kind and known == digests:
-        table, embedded, name = store.open(before.table), 0, before.table
+        table, embedded, name, built = store.open(before.table), 0, before.table, before.built
     else:
         rows = _cut(documents.documents, digests, Chunker(encoder.reader, settings.chunks))
         name = f"{vectors_of}{secrets.token_hex(4)}"
@@ -182,7 +183,7 @@ def _build(
     record = IndexRecord(
         hone_version=version("hone-lm"),
         source=documents.source,
-        built=datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+        built=built,
         seconds=round(time.perf_counter() - started, 3),
         model=encoder.folder.name,
         model_sha256=encoder.folder.sha256,

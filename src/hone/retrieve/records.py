@@ -69,7 +69,7 @@ class IndexRecord(Record):
     hone_version: str
     source: str
     built: str
-    """When, in UTC."""
+    """When its passages were written, in UTC; building again without a change leaves it."""
     seconds: float
     model: str
     model_sha256: str
