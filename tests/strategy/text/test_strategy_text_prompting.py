@@ -398,6 +398,16 @@ def test_what_is_drawn_by_chance_is_drawn_three_times_and_the_spread_told(make_b
     assert once.score == 1 and "seeds" not in once.note
 
 
+def test_passages_that_the_context_does_not_hold_are_told(make_bench: MakeBench):
+    narrow = Stub(says=lambda *_: "boats", length=48)
+    strategy, settings = TEXT_STRATEGIES["retrieval"], {"passages": 3, "mode": "vector", "template": "text-to-text/plain.v1"}
+    note = strategy.fit(stubbed(make_bench(), narrow), settings).note
+    assert "For 12 of 12 questions the context holds fewer than 3; 2.0 stood before a question on average." in note
+    assert all("[2]" in prompt and "[3]" not in prompt for prompt in narrow.asked)
+    wide = stubbed(make_bench(), Stub(says=lambda *_: "boats"))
+    assert "context" not in strategy.fit(wide, settings).note
+
+
 def test_a_server_is_asked_for_nothing_that_its_protocol_cannot_say(make_bench: MakeBench):
     server = make_bench(base=TextBase("openai:some", base_url="http://127.0.0.1:9/v1"), effort=Effort(1.0, 3, 8))
     candidates = TEXT_STRATEGIES["inference"].candidates(server)

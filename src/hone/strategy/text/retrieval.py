@@ -53,20 +53,28 @@ class LookUp:
         self.passages([text])
         return self._known[text]
 
-    def texts(self, examples: Sequence[Example], backend: Backend) -> list[str]:
-        """Each question behind its passages; those that do not fit the context are left out from the end."""
+    def shown(self, examples: Sequence[Example], backend: Backend) -> list[list[Passage]]:
+        """The passages that stand before each question; those that do not fit the context are left out from the end."""
         limit = _FILLED * backend.context_length
         made = []
         for example, found in zip(examples, self.passages([example.text for example in examples]), strict=True):
-            shown = list(found)
-            while shown and backend.count_tokens([f"{numbered(shown)}\n\n{example.text}"])[0] > limit:
-                shown.pop()
-            made.append(f"{numbered(shown)}\n\n{example.text}" if shown else example.text)
+            kept = list(found)
+            while kept and backend.count_tokens([_behind(kept, example.text)])[0] > limit:
+                kept.pop()
+            made.append(kept)
         return made
+
+    def texts(self, examples: Sequence[Example], backend: Backend) -> list[str]:
+        """Each question behind its passages."""
+        return [_behind(kept, row.text) for row, kept in zip(examples, self.shown(examples, backend), strict=True)]
 
     def record(self) -> LookUpRecord:
         """What `open_look_up` reads."""
         return LookUpRecord(index=str(self.index.folder.resolve()), built=self.index.record.built, k=self.k, mode=self.mode)
+
+
+def _behind(passages: Sequence[Passage], text: str) -> str:
+    return f"{numbered(passages)}\n\n{text}" if passages else text
 
 
 def open_look_up(record: LookUpRecord) -> LookUp:

@@ -48,4 +48,16 @@ class Retrieved(UntrainedText):
         answers = [(bench.right(row), *row.more) for row in bench.validation]
         found = fits_at(look_up, bench.validation, answers, _JUDGED)
         told = ", ".join(f"{name} {value:.1%}" for name, value in found.items())
-        return bench.fitted(settings, Fixed(), look_up=look_up, note=f"Passages that hold a right answer: {told}.")
+        note = f"Passages that hold a right answer: {told}.{_left_out(bench, look_up)}"
+        return bench.fitted(settings, Fixed(), look_up=look_up, note=note)
+
+
+def _left_out(bench: TextBench, look_up: LookUp) -> str:
+    """Where the context holds fewer passages than were found, how many stood before a question."""
+    found = look_up.passages([row.text for row in bench.validation])
+    shown = look_up.shown(bench.validation, bench.backend)
+    short = sum(len(some) < len(all_of) for some, all_of in zip(shown, found, strict=True))
+    if not short:
+        return ""
+    mean = sum(map(len, shown)) / len(shown)
+    return f" For {short} of {len(shown)} questions the context holds fewer than {look_up.k}; {mean:.1f} stood before a question on average."
