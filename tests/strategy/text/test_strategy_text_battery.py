@@ -14,6 +14,7 @@ from hone.catalogue import locate_model
 from hone.core.errors import BadModel
 from hone.measure import score_texts
 from hone.model import RemoteSettings
+from hone.retrieve import Index, open_index
 from hone.strategy import TEXT_STRATEGIES, Effort, Fitted, TextBase, TextBench, load_predictor
 from hone.task import Example
 from tiny_language import save_language_model
@@ -287,6 +288,20 @@ def test_what_does_not_suit_the_rows_or_the_model_says_why(make_bench: MakeBench
     server = make_bench(base=TextBase("openai:some", base_url="http://127.0.0.1:9/v1"))
     for name, strategy in TEXT_STRATEGIES.items():
         assert (strategy.suits(server) == "its weights are not here to be trained") == strategy.moves_weights, name
+
+
+def test_a_run_that_was_moved_looks_things_up_in_the_index_that_moved_with_it(
+    make_bench: MakeBench, index: Index, tmp_path: Path
+):
+    shutil.copytree(index.folder, tmp_path / "run" / "index")
+    bench = make_bench(index=open_index(tmp_path / "run" / "index", encoder=index.encoder))
+    strategy = TEXT_STRATEGIES["retrieval"]
+    predictor = strategy.fit(bench, strategy.candidates(bench)[0]).predictor
+    predictor.save(tmp_path / "run" / "strategies" / "retrieval" / "predictor")
+    before = predictor.answer(NEW["text-generation"])
+    (tmp_path / "run").rename(tmp_path / "moved")
+    moved = load_predictor(tmp_path / "moved" / "strategies" / "retrieval" / "predictor", precision="fp32")
+    assert same(moved.answer(NEW["text-generation"]), before)
 
 
 def test_a_servers_answers_are_kept_where_its_run_lies_and_nowhere_else(make_bench: MakeBench, tmp_path: Path, monkeypatch):

@@ -273,7 +273,7 @@ def load_text_predictor(folder: Path, *, precision: Literal["auto", "bf16", "fp3
         backend: Backend = backend_of(net, base.reader.leaving_room(net.virtual), is_tuned=True)
     else:
         backend = base.backend
-    look_up = open_look_up(record.look_up) if record.look_up else None
+    look_up = open_look_up(record.look_up, folder) if record.look_up else None
     return TextPredictor(Asker(backend, record.template, record.joins, record.reading, chosen, look_up), base, tuned=tuned)
 
 

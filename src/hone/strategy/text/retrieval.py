@@ -77,15 +77,20 @@ def _behind(passages: Sequence[Passage], text: str) -> str:
     return f"{numbered(passages)}\n\n{text}" if passages else text
 
 
-def open_look_up(record: LookUpRecord) -> LookUp:
+def open_look_up(record: LookUpRecord, predictor: Path) -> LookUp:
     """
+    Args:
+        predictor: its folder; the index of a run that was moved is found in the run folder above it.
     Raises:
         BadModel: another index lies there. BadData: none does.
     """
-    index = open_index(Path(record.index))
+    above = (parent / "index" for parent in predictor.resolve().parents)
+    places = (Path(record.index), *above)
+    folder = next((place for place in places if (place / "index.json").is_file()), places[0])
+    index = open_index(folder)
     if index.record.built != record.built:
         raise BadModel(
-            f"The index {record.index} was built anew ({index.record.built}, before {record.built}), so answers would differ. "
+            f"The index {folder} was built anew ({index.record.built}, before {record.built}), so answers would differ. "
             "Put the old one back, or compare again."
         )
     return LookUp(index, record.k, record.mode)
