@@ -250,6 +250,20 @@ def test_the_sentences_hold_the_numbers_when_a_cheaper_one_is_recommended():
     assert any("If 2.0 points matter more to you than cost, take the full" in line for line in found.would_change)
 
 
+def test_where_the_fastest_is_not_the_cheapest_in_money_the_least_is_told():
+    paid = {"few": 1.2, "one": 0.6, "zero": 0.3, "bad": 0.1}  # US dollars for the test rows
+    ready = [one("few", 0.9, seconds=1), one("one", 0.9, seconds=5), one("zero", 0.89, seconds=9), one("bad", 0.4, seconds=9)]
+    ready = [replace(each, usd=paid[each.finished.entrant.key]) for each in ready]
+    found = advice(*ready)
+    assert found.strategy == "few"
+    assert (
+        "Its server would be paid $40.00 for 10,000 answers; the least of those not distinguishably worse than the best is $10.00, "
+        "for the zero." in found.because
+    )
+    found = advice(*ready[2:])
+    assert found.strategy == "zero" and "Its server would be paid $10.00 for 10,000 answers." in found.because
+
+
 def test_the_sentences_hold_the_numbers_when_the_best_is_recommended():
     tested = (one("full", 0.95, seconds=500), one("head", 0.6, seconds=5))
     found, row = advice(*tested), judged(*tested)["full"]

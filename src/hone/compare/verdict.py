@@ -202,7 +202,7 @@ def _because(chosen: Row, best: Row, tied: Sequence[Row], racing: Sequence[Row],
             f"(95% interval {_points(gap.low)} to {_points(gap.high)}) {verdict} (paired test, p = {gap.p_value:.2f})."
         )
     if chosen.cost.usd_per_answers is not None:
-        lines.append(f"Its server would be paid ${chosen.cost.usd_per_answers:,.2f} for {ANSWERED_ROWS:,} answers.")
+        lines.append(_paid(chosen, chosen.cost.usd_per_answers, tied))
     if doubt := _doubt(best, racing, metric):
         lines.append(doubt)
     cheaper = [row for row in racing if row.cost.seconds < chosen.cost.seconds]
@@ -223,6 +223,16 @@ def _because(chosen: Row, best: Row, tied: Sequence[Row], racing: Sequence[Row],
         names = ", ".join(f"{row.title} ({_points(row.difference.value)})" for row in cheaper if row.difference is not None)
         lines.append(f"Cheaper, but worse than the best beyond chance when held against it alone: {names}.")
     return lines
+
+
+def _paid(chosen: Row, usd: float, tied: Sequence[Row]) -> str:
+    """What its answers cost in money, by which the cheapest in time may not be the cheapest."""
+    told = f"Its server would be paid ${usd:,.2f} for {ANSWERED_ROWS:,} answers"
+    prices = {row.title: row.cost.usd_per_answers for row in tied if row is not chosen and row.cost.usd_per_answers is not None}
+    title = min(prices, key=lambda one: prices[one], default=None)
+    if title is None or prices[title] >= usd:
+        return f"{told}."
+    return f"{told}; the least of those not distinguishably worse than the best is ${prices[title]:,.2f}, for {title}."
 
 
 def _on_budget(chosen: Row, usual: Row, racing: Sequence[Row], may_lose: float) -> list[str]:
