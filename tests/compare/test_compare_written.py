@@ -339,6 +339,14 @@ def test_a_model_that_is_not_there_is_told(tmp_path: Path):
         compared(tmp_path, completions(written_rows(30)), str(tmp_path / "no-such-model"))
 
 
+def test_rows_that_a_budget_cannot_carry_are_told_with_the_budget_in_the_usual_units(models, tmp_path: Path, monkeypatch):
+    monkeypatch.setattr("hone.compare.run.usable_rows", lambda *_, **__: (12, 5, 6))
+    more = {"strategies": ("zero_shot",), "budget_seconds": 40.0}
+    found = compared(tmp_path, completions(written_rows(30)), models("llama"), **more)
+    (message,) = (one.message for one in found.data.findings if one.kind == "unused_rows")
+    assert "a budget of 40.0 s carries 12 training, 5 validation and 6 test rows" in message
+
+
 def test_a_model_behind_a_server_stands_in_the_table_and_is_not_tuned(models, tmp_path: Path, monkeypatch):
     monkeypatch.delenv("OPENAI_API_KEY", raising=False)
     known = {word: name for name, words in TOPICS.items() for word in words.split()}

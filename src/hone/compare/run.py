@@ -29,7 +29,7 @@ from hone.core.configuration import write_settings
 from hone.core.console import note, progress
 from hone.core.seeds import derive_seed
 from hone.core.store import claim_folder, digest_text, read_errors, read_record, released_if_refused, write_atomic, write_lines
-from hone.measure import human_count
+from hone.measure import human_count, human_seconds
 from hone.model import Encoder
 from hone.strategy import EncoderBench, Entrant, TextBase, TextBench, encoder_strategies
 from hone.task import Example, Finding, Task
@@ -113,7 +113,7 @@ def _fit_budget(task: Task, lined_up: LineUp, settings: CompareSettings, folder:
     finding = Finding(
         kind="unused_rows",
         severity="info",
-        message=f"{dropped:,} rows are not used: a budget of {settings.budget_seconds / 60:g} min carries {len(train):,} training, "
+        message=f"{dropped:,} rows are not used: a budget of {human_seconds(settings.budget_seconds)} carries {len(train):,} training, "
         f"{len(validation):,} validation and {len(test):,} test rows on this machine. A larger --budget uses more.",
         count=dropped,
     )
