@@ -13,6 +13,7 @@ from hone.train.held_out import Measured, measure_loss, tell_answers
 from hone.train.loop import Listener, fit
 from hone.train.mixture import FLAN_CAP, Mixed, SingleTask, mixed, proportional, replay, temperature
 from hone.train.objective import (
+    UNSEEN,
     Answers,
     AnswerSpan,
     Causal,
@@ -45,6 +46,7 @@ __all__ = [
     "REGULARISERS",
     "REHEARSED",
     "TRAINABLES",
+    "UNSEEN",
     "Alone",
     "AnswerSpan",
     "Answers",

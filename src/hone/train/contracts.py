@@ -95,6 +95,10 @@ class LogitObjective(ABC, Generic[Item]):
         """How many terms the likeliest answer gets right; None where a term has no single right answer."""
         return None
 
+    def unseen(self, batch: Sequence[Item]) -> int:
+        """Terms whose right answer is none that can be given, in rows that only judge: they have no loss, and are never right."""
+        return 0
+
     def answers(self, logits: torch.Tensor, batch: Sequence[Item]) -> list[Any]:
         """What a head answers to each item; empty where the answers are texts, which are written and not told."""
         return []

@@ -19,7 +19,7 @@ class Measured(NamedTuple):
 
     loss: float
     accuracy: float | None
-    """None where a term has no single right answer: numbers and several labels."""
+    """Of all terms, those counted as wrong whose answer cannot be given; None where a term has no single right answer: numbers and several labels."""
     answers: list[Any]
     """Of a head to every item, as its objective tells them; else empty."""
 
@@ -28,17 +28,19 @@ def measure_loss(net: nn.Module, objective: LogitObjective[Any], items: Sequence
     """Mean loss and share of right terms; what is drawn by chance is drawn alike each time."""
     state = torch.get_rng_state()
     torch.manual_seed(0)
-    total, right, terms, is_counted = 0.0, 0, 0, True
+    total, right, terms, unseen, is_counted = 0.0, 0, 0, 0, True
     answers: dict[int, Any] = {}
     for part, batch, logits in _passes(net, objective, items, reader):
         loss, count = objective.loss_from(logits, batch)
-        total, terms = total + loss.item(), terms + count
+        total, terms, unseen = total + loss.item(), terms + count, unseen + objective.unseen(batch)
         hits = objective.right(logits, batch)
         is_counted = is_counted and hits is not None
         right += hits or 0
         answers.update(zip(part, objective.answers(logits, batch), strict=False))  # texts have none
     torch.set_rng_state(state)
-    return Measured(total / terms, right / terms if is_counted else None, [answers[index] for index in sorted(answers)])
+    return Measured(
+        total / terms, right / (terms + unseen) if is_counted else None, [answers[index] for index in sorted(answers)]
+    )
 
 
 def tell_answers(net: nn.Module, objective: LogitObjective[Any], items: Sequence[Any], reader: TextReader) -> list[Any]:

@@ -95,6 +95,7 @@ class BeforeAfter:
             if self.test
             else (),
             scores=key.score(measured.answers, metric=settings.metric, seed=settings.seed) if key else (),
+            unseen=ready.rows.unseen,
         )
 
 

@@ -139,7 +139,7 @@ def _test(test: TestScores) -> str:
     """What the test rows say."""
     right = "" if test.accuracy is None else f", {test.accuracy:.1%} of the terms answered rightly"
     parts = [
-        f"On {test.rows:,} test rows, on which nothing was chosen: loss {test.loss:.4f}{right}.",
+        f"On {test.rows:,} test rows, on which nothing was chosen: loss {test.loss:.4f}{right}.{test.told_unseen}",
         *([_written_table(test.answers, "answers to test rows")] if test.answers else []),
         *([_head_table(test.scores, "answers to test rows")] if test.scores else []),
     ]

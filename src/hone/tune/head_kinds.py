@@ -24,10 +24,11 @@ from hone.measure import (
     score_texts,
 )
 from hone.model import TextReader
-from hone.task import Passage, Scored, Tagged
+from hone.task import Example, MultiLabelled, Passage, Scored, Tagged
 from hone.train import Answers, AnswerSpan, Labelled, Stretch, Tag
 from hone.tune.choose import Chosen
 from hone.tune.heads import HeadKey, HeadMetric, resampled
+from hone.tune.unseen import other_labels
 
 __all__ = ["make_key", "outside", "passage_answers"]
 
@@ -40,18 +41,20 @@ def make_key(chosen: Chosen, items: Sequence[Any], rows: Sequence[Any]) -> HeadK
     Args:
         items: as the objective encoded them. rows: as they were read.
     """
-    objective, labels = chosen.objective, chosen.labels
+    objective, labels = chosen.objective, (*chosen.labels, *other_labels(rows, chosen.labels))
     if isinstance(objective, Tag):
-        return _Entities(objective, labels, rows) if marks_entities(labels) else _Tags(objective, labels, rows)
+        kind = _Entities if marks_entities(chosen.labels) else _Tags
+        return kind(objective, labels, rows, answered=len(chosen.labels))
     if isinstance(objective, Answers):
         return _Stretches(items, rows, always=bool(objective.always))
     if chosen.name == "regression":
         return _Numbers(items, rows)
-    return _Classes(items, labels) if chosen.name == "classify" else _LabelSets(items, labels)
+    kind_of_text = _Classes if chosen.name == "classify" else _LabelSets
+    return kind_of_text(items, rows, labels, answered=len(chosen.labels))
 
 
 class _PerText(HeadKey):
-    """One answer per text."""
+    """One answer per text. `answered`: of the labels, how many come first that the head answers; rows may have others, never right."""
 
     _items: Sequence[Labelled]
 
@@ -65,16 +68,18 @@ class _Classes(_PerText):
 
     shown = _OF_CLASSES
 
-    def __init__(self, items: Sequence[Labelled], labels: Sequence[str]) -> None:
+    def __init__(self, items: Sequence[Labelled], rows: Sequence[Example], labels: Sequence[str], *, answered: int) -> None:
         self._items = items
         self._labels = labels
-        self.right = [int(item.target) for item in items]  # type: ignore[arg-type]
+        self._answered = answered
+        index = {label: at for at, label in enumerate(labels)}
+        self.right = [index[row.label] for row in rows]
 
     def read(self, answers: Sequence[Any]) -> list[int]:
         return [int(np.argmax(shares)) for shares in answers]
 
     def plain(self) -> list[int]:
-        return [Counter(self.right).most_common(1)[0][0]] * len(self.right)
+        return [_commonest(self.right, self._answered)] * len(self.right)
 
     def measure(self, said: Sequence[int], names: Sequence[str]) -> dict[str, HeadMetric]:
         return _of_classes(self.right, said, names, classes=len(self._labels))
@@ -88,16 +93,18 @@ class _LabelSets(_PerText):
 
     shown = LABEL_SET_METRICS
 
-    def __init__(self, items: Sequence[Labelled], labels: Sequence[str]) -> None:
+    def __init__(self, items: Sequence[Labelled], rows: Sequence[MultiLabelled], labels: Sequence[str], *, answered: int) -> None:
         self._items = items
         self._labels = labels
-        self.right = [np.array(item.target, dtype=bool) for item in items]
+        self._answered = answered
+        self.right = [np.array([label in row.labels for label in labels]) for row in rows]
 
     def read(self, answers: Sequence[Any]) -> list[Any]:
-        return list(answers)
+        unseen = np.zeros(len(self._labels) - self._answered, dtype=bool)
+        return [np.concatenate([said, unseen]) for said in answers]
 
     def plain(self) -> list[Any]:
-        commonest = np.mean(self.right, axis=0).argmax()
+        commonest = np.mean(self.right, axis=0)[: self._answered].argmax()
         return [np.arange(len(self._labels)) == commonest] * len(self.right)
 
     def measure(self, said: Sequence[Any], names: Sequence[str]) -> dict[str, HeadMetric]:
@@ -145,9 +152,10 @@ class _Tags(HeadKey):
 
     shown: ClassVar[tuple[str, ...]] = _OF_CLASSES
 
-    def __init__(self, objective: Tag, labels: Sequence[str], rows: Sequence[Tagged]) -> None:
+    def __init__(self, objective: Tag, labels: Sequence[str], rows: Sequence[Tagged], *, answered: int) -> None:
         self._objective = objective
         self._labels = labels
+        self._answered = answered
         self._rows = rows
         index = {label: at for at, label in enumerate(labels)}
         self.right = [[index[tag] for tag in row.tags] for row in rows]
@@ -165,7 +173,7 @@ class _Tags(HeadKey):
         return found
 
     def plain(self) -> list[list[int]]:
-        commonest = Counter(tag for tags in self.right for tag in tags).most_common(1)[0][0]
+        commonest = _commonest([tag for tags in self.right for tag in tags], self._answered)
         return [[commonest] * len(tags) for tags in self.right]
 
     def measure(self, said: Sequence[Sequence[int | None]], names: Sequence[str]) -> dict[str, HeadMetric]:
@@ -216,6 +224,11 @@ class _Stretches(HeadKey):
     def texts(self, reader: TextReader) -> list[str]:
         """Question and passage."""
         return [f"{row.question}\n{row.context}" for row in self._rows]
+
+
+def _commonest(right: Sequence[int], answered: int) -> int:
+    """The commonest of the classes that the head answers."""
+    return max(Counter(one for one in right if one < answered).items(), key=lambda one: one[1])[0]
 
 
 def outside(labels: Sequence[str]) -> str:

@@ -10,9 +10,10 @@ from hone.core.errors import BadData
 from hone.core.seeds import derive_seed
 from hone.core.store import digest_text
 from hone.task import Choice, Material, MaterialRow, as_completion, choice_template, load_like, load_material
-from hone.train import LogitObjective, Objective
+from hone.train import Classify, LogitObjective, MultiLabel, Objective, Tag
 from hone.tune.records import RowCounts
 from hone.tune.settings import TuneSettings
+from hone.tune.unseen import warn_of_unseen
 
 __all__ = ["Divided", "Rows", "count_rows", "encode_rows", "read_rows", "trainable_items"]
 
@@ -44,6 +45,8 @@ class Rows:
     test: list[Any]
     counts: RowCounts
     digest: str
+    unseen: int = 0
+    """Rows to measure the end on with a label that no training row has."""
 
 
 def read_rows(settings: TuneSettings) -> Divided:
@@ -128,7 +131,7 @@ def encode_rows(settings: TuneSettings, divided: Divided, objective: Objective) 
     """
     assert isinstance(objective, LogitObjective) and hasattr(objective, "encode")
     material, encoded = divided.material, objective.encode(divided.train)
-    items, chosen_on = trainable_items(encoded), trainable_items(objective.encode(divided.validation))
+    items, chosen_on = trainable_items(encoded), _judging(objective, divided.validation)
     if not items or not chosen_on:
         raise BadData(
             f"{settings.data}: once rows are cut to the model's context, nothing is left to train in any of them. Give a larger --length."
@@ -137,11 +140,13 @@ def encode_rows(settings: TuneSettings, divided: Divided, objective: Objective) 
         raise BadData(
             f"--metric {settings.metric} takes at least 2 rows to choose on, and there is 1. Add rows, or name a --validation file."
         )
-    tested = trainable_items(objective.encode(divided.test)) if divided.test else []
+    tested = _judging(objective, divided.test)
     if divided.test and not tested:
         raise BadData(
             f"{settings.test}: once rows are cut to the model's context, nothing is left to measure. Give a larger --length."
         )
+    warn_of_unseen(divided.validation, divided.train, name=settings.validation or f"{settings.data}, validation rows")
+    unseen = warn_of_unseen(divided.test, divided.train, name=settings.test) if settings.test else 0
     older: list[Any] = []
     if settings.replay:
         older = trainable_items(objective.encode(_load_like(settings, settings.replay, material).rows))
@@ -154,7 +159,14 @@ def encode_rows(settings: TuneSettings, divided: Divided, objective: Objective) 
         dropped=len(encoded) - len(items),
     )
     digest = digest_text(*(repr(_content(row)) for row in (*divided.train, *divided.validation, *divided.test)))
-    return Rows([*items, *older], len(older), chosen_on, tested, counts, digest)
+    return Rows([*items, *older], len(older), chosen_on, tested, counts, digest, unseen)
+
+
+def _judging(objective: LogitObjective[Any], rows: Sequence[Any]) -> list[Any]:
+    """Encoded rows that nothing is learnt from: labels may come that the head does not answer."""
+    if isinstance(objective, Classify | MultiLabel | Tag):
+        return trainable_items(objective.encode(rows, judges=True))
+    return trainable_items(objective.encode(rows)) if rows else []  # type: ignore[attr-defined]
 
 
 def trainable_items(encoded: Sequence[Any]) -> list[Any]:

@@ -82,6 +82,17 @@ class TestScores(Record):
     accuracy: float | None
     answers: tuple[AnswerScore, ...] = ()
     scores: tuple[HeadScore, ...] = ()
+    unseen: int = 0
+    """Rows with a label that no training row has, which count as wrong."""
+
+    @property
+    def told_unseen(self) -> str:
+        """How many rows could not be answered rightly; empty where all could."""
+        return (
+            f" {self.unseen:,} of them have a label or tag that no training row has, which counts as wrong."
+            if self.unseen
+            else ""
+        )
 
 
 class Commonest(Record):

@@ -14,6 +14,7 @@ from hone.core.store import disk_errors, released_if_refused, share_files, write
 from hone.measure import ERRORS, score_texts
 from hone.model import HeadedNetwork
 from hone.train import (
+    UNSEEN,
     Answers,
     Measured,
     Placed,
@@ -155,7 +156,7 @@ def _commonest(ready: Ready) -> Commonest | None:
         return None
     rows = ready.rows.validation
     terms = Counter(label for row in rows for label in (row.labels if isinstance(row, Placed) else (row.target,)))
-    label, count = terms.most_common(1)[0]
+    label, count = max(((label, count) for label, count in terms.items() if label != UNSEEN), key=lambda one: one[1])
     return Commonest(label=ready.chosen.labels[label], share=count / terms.total())
 
 

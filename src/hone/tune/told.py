@@ -117,7 +117,9 @@ def told_scores(answers: Sequence[AnswerScore], scores: Sequence[HeadScore], obj
 
 def _told_test(test: TestScores, objective: str) -> list[str]:
     right = "" if test.accuracy is None else f", {test.accuracy:.1%} of the terms right"
-    lines = [f"Test rows ({test.rows:,} of {test.file}, on which nothing was chosen): loss {test.loss:.4f}{right}."]
+    lines = [
+        f"Test rows ({test.rows:,} of {test.file}, on which nothing was chosen): loss {test.loss:.4f}{right}.{test.told_unseen}"
+    ]
     if test.answers and test.answers[0].n < test.rows:
         lines.append(f"Answers to the first {test.answers[0].n:,} of them (--answers):")
     return lines + [f"  {line}" for line in told_scores(test.answers, test.scores, objective)]

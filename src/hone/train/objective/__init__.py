@@ -2,7 +2,7 @@
 
 from hone.train.objective.classify import Classify, MultiLabel, Regress
 from hone.train.objective.contrast import Contrast
-from hone.train.objective.items import Labelled, Placed, SourceTarget
+from hone.train.objective.items import UNSEEN, Labelled, Placed, SourceTarget
 from hone.train.objective.language import Causal, Complete
 from hone.train.objective.masked import Masked
 from hone.train.objective.seq2seq import WriteTarget
@@ -10,6 +10,7 @@ from hone.train.objective.span import SpanCorruption
 from hone.train.objective.tag import Answers, AnswerSpan, Stretch, Tag
 
 __all__ = [
+    "UNSEEN",
     "AnswerSpan",
     "Answers",
     "Causal",

@@ -9,7 +9,7 @@ from torch import nn
 from hone.model import HeadedNetwork, TextReader
 from hone.task import Example, MultiLabelled, Scored
 from hone.train.contracts import HeadKind, LogitObjective
-from hone.train.objective.items import ClassIndex, Labelled
+from hone.train.objective.items import UNSEEN, ClassIndex, Labelled
 
 __all__ = ["Classify", "MultiLabel", "Regress"]
 
@@ -32,17 +32,22 @@ class Classify(_PerText):
         self._classes = ClassIndex(labels)
         self._reader = reader
 
-    def encode(self, examples: Sequence[Example]) -> list[Labelled]:
-        """Token ids and class index per example."""
+    def encode(self, examples: Sequence[Example], *, judges: bool = False) -> list[Labelled]:
+        """Token ids and class index per example. `judges`: whether nothing is learnt from them, so that other classes may come."""
         tokens = self._reader.tokenize([example.text for example in examples])
         return [
-            Labelled(ids, self._classes.of(example.label, example.place)) for ids, example in zip(tokens, examples, strict=True)
+            Labelled(ids, self._classes.of(example.label, example.place, judges=judges))
+            for ids, example in zip(tokens, examples, strict=True)
         ]
 
     def loss_from(self, logits: torch.Tensor, batch: Sequence[Labelled]) -> tuple[torch.Tensor, int]:
-        """Summed cross-entropy in fp32 and the number of rows."""
+        """Summed cross-entropy in fp32 and the number of rows whose class the head answers."""
         targets = torch.tensor([item.target for item in batch], device=logits.device)
-        return nn.functional.cross_entropy(logits.float(), targets, reduction="sum"), len(batch)
+        return nn.functional.cross_entropy(logits.float(), targets, reduction="sum"), len(batch) - self.unseen(batch)
+
+    def unseen(self, batch: Sequence[Labelled]) -> int:
+        """Rows of a class that the head does not answer."""
+        return sum(item.target == UNSEEN for item in batch)
 
     def answers(self, logits: torch.Tensor, batch: Sequence[Labelled]) -> list[Any]:
         """The probability of each class, [C] per text."""
@@ -62,11 +67,11 @@ class MultiLabel(_PerText):
         self._labels, self._classes = tuple(labels), ClassIndex(labels)
         self._reader = reader
 
-    def encode(self, examples: Sequence[MultiLabelled]) -> list[Labelled]:
-        """Token ids, and 0 or 1 per label."""
+    def encode(self, examples: Sequence[MultiLabelled], *, judges: bool = False) -> list[Labelled]:
+        """Token ids, and 0 or 1 per label. `judges`: whether nothing is learnt from them, so that other labels may come."""
         for example in examples:
             for label in example.labels:
-                self._classes.of(label, example.place)
+                self._classes.of(label, example.place, judges=judges)
         tokens = self._reader.tokenize([example.text for example in examples])
         return [
             Labelled(ids, tuple(float(label in example.labels) for label in self._labels))

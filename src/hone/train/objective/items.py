@@ -9,7 +9,10 @@ from torch import nn
 from hone.core.errors import BadData
 from hone.train.contracts import LogitObjective
 
-__all__ = ["ClassIndex", "Labelled", "Placed", "PlacedLabels", "SourceTarget", "spread"]
+__all__ = ["UNSEEN", "ClassIndex", "Labelled", "Placed", "PlacedLabels", "SourceTarget", "spread"]
+
+UNSEEN = -100
+"""Number of a class that the head does not answer, of a row that only judges; torch's cross-entropy passes over it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,12 +65,14 @@ class ClassIndex:
     def __init__(self, labels: Sequence[str]) -> None:
         self._index = {label: index for index, label in enumerate(labels)}
 
-    def of(self, label: str, row: str) -> int:
-        """Number of a class. `row`: where it stands.
+    def of(self, label: str, row: str, *, judges: bool = False) -> int:
+        """Number of a class. `row`: where it stands. `judges`: whether nothing is learnt from it; `UNSEEN` where there is no such class.
 
         Raises:
-            BadData: there is no such class.
+            BadData: there is no such class in a row that trains.
         """
+        if label not in self._index and judges:
+            return UNSEEN
         if label not in self._index:
             shown = ", ".join(list(self._index)[:20]) + (", ..." if len(self._index) > 20 else "")
             raise BadData(

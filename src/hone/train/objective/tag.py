@@ -12,7 +12,7 @@ from hone.core.errors import BadModel
 from hone.model import TextReader
 from hone.task import Passage, Tagged
 from hone.train.contracts import HeadKind, LogitObjective
-from hone.train.objective.items import ClassIndex, Placed, PlacedLabels
+from hone.train.objective.items import UNSEEN, ClassIndex, Placed, PlacedLabels
 
 __all__ = ["AnswerSpan", "Answers", "Stretch", "Tag"]
 
@@ -29,14 +29,27 @@ class Tag(PlacedLabels):
         self._classes = ClassIndex(labels)
         self._reader = reader
 
-    def encode(self, examples: Sequence[Tagged]) -> list[Placed]:
-        """Token ids and, at the first token of each word, its tag; words past the context length are cut."""
+    def encode(self, examples: Sequence[Tagged], *, judges: bool = False) -> list[Placed]:
+        """Token ids and, at the first token of each word, its tag; words past the context length are cut.
+
+        Args:
+            judges: whether nothing is learnt from them, so that other tags may come.
+        """
         items = []
         for example in examples:
             ids, first = self.place(example.tokens)
-            labels = [self._classes.of(example.tags[word], example.place) for word in first]
+            labels = [self._classes.of(example.tags[word], example.place, judges=judges) for word in first]
             items.append(Placed(ids, list(first.values()), labels, is_cut=len(first) < len(example.tokens)))
         return items
+
+    def loss_from(self, logits: torch.Tensor, batch: Sequence[Placed]) -> tuple[torch.Tensor, int]:
+        """Summed cross-entropy and the number of words whose tag the head answers."""
+        loss, words = super().loss_from(logits, batch)
+        return loss, words - self.unseen(batch)
+
+    def unseen(self, batch: Sequence[Placed]) -> int:
+        """Words with a tag that the head does not answer."""
+        return sum(item.labels.count(UNSEEN) for item in batch)
 
     def place(self, words: Sequence[str]) -> tuple[list[int], dict[int, int]]:
         """Token ids of a row, and the place of the first token of each word that is read.
