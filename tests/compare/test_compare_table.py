@@ -7,6 +7,7 @@ import pytest
 import sample
 from hone.compare.card import write_card
 from hone.compare.records import Comparison, Estimate
+from hone.compare.report import render_report
 from hone.compare.report.words import is_significant, learning_sentence, milliseconds, p_value, places_text, signed
 from hone.compare.table import comparison_table, findings_text, plan_table
 
@@ -129,3 +130,24 @@ def test_the_learning_curve_is_judged_only_when_it_was_measured():
     flat = SAMPLES["eight"].learning_curve
     assert flat is not None
     assert "No rise can be told from chance" in learning_sentence(flat.model_copy(update={"still_rises": False}))
+
+
+def test_where_nothing_beats_the_baseline_the_headline_and_the_card_say_so_before_all_else():
+    base = SAMPLES["eight"]
+    said = "No strategy beats answering 'refund' always (31.0% accuracy) beyond chance: tuning brings nothing here yet."
+    comparison = base.model_copy(update={"recommended": base.recommended.model_copy(update={"unbeaten": said})})
+    text = comparison_table(comparison)
+    best, kept = base.rows[0], base.recommended_row
+    at = text.index("No strategy beats")
+    assert " ".join(text[at:].split()).startswith(
+        f"{said} Nearest: {best.title}, {best.metrics['accuracy'].value:.1%} accuracy (95%"
+    )
+    assert "Recommended: " not in text and "* recommended" not in text and "kept in best/" in text
+    if kept is not best:
+        assert f"the best is {kept.title}." in " ".join(text.split())
+    page = render_report(comparison)
+    assert "<h1><bdi>No strategy beats answering" in page and f"Use {kept.title}." not in page and ">recommended<" not in page
+    assert "Nearest: " in page
+    card = write_card(comparison, kept)
+    assert card.index(f"**{said}**") < card.index(f"On {best.metrics['accuracy'].n} rows")
+    assert "Recommended: " in comparison_table(base) and said not in write_card(base, kept)

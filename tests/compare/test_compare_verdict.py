@@ -346,7 +346,10 @@ def test_strategies_that_answer_no_better_than_one_class_for_all_rows_are_said_t
     found = advice(one("a", 0.2, truth=truth), one("b", 0.25, truth=truth), metric=metric)
     (doubt,) = [line for line in found.because if "whatever is asked" in line]
     assert doubt.startswith(f"To answer 'b' whatever is asked would reach {always:.1%}, and no strategy is better than that")
+    assert found.unbeaten is not None and found.unbeaten.startswith(f"No strategy beats answering 'b' always ({always:.1%} ")
+    assert found.unbeaten.endswith(" beyond chance: tuning brings nothing here yet.")
     better = advice(one("a", 0.2, truth=truth), one("b", 0.95, truth=truth, shift=7), metric=metric)
+    assert better.unbeaten is None
     assert not [line for line in better.because if "whatever is asked" in line]
 
 
@@ -354,5 +357,30 @@ def test_where_rare_classes_are_found_but_accuracy_does_not_show_it_macro_f1_is_
     """Wrong on a sixth of the many and right on most of the few: as many right answers as one class for all would give."""
     truth = np.where(np.arange(N) % 5 == 0, np.arange(N) // 5 % 2 * 2, 1)
     found = advice(one("a", 0.8, truth=truth), one("b", 0.78, truth=truth, shift=7))
+    assert found.unbeaten is not None and "tuning brings nothing" not in found.unbeaten and "rank by it" in found.unbeaten
     (doubt,) = [line for line in found.because if "whatever is asked" in line]
     assert doubt.endswith("though in macro F1 there is: to find the rare classes, rank by it (--metric macro_f1).")
+
+
+def written(name: str, share: float, *, moved: int = 3, p: float | None = None) -> Row:
+    """A strategy that writes texts."""
+    row = judged(one(name, share))[name]
+    gap = None if p is None else Difference(value=-0.01, low=-0.03, high=0.01, p_value=p, p_holm=p, test="paired_permutation")
+    cost = row.cost.model_copy(update={"trainable_parameters": moved})
+    return row.model_copy(update={"per_class": (), "confusion": (), "difference": gap, "cost": cost})
+
+
+@pytest.mark.parametrize(("p", "is_beaten"), [(0.3, False), (0.01, True)])
+def test_what_cannot_be_told_from_copying_the_first_sentences_is_said_not_to_beat_it(p: float, is_beaten: bool):
+    rows = [written("lora", 0.31), written("first_sentences@tiny", 0.30, moved=0, p=p)]
+    found = recommend(rows, metric="accuracy", curve=None)
+    assert (found.unbeaten is None) == is_beaten
+    assert any("copying the first sentences" in line for line in found.because) != is_beaten
+    if not is_beaten:
+        assert found.unbeaten == (
+            "No strategy beats copying the first sentences (30.0% accuracy) beyond chance: tuning brings nothing here yet."
+        )
+        untuned = recommend([written("zero", 0.31, moved=0), rows[1]], metric="accuracy", curve=None)
+        assert untuned.unbeaten is not None and untuned.unbeaten.endswith("none is of use here yet.")
+    first = [rows[1].model_copy(update={"difference": None}), written("lora", 0.2, p=0.001)]
+    assert recommend(first, metric="accuracy", curve=None).unbeaten is not None

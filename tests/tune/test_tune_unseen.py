@@ -4,9 +4,9 @@ import json
 
 import numpy as np
 import pytest
-from head_rows import lines, settings, write_files
 from sklearn.metrics import accuracy_score, f1_score
 
+from head_rows import lines, settings, write_files
 from hone.core.errors import BadData
 from hone.measure import score_entities
 from hone.tune import tune_rows

@@ -59,7 +59,7 @@ def write_card(comparison: Comparison, row: Row, *, licence: str | None = None) 
 
 ## How good it is
 
-On {found.n} rows that took no part in training or in any choice. Intervals are 95% and cover the choice of test rows.
+{_unbeaten(comparison)}On {found.n} rows that took no part in training or in any choice. Intervals are 95% and cover the choice of test rows.
 
 | metric | value | interval |
 |---|---|---|
@@ -82,6 +82,11 @@ On {found.n} rows that took no part in training or in any choice. Intervals are 
 
 {_forgetting(row)}
 """
+
+
+def _unbeaten(comparison: Comparison) -> str:
+    """Where no strategy beats the plainest baseline, that before all numbers."""
+    return f"**{comparison.recommended.unbeaten}**\n\n" if comparison.recommended.unbeaten else ""
 
 
 def _forgetting(row: Row) -> str:

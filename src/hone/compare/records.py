@@ -239,6 +239,8 @@ class Recommendation(Record):
     strategy: str
     best: str
     """Highest primary metric on the test rows (may be the same)."""
+    unbeaten: str | None = None
+    """Where no strategy beats the plainest baseline beyond chance, that in a sentence; then `strategy` is no advice to use it."""
     because: tuple[str, ...]
     would_change: tuple[str, ...]
     """What would change this answer."""

@@ -18,6 +18,7 @@ from hone.compare.report.words import (
     is_significant,
     metric_name,
     milliseconds,
+    nearest_sentence,
     places_text,
     points,
     row_of,
@@ -175,7 +176,7 @@ def _line(cells: Sequence[str], widths: Sequence[int]) -> str:
 
 def _legend(comparison: Comparison) -> str:
     """What the marks mean; only those that stand in the table."""
-    marks = ["* recommended"]
+    marks = ["* kept in best/, though nothing beats the baseline" if comparison.recommended.unbeaten else "* recommended"]
     if any(is_significant(row.difference) for row in comparison.rows):
         marks.append("↓ worse than the best beyond chance (p < 0.05, adjusted)")
     if any(row.stopped_early for row in comparison.rows):
@@ -202,7 +203,9 @@ def _recommendation(comparison: Comparison) -> str:
     """The answer, why, and what would change it."""
     answer = comparison.recommended
     row = row_of(comparison, answer.strategy)
-    lines = [f"Recommended: {row.title if row else answer.strategy}", *_bullets(answer.because)]
+    title = row.title if row else answer.strategy
+    lines = [_wrap(answer.unbeaten), _wrap(nearest_sentence(comparison))] if answer.unbeaten else [f"Recommended: {title}"]
+    lines += _bullets(answer.because)
     if answer.would_change:
         lines += ["What would change this:", *_bullets(answer.would_change)]
     return "\n".join(lines)

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from hone.compare.baseline import LEVEL, Baseline, unbeaten_baseline
 from hone.compare.race import Finished
 from hone.compare.records import (
     ANSWERED_ROWS,
@@ -23,7 +24,7 @@ from hone.compare.records import (
     Spread,
     Tried,
 )
-from hone.compare.report.words import metric_phrase
+from hone.compare.report.words import metric_phrase, plainest
 from hone.core.errors import NotEnough
 from hone.core.seeds import derive_seed
 from hone.evaluate import Metric, Speed, metrics_of, per_class
@@ -41,8 +42,6 @@ from hone.measure import (
 
 __all__ = ["Tested", "judge", "recommend"]
 
-LEVEL = 0.05
-_PLAINEST = ("constant", "lookup")
 _FLOOR = 0.05  # a metric below which strategies can hardly be told apart
 _NOT_ASKED = Forgetting(not_measured="no task but this one was asked before and after")
 
@@ -171,12 +170,14 @@ def recommend(rows: Sequence[Row], *, metric: str, curve: LearningCurve | None, 
         cheapest = min((row for row in tied if row in within), key=lambda row: row.cost.seconds, default=None)
         chosen = cheapest or (within[0] if within else usual)
     smallest = _smallest_visible(best, racing, metric)
-    because = _because(chosen, best, tied, racing, metric)
+    baseline = unbeaten_baseline(racing, metric)
+    because = _because(chosen, best, tied, racing, metric, baseline)
     if may_lose is not None:
         because[1:1] = _on_budget(chosen, usual, racing, may_lose)
     return Recommendation(
         strategy=chosen.strategy,
         best=best.strategy,
+        unbeaten=None if baseline is None else baseline.headline(racing, metric),
         because=tuple(because),
         would_change=tuple(_would_change(chosen, best, usual, metric, smallest, curve)),
         keeps_budget=None if may_lose is None else chosen.forgetting.is_within(may_lose),
@@ -184,7 +185,9 @@ def recommend(rows: Sequence[Row], *, metric: str, curve: LearningCurve | None, 
     )
 
 
-def _because(chosen: Row, best: Row, tied: Sequence[Row], racing: Sequence[Row], metric: str) -> list[str]:
+def _because(
+    chosen: Row, best: Row, tied: Sequence[Row], racing: Sequence[Row], metric: str, baseline: Baseline | None
+) -> list[str]:
     name = metric_phrase(metric)
     found = chosen.metrics[metric]
     lines = [
@@ -203,7 +206,7 @@ def _because(chosen: Row, best: Row, tied: Sequence[Row], racing: Sequence[Row],
         )
     if chosen.cost.usd_per_answers is not None:
         lines.append(_paid(chosen, chosen.cost.usd_per_answers, tied))
-    if doubt := _doubt(best, racing, metric):
+    if doubt := _doubt(best, metric, baseline):
         lines.append(doubt)
     cheaper = [row for row in racing if row.cost.seconds < chosen.cost.seconds]
     cost = f"{human_seconds(chosen.cost.seconds)} to train it and answer {ANSWERED_ROWS:,} rows here"
@@ -267,32 +270,18 @@ def _lost(rows: Sequence[Row]) -> str:
     )
 
 
-def _doubt(best: Row, racing: Sequence[Row], metric: str) -> str:
+def _doubt(best: Row, metric: str, baseline: Baseline | None) -> str:
     """Where the winner is no reason to be glad: it copies, or nothing is right, or one answer to all rows would do as well."""
-    if best.strategy.partition("@")[0] == "first_sentences":
-        return "No model does better than copying the first sentences: a larger model, or more training, is needed before any is of use."
-    if best.strategy.partition("@")[0] in _PLAINEST:
-        return f"No model does better than '{best.title}': a larger model, or more rows, is needed before any is of use."
+    if doing := plainest(best):
+        return f"No model does better than {doing}: a larger model, or more training, is needed before any is of use."
     if best.metrics[metric].value < _FLOOR:
         return "Nearly nothing is right whatever the strategy: this model is not up to the task, and the ranking means little."
-    return _no_better_than_one_answer(best, racing, metric) if best.per_class else ""
-
-
-def _no_better_than_one_answer(best: Row, racing: Sequence[Row], metric: str) -> str:
-    """A sentence where the most frequent class of the test rows, given always, would do as well as any strategy."""
-    usual = max(best.per_class, key=lambda one: one.support)
-    rows = sum(one.support for one in best.per_class)
-    shares = [one.support / rows for one in best.per_class]
-    share, classes = max(shares), len(shares)
-    f1 = 2 * share / (1 + share)
-    floor = {"macro_f1": f1 / classes, "weighted_f1": f1 * share}.get(metric, share)
-    if any(row.metrics[metric].low > floor for row in racing):
+    if baseline is None:
         return ""
-    said = (
-        f"To answer '{usual.label}' whatever is asked would reach {floor:.1%}, and no strategy is better than that beyond chance"
-    )
-    guessed = sum(2 * one / (one * classes + 1) for one in shares) / classes  # macro F1 of a throw of dice
-    if metric == "accuracy" and any(row.metrics["macro_f1"].low > max(guessed, f1 / classes) for row in racing):
+    if baseline.label is None:
+        return f"No model does better than {baseline.doing} beyond chance: a larger model, or more training, is needed before any is of use."
+    said = f"To answer '{baseline.label}' whatever is asked would reach {baseline.value:.1%}, and no strategy is better than that beyond chance"
+    if baseline.is_beaten_in_f1:
         return f"{said}, though in macro F1 there is: to find the rare classes, rank by it (--metric macro_f1)."
     return f"{said}: the ranking means little. A larger model, or more rows, is needed before any is of use."
 

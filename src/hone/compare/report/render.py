@@ -49,6 +49,7 @@ def render_report(comparison: Comparison, *, version: str = "") -> str:
         is_clipped=min(row.metrics[comparison.task.metric].value for row in comparison.rows) < _domain(comparison)[0],
         forgetting_reason=words.forgetting_reason(comparison),
         budget_sentence=words.budget_sentence(comparison),
+        nearest_sentence=words.nearest_sentence(comparison),
         rendered_by=version if version != comparison.hone_version else "",
         style=Markup((_FOLDER / "report.css").read_text(encoding="utf-8")),
         script=Markup(script),

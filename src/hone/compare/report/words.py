@@ -20,9 +20,11 @@ __all__ = [
     "metric_phrase",
     "metric_unit",
     "milliseconds",
+    "nearest_sentence",
     "p_value",
     "percent",
     "places_text",
+    "plainest",
     "points",
     "row_of",
     "second_metric",
@@ -90,6 +92,11 @@ _OF_KIND = {
     "token-classification": "entity_f1",
 }
 _ERRORS = ("rmse", "mae")
+_PLAINEST = {
+    "first_sentences": "copying the first sentences",
+    "constant": "always saying the same",
+    "lookup": "giving each word its commonest tag",
+}
 _PROPER = ("pearson", "spearman")
 
 
@@ -227,6 +234,27 @@ def budget_sentence(comparison: Comparison) -> str:
     assert row is not None, "a comparison recommends one of its own rows"
     kept = "keeps" if row.forgetting.is_within(comparison.may_lose) else "does not keep"
     return f"{row.title} {kept} the budget of at most {comparison.may_lose:.1%} forgotten."
+
+
+def plainest(row: Row) -> str:
+    """What a row of the table does, in words, where it is a baseline itself that asks no model; else empty."""
+    return _PLAINEST.get(row.strategy.partition("@")[0], "")
+
+
+def nearest_sentence(comparison: Comparison) -> str:
+    """Which strategy came nearest where none beats the baseline; empty where one does."""
+    answer, metric = comparison.recommended, comparison.task.metric
+    if answer.unbeaten is None:
+        return ""
+    nearest = next((row for row in comparison.rows if not plainest(row)), comparison.rows[0])
+    found = nearest.metrics[metric]
+    said = (
+        f"Nearest: {nearest.title}, {found.value:.1%} {metric_phrase(metric)} (95% interval {found.low:.1%} to {found.high:.1%})."
+    )
+    row = row_of(comparison, answer.strategy)
+    if row is None or row is nearest:
+        return said
+    return f"{said} The cheapest that is not distinguishably worse than the best is {row.title}."
 
 
 def learning_sentence(curve: LearningCurve) -> str:
