@@ -177,7 +177,7 @@ REFUSED = [
     ({"context_options": ["a", "b"], "continuation": "c", "gold": 1}, "choices in 'context_options' before a text that is the same"),
     ({"definition": "a", "instances": [{"input": "b", "output": "c"}]}, "several examples, as a list of objects in 'instances'"),
     ({"title": "a", "paragraphs": [{"context": "b", "qas": []}]}, "several examples, as a list of objects in 'paragraphs'"),
-    ({"de": "a", "en": "b"}, r"No known layout fits. The columns are: de, en. Known layouts: text \+ label;.*--prompt and --completion"),
+    ({"one": "a", "two": "b"}, r"No known layout fits. The columns are: one, two. Known layouts: text \+ label;.*--prompt and --completion"),
 ]  # fmt: skip
 
 

@@ -9,7 +9,8 @@ Stands between opening a source and reading its rows. Where several kinds fit, t
    `completion`, nor `instruction` and `output`.
 4. answers: `question` and `context` with `answers`, or with an `answer` that stands in the context.
 5. completion: `prompt` and `completion`, `instruction` and `output`, `source` and `target`, `question` and `answer`,
-   a document and its summary, and their like. `input` with an `output` of a few short values is left to 9.
+   a document and its summary, and their like. `input` with an `output` of a few short values is left to 9. Also two columns
+   that are called by languages (`en`, `de`), and two columns of texts in two languages, whatever they are called.
 6. score: a `label` of numbers that are not all whole.
 7. multi_label: a text with labels in lists, or separated by ; or |.
 8. score: `score`, `similarity` or `rating` in numbers that are not all whole, where nothing is called label.
@@ -33,6 +34,7 @@ from hone.task.profile import profile_column
 from hone.task.refuse import refuse_lettered, refuse_nested, refuse_preferences
 from hone.task.rejects import Unusable
 from hone.task.text_layouts import find_classify, find_label_score, find_multi_label, find_plain, find_score
+from hone.task.translations import find_translation
 
 __all__ = ["recognise"]
 
@@ -47,6 +49,8 @@ _PROMPTS_FIRST = (
 _DOCUMENTS = ("document", "dialogue", "article", "text", "body")
 _PROMPTS_LATER = (
     (("source",), ("target",)),
+    (("src", "source_text", "source_sentence"), ("tgt", "trg", "target_text", "target_sentence")),
+    (("text", "sentence", "original", "source", "input"), ("translation", "translated", "translated_text")),
     (("inputs",), ("targets",)),
     (("question",), ("answer", "answers", "response")),
     (_DOCUMENTS, ("summary", "highlights")),
@@ -190,11 +194,11 @@ def _choice(sheet: Sheet, wish: Wish) -> Layout | None:
 
 
 _ALL: tuple[_Rule, ...] = (
-    _chat, _tag, _choice, _answers, _completion, find_label_score, find_multi_label, find_score, find_classify, find_plain,
+    _chat, _tag, _choice, _answers, _completion, find_translation, find_label_score, find_multi_label, find_score, find_classify, find_plain,
 )  # fmt: skip
 _OF_TEXT: tuple[_Rule, ...] = (_tag, find_label_score, find_multi_label, find_score, find_classify, find_plain)
 _BY_KIND: dict[Kind, tuple[_Rule, ...]] = {
-    "classify": (find_classify,), "completion": (_completion,), "chat": (_chat,), "plain": (find_plain,), "tag": (_tag,),
+    "classify": (find_classify,), "completion": (_completion, find_translation), "chat": (_chat,), "plain": (find_plain,), "tag": (_tag,),
     "answers": (_answers,), "score": (find_score,), "multi_label": (find_multi_label,), "choice": (find_choice,),
 }  # fmt: skip
 
