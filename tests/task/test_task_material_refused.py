@@ -177,6 +177,10 @@ REFUSED = [
     ({"context_options": ["a", "b"], "continuation": "c", "gold": 1}, "choices in 'context_options' before a text that is the same"),
     ({"definition": "a", "instances": [{"input": "b", "output": "c"}]}, "several examples, as a list of objects in 'instances'"),
     ({"title": "a", "paragraphs": [{"context": "b", "qas": []}]}, "several examples, as a list of objects in 'paragraphs'"),
+    (
+        {"sentence_good": "a", "sentence_bad": "b", "field": "syntax", "pairID": "0"},
+        r"a good and a bad sentence each, in 'sentence_good' and 'sentence_bad': minimal pairs.*hone eval --tasks blimp",
+    ),
     ({"one": "a", "two": "b"}, r"No known layout fits. The columns are: one, two. Known layouts: text \+ label;.*--prompt and --completion"),
 ]  # fmt: skip
 

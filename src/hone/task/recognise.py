@@ -17,7 +17,7 @@ Stands between opening a source and reading its rows. Where several kinds fit, t
 9. classify: what `infer_columns` finds. Beside a `text`, columns such as `title` or `licence` are no labels.
 10. plain: a `text` by itself.
 
-The one surprise: some layouts are recognised in order to be refused, before all others (`refuse`): preferences and rows
+The one surprise: some layouts are recognised in order to be refused, before all others (`refuse`): preferences, minimal pairs and rows
 with several examples. So is multiple choice whose choices or right ones cannot be told.
 """
 
@@ -31,7 +31,7 @@ from hone.task.kinds import Kind
 from hone.task.layout import Layout, Sheet, Wish
 from hone.task.nested import holds_list, holds_objects
 from hone.task.profile import profile_column
-from hone.task.refuse import refuse_lettered, refuse_nested, refuse_preferences
+from hone.task.refuse import refuse_lettered, refuse_minimal_pairs, refuse_nested, refuse_preferences
 from hone.task.rejects import Unusable
 from hone.task.text_layouts import find_classify, find_label_score, find_multi_label, find_plain, find_score
 from hone.task.translations import find_translation
@@ -87,6 +87,7 @@ def recognise(sheet: Sheet, wish: Wish) -> Layout:
             )
     if not any(named) and wish.kind is None:
         refuse_preferences(sheet)
+        refuse_minimal_pairs(sheet)
         refuse_nested(sheet)
     if wish.kind is not None:
         rules: tuple[_Rule, ...] = _BY_KIND[wish.kind]

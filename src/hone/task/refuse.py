@@ -7,7 +7,7 @@ from hone.task.layout import Sheet
 from hone.task.nested import holds_objects
 from hone.task.profile import name_words
 
-__all__ = ["Refused", "refuse_lettered", "refuse_nested", "refuse_preferences"]
+__all__ = ["Refused", "refuse_lettered", "refuse_minimal_pairs", "refuse_nested", "refuse_preferences"]
 
 _FEWEST_CHOICES = 3
 _EXAMPLES_INSIDE = ("instances", "paragraphs", "qas")
@@ -37,6 +37,20 @@ def refuse_preferences(sheet: Sheet) -> None:
                 f"The column '{label}' says of each answer whether it was wanted: preferences. Training on preferences is not there "
                 "yet. Keep the rows that are true; or name the kind (--kind completion or chat), and every answer is learnt."
             )
+
+
+def refuse_minimal_pairs(sheet: Sheet) -> None:
+    """A good and a bad form of one sentence, as in BLiMP: a probe of what a model holds likelier, and no class however they are filed."""
+    good, bad = (
+        sheet.find(("sentence_good", "good_sentence", "grammatical")),
+        sheet.find(("sentence_bad", "bad_sentence", "ungrammatical")),
+    )
+    if good and bad:
+        raise Refused(
+            f"The rows hold a good and a bad sentence each, in '{good}' and '{bad}': minimal pairs, which measure a language model and train "
+            "none. hone eval --tasks blimp asks BLiMP's. To continue the good ones as texts, name them with --text and --kind plain; to "
+            "tell classes apart, name --text and --label."
+        )
 
 
 def refuse_nested(sheet: Sheet) -> None:
