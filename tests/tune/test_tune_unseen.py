@@ -1,4 +1,4 @@
-"""Labels that only rows of the test or validation have: one warning, and they count as wrong."""
+"""Labels that only rows of the test or validation have count as wrong; texts that they share with training train nothing."""
 
 import json
 
@@ -91,3 +91,21 @@ def test_test_rows_with_no_known_label_at_all_are_refused(model, tmp_path):
     (tmp_path / "test.jsonl").write_text("\n".join(map(json.dumps, rows)))
     with pytest.raises(BadData, match=r"no row has a label that the training rows have. Theirs: late, refund; here: '1' \(\d+\)"):
         tune_rows(settings(data, model("bert"), tmp_path / "run", test=test, steps=2))
+
+
+@pytest.mark.parametrize(
+    ("kind", "change"), [("classify", {"label": "lost"}), ("score", {"score": 1.0}), ("multi_label", {"labels": []})]
+)
+def test_a_text_of_the_test_trains_nothing_whatever_its_label(kind, change, model, tmp_path, capsys):
+    data, _ = write_files(tmp_path, kind)
+    rows = lines(tmp_path / "rows.jsonl")
+    test = tmp_path / "part.jsonl"
+    test.write_text("\n".join(map(json.dumps, rows[::5])))
+    other = [row | change if at % 5 == 0 else row for at, row in enumerate(rows)]
+    (tmp_path / "rows.jsonl").write_text("\n".join(map(json.dumps, other)))
+    done = tune_rows(settings(data, model("bert"), tmp_path / "run", test=str(test), steps=2))
+    assert done.rows.duplicates == len(rows[::5]) and done.rows.train + done.rows.validation == len(rows) - len(rows[::5])
+    assert (
+        "training rows are left out that have a text of validation or test with another answer, the first in"
+        in capsys.readouterr().err
+    )

@@ -9,7 +9,20 @@ from hone.core.console import note
 from hone.core.errors import BadData
 from hone.core.seeds import derive_seed
 from hone.core.store import digest_text
-from hone.task import Choice, Material, MaterialRow, as_completion, choice_template, load_like, load_material
+from hone.task import (
+    Choice,
+    Example,
+    Material,
+    MaterialRow,
+    MultiLabelled,
+    Passage,
+    Scored,
+    Tagged,
+    as_completion,
+    choice_template,
+    load_like,
+    load_material,
+)
 from hone.train import Classify, LogitObjective, MultiLabel, Objective, Tag
 from hone.tune.records import RowCounts
 from hone.tune.settings import TuneSettings
@@ -20,6 +33,13 @@ __all__ = ["Divided", "Rows", "count_rows", "encode_rows", "read_rows", "trainab
 _SHARE = 0.1
 _MOST = 1000
 _OF_SEVERAL = ("pearson", "spearman")
+_READ: dict[type, tuple[str, ...]] = {
+    Example: ("text", "choices"),
+    MultiLabelled: ("text",),
+    Scored: ("text",),
+    Tagged: ("tokens",),
+    Passage: ("question", "context"),
+}
 
 
 @dataclass(frozen=True)
@@ -32,7 +52,7 @@ class Divided:
     validation: list[Any]
     test: list[Any]
     duplicates: int
-    """Training rows that stood in validation or test too, and were left out."""
+    """Rows whose text stood in validation or test too, whatever its label, and which were left out."""
 
 
 @dataclass(frozen=True)
@@ -64,10 +84,11 @@ def read_rows(settings: TuneSettings) -> Divided:
         held = min(_MOST, max(1, round(_SHARE * len(order))))
         validation, train = order[:held], order[held:]
     test = list(_load_like(settings, settings.test, material).rows) if settings.test else []
-    tested = {_content(row) for row in test}
-    chosen_on = [row for row in validation if _content(row) not in tested]
-    known = tested | {_content(row) for row in chosen_on}
-    kept = [row for row in train if _content(row) not in known]
+    tested = {_question(row) for row in test}
+    chosen_on = [row for row in validation if _question(row) not in tested]
+    known = tested | {_question(row) for row in chosen_on}
+    kept = [row for row in train if _question(row) not in known]
+    _tell_others(train, [*test, *chosen_on], known)
     if len(kept) < 2 or not chosen_on:
         without = f" without those of {settings.test}" if settings.test else ""
         raise BadData(
@@ -121,6 +142,23 @@ def _load_like(settings: TuneSettings, source: str, material: Material) -> Mater
 def _content(row: Any) -> tuple[Any, ...]:
     """What a row says, wherever it stands."""
     return tuple(getattr(row, name) for name in row.__slots__ if name not in ("file", "line", "group"))
+
+
+def _question(row: Any) -> tuple[Any, ...]:
+    """What a row gives to read, where a label or a number is the answer to it; of other rows all they say."""
+    read = _READ.get(type(row), ())
+    return tuple(getattr(row, name) for name in read) if read else _content(row)
+
+
+def _tell_others(train: Sequence[Any], judging: Sequence[Any], known: set[tuple[Any, ...]]) -> None:
+    """Say how many training rows are left out that ask what a row of validation or test asks, and answer something else."""
+    answers = {_content(row) for row in judging}
+    others = [row for row in train if _question(row) in known and _content(row) not in answers]
+    if others:
+        note(
+            f"{len(others):,} training rows are left out that have a text of validation or test with another answer, the first in "
+            f"{others[0].place}."
+        )
 
 
 def encode_rows(settings: TuneSettings, divided: Divided, objective: Objective) -> Rows:
