@@ -7,7 +7,7 @@ import numpy
 import pytest
 
 import hone.task
-from hone.task import Example, class_balance, likely_mislabels, long_texts
+from hone.task import Example, Split, class_balance, likely_mislabels, long_texts, near_duplicates, remove_leaks
 
 
 def rows(labels):
@@ -106,3 +106,30 @@ def test_everything_promised_is_there():
 def test_importing_the_folder_loads_no_heavy_package(package):
     code = f"import sys, hone.task; sys.exit('{package}' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+PASSAGE = "the parcel left the depot on monday morning and reached the customer on the other side of the river by friday night"
+
+
+def questions(*asked, first=1):
+    """Rows that ask about one passage, as questions on contexts are written."""
+    return [Example(f"{PASSAGE}\n\n{text}", f"answer {n}", "a.jsonl", first + n, group=PASSAGE) for n, text in enumerate(asked)]
+
+
+def test_several_questions_on_one_passage_are_no_near_copies_and_the_same_question_is_one():
+    asked = questions("when did it leave?", "where did it go in the end?", "who waited for the driver there?")
+    assert near_duplicates(asked) is None
+    found = near_duplicates([*asked, *questions("Where did it go in the end??", first=9)])
+    assert found is not None and found.count == 1 and found.places[0] == "a.jsonl line 9 is like line 2"
+
+
+def test_a_passage_of_the_test_leaves_other_questions_on_it_in_training():
+    train = questions("when did it leave?", "where did it go in the end?", "how long is the river?")
+    held = [Example("a wholly different text about gardens and their owners", "x", "b.jsonl", 1)]
+    test = questions("Where did it go in the end ?", first=50)
+    split, findings = remove_leaks(Split(train=train, validation=held, test=test, digest=""), is_labelled=False)
+    assert [row.line for row in split.train] == [1, 3]
+    leak = next(finding for finding in findings if finding.severity == "removed")
+    shared = next(finding for finding in findings if finding.severity == "info")
+    assert leak.count == 1 and leak.places[0].startswith("a.jsonl line 2 ")
+    assert shared.count == 2 and "with another question on a passage of the test rows; kept" in shared.message

@@ -4,12 +4,12 @@ Pure functions from examples to findings. Only `remove_leaks` takes rows out, an
 The duplicates before the split are found in `duplicates`, likely wrong labels in `mislabels`.
 """
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Sequence
 
 from hone.core.errors import BadData
 from hone.task.duplicates import text_key
-from hone.task.near import NEAR_SHARE, nearest_copies
+from hone.task.near import NEAR_SHARE, nearest_copies, shingle_similarity
 from hone.task.records import Example, Finding, Rejected, Split
 from hone.task.shingles import Common, common_shingles
 from hone.task.split import split_digest
@@ -22,6 +22,7 @@ _UNEVEN_RATIO = 10
 _FEW_ROWS = 10
 _SHOWN_CLASSES = 6
 _LARGE_SHARE = 0.2
+_PASSAGE = 60  # letters from which a group that stands in the text is a passage, and no name of a source
 
 
 def rejected_rows(rejected: Sequence[Rejected]) -> Finding | None:
@@ -41,7 +42,7 @@ def rejected_rows(rejected: Sequence[Rejected]) -> Finding | None:
 
 def near_duplicates(examples: Sequence[Example]) -> Finding | None:
     """Rows that nearly repeat an earlier row (Jaccard similarity of shingles at least 0.7). Nothing is removed."""
-    copies = nearest_copies([example.asked for example in examples])
+    copies = _beyond_passages(nearest_copies([example.asked for example in examples]), examples, examples, earlier=True)
     if not copies:
         return None
     places = tuple(f"{examples[later].place} is like line {examples[earlier].line}" for later, earlier in copies.items())
@@ -75,7 +76,8 @@ def remove_leaks(split: Split, *, is_labelled: bool = True) -> tuple[Split, list
     train, from_test = _without(split.train, split.test, "training", "test", common=common)
     train, from_validation = _without(train, validation, "training", "validation", common=common)
     many = _many_gone(split.train, len(split.train) - len(train), is_labelled=is_labelled)
-    findings = [finding for finding in (from_test, by_test, from_validation, many) if finding is not None]
+    told = (from_test, by_test, from_validation, many, _shared_passages(train, split.test))
+    findings = [finding for finding in told if finding is not None]
     if not findings:
         return split, []
     if not validation:
@@ -116,7 +118,9 @@ def _without(
         first.setdefault(text_key(example.asked), index)
     exact = {index: first[key] for index, example in enumerate(rows) if (key := text_key(example.asked)) in first}
     rest = [index for index in range(len(rows)) if index not in exact]
-    near = nearest_copies([rows[index].asked for index in rest], [example.asked for example in references], common=common)
+    left = [rows[index] for index in rest]
+    near = nearest_copies([example.asked for example in left], [example.asked for example in references], common=common)
+    near = _beyond_passages(near, left, references)
     copies = exact | {rest[index]: match for index, match in near.items()}
     if not copies:
         return rows, None
@@ -132,6 +136,56 @@ def _without(
         places=tuple(places[:_PLACES]),
     )
     return [example for index, example in enumerate(rows) if index not in copies], finding
+
+
+def _beyond_passages(
+    copies: dict[int, int], rows: Sequence[Example], references: Sequence[Example], *, earlier: bool = False
+) -> dict[int, int]:
+    """Of near copies those that are alike beyond a passage which they share: another question on one passage is another row.
+
+    Args:
+        copies: index in `rows` to index in `references`. earlier: whether both are one list, of which only what comes before counts.
+    """
+    of_passage: defaultdict[str, list[int]] = defaultdict(list)
+    for index, example in enumerate(references):
+        if _asked_of_passage(example) is not None:
+            of_passage[example.group or ""].append(index)
+    kept = {}
+    for index, match in copies.items():
+        question, group = _asked_of_passage(rows[index]), rows[index].group
+        if question is None or references[match].group != group:
+            kept[index] = match
+            continue
+        for other in of_passage[group or ""]:
+            if (not earlier or other < index) and shingle_similarity(
+                question, _asked_of_passage(references[other]) or ""
+            ) >= NEAR_SHARE:
+                kept[index] = other
+                break
+    return kept
+
+
+def _shared_passages(train: Sequence[Example], test: Sequence[Example]) -> Finding | None:
+    """Training rows that ask something else about a passage of the test: where in use all passages are new, the test is easier."""
+    passages = {example.group for example in test if _asked_of_passage(example) is not None}
+    shared = [example for example in train if example.group in passages]
+    if not shared:
+        return None
+    return Finding(
+        kind="near_duplicate",
+        severity="info",
+        message=f"{counted(len(shared), 'training row')} with another question on a passage of the test rows; kept. Where all passages are "
+        "new in use, this test is easier.",
+        count=len(shared),
+        places=tuple(example.place for example in shared[:_PLACES]),
+    )
+
+
+def _asked_of_passage(example: Example) -> str | None:
+    """What a row asks beyond the passage that its group is; None where its group is none of its text."""
+    if not example.group or len(example.group) < _PASSAGE or example.group not in example.text:
+        return None
+    return example.asked.replace(example.group, "", 1)
 
 
 def class_balance(examples: Sequence[Example]) -> list[Finding]:
