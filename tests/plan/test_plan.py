@@ -16,7 +16,8 @@ from hone.core.configuration import read_settings
 from hone.core.errors import Failed, Usage
 from hone.plan import PlanSettings, Survey, described, enough_rows, make_plan, plan_text, strategy_rules, write_plan
 from hone.plan.base import find_base, languages_of
-from hone.strategy import STRATEGIES, TEXT_STRATEGIES
+from hone.strategy import STRATEGIES, TEXT_STRATEGIES, encoder_strategies
+from hone.task import HEAD_KINDS
 from hone.tune.settings import TUNE
 
 
@@ -107,8 +108,8 @@ def test_compare_takes_the_written_configuration_as_it_is(planned, rows_csv, enc
 
 
 def test_rows_that_are_not_compared_become_a_configuration_of_tune(tmp_path, encoder_path, one_thread):
-    file = tmp_path / "tags.jsonl"
-    row = {"tokens": ["the", "harbour"], "ner_tags": ["O", "PLACE"]}
+    file = tmp_path / "questions.jsonl"
+    row = {"question": "where is it", "context": "in the harbour", "answers": {"text": ["the harbour"], "answer_start": [3]}}
     file.write_text("\n".join(json.dumps(row) for _ in range(12)), encoding="utf-8")
     plan = make_plan(PlanSettings(data=str(file), model=str(encoder_path()), precision="fp32"))
     write_plan(plan, tmp_path / "plan.yaml")
@@ -116,7 +117,18 @@ def test_rows_that_are_not_compared_become_a_configuration_of_tune(tmp_path, enc
     assert read_settings(TUNE, tmp_path / "plan.yaml", {}).method == "lora"
 
 
-@pytest.mark.parametrize(("kind", "form"), [(None, COMPARE), ("score", TUNE)])
+@pytest.mark.parametrize(
+    ("kind", "known"),
+    [("tag", {"lookup", "head", "lora"}), ("score", {"constant", "nearest", "head", "lora"}), ("multi_label", {"constant"})],
+)
+def test_rows_that_a_head_answers_are_compared_by_the_strategies_there_are(kind, known, monkeypatch):
+    monkeypatch.setattr(sys.modules[make_plan.__module__], "price_training", lambda _: ([], None))
+    plan = make_plan(PlanSettings(describe="sort 400 texts into 2 classes", kind=kind, model="starter/encoder"))
+    assert plan.config_of == "hone compare" and known <= {rule.strategy for rule in plan.rules if rule.runs}
+    assert {rule.strategy for rule in plan.rules} <= set(encoder_strategies(HEAD_KINDS[kind]))
+
+
+@pytest.mark.parametrize(("kind", "form"), [(None, COMPARE), ("score", COMPARE), ("answers", TUNE)])
 def test_what_was_priced_stands_in_the_configuration_and_in_the_command(kind, form, tmp_path, monkeypatch):
     monkeypatch.setattr(sys.modules[make_plan.__module__], "price_training", lambda _: ([], None))
     asked = {"epochs": 7.0, "batch_rows": 4, "precision": "fp32"}
@@ -173,7 +185,7 @@ def test_the_rules_of_thumb_are_called_so(rows, one):
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_learning_curve_is_promised_only_of_rows_that_are_compared(kind):
     measure = enough_rows(survey(kind=kind)).measure
-    assert ("hone compare" in measure) == (kind in ("classify", "completion", "chat", "answers", "choice"))
+    assert ("hone compare" in measure) == (kind != "plain")
     assert ("--validation" in measure) == ("hone compare" not in measure)
 
 
