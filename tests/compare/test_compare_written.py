@@ -20,7 +20,8 @@ from hone.compare.run import compare_rows
 from hone.compare.schema import comparison_schema
 from hone.compare.settings import CompareSettings
 from hone.core import console
-from hone.core.errors import BadModel, Usage
+from hone.core.claim import only_process
+from hone.core.errors import BadModel, Failed, Usage
 from hone.evaluate.retained_find import BUNDLED
 from hone.measure import score_texts
 from hone.model import Encoder
@@ -373,6 +374,11 @@ def test_a_model_behind_a_server_stands_in_the_table_and_is_not_tuned(models, tm
     assert found.machine.arithmetic and "behind a server" in (Path(found.folder) / "best" / "README.md").read_text(
         encoding="utf-8"
     )
+
+
+def test_a_second_process_in_the_same_folder_is_refused(models, tmp_path: Path):
+    with only_process(tmp_path / "run"), pytest.raises(Failed, match="Another process is working in"):
+        compared(tmp_path, completions(written_rows(30)), models("llama"), strategies=("zero_shot",))
 
 
 def prompt_of(body) -> str:

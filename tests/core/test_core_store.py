@@ -10,9 +10,9 @@ import sys
 
 import pytest
 
+from hone.core.claim import claim_folder
 from hone.core.errors import BadData, Failed, Usage
 from hone.core.store import (
-    claim_folder,
     digest_file,
     digest_text,
     disk_errors,

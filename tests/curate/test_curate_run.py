@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from corpus import document, read_rows, settings_of, write_rows, write_texts
 
+from hone.core.claim import only_process
 from hone.core.errors import BadData, Failed, Usage
 from hone.curate import CurateSettings, CurationRecord, curate_texts, curation_table
 from hone.curate.judges import Mask
@@ -141,7 +142,7 @@ def test_a_killed_run_leaves_nothing_that_looks_whole_and_goes_on(crawl, curated
     code = KILLED.format(tests=str(TESTS), crawl=str(crawl), out=str(tmp_path / "out"))
     done = subprocess.run([sys.executable, "-c", code], check=False, capture_output=True, timeout=120)
     assert done.returncode == -signal.SIGKILL, done.stderr.decode()
-    assert {path.name for path in (tmp_path / "out").iterdir()} == {"run.key", "config.yaml", "work"}
+    assert {path.name for path in (tmp_path / "out").iterdir()} == {"run.key", ".lock", "config.yaml", "work"}
     _, folder = curate_texts(settings_of(crawl, tmp_path / "out"))
     assert (folder / "texts.jsonl.gz").read_bytes() == (curated[1] / "texts.jsonl.gz").read_bytes()
 
@@ -151,6 +152,11 @@ def test_a_finished_run_is_read_and_another_does_not_take_its_folder(crawl, cura
     assert curate_texts(settings_of(crawl, folder, workers=3)) == (record, folder)
     with pytest.raises(Usage, match="holds a run with other rows or settings"):
         curate_texts(settings_of(crawl, folder, without=("pii",)))
+
+
+def test_a_second_process_in_the_same_folder_is_refused(crawl, tmp_path):
+    with only_process(tmp_path / "out"), pytest.raises(Failed, match="Another process is working in"):
+        curate_texts(settings_of(crawl, tmp_path / "out"))
 
 
 def test_only_the_steps_asked_for_run(crawl, tmp_path):

@@ -9,7 +9,8 @@ import pytest
 from lm_eval.tasks import TaskManager
 
 from hone.cli.main import run
-from hone.core.errors import BadData, BadModel, HoneError, Usage
+from hone.core.claim import only_process
+from hone.core.errors import BadData, BadModel, Failed, HoneError, Usage
 from hone.evaluate import answer_retained, find_tasks
 from hone.evaluate.benchmark_records import EvalSettings
 from hone.evaluate.benchmarks import load_answering, read_evaluations, run_benchmarks
@@ -411,6 +412,14 @@ def test_a_finished_evaluation_is_read_back_and_its_server_asked_nothing(models,
         assert run_benchmarks(EvalSettings(out=str(tmp_path / "run"), **named)) == done
         assert len(state.asked) == asked
     assert "Finished before" in capsys.readouterr().err
+
+
+def test_a_second_process_in_the_same_folder_is_refused_before_it_asks_a_server(models, data, tmp_path):
+    with serve(Model(models["llama"])) as state, only_process(tmp_path / "run"):
+        named = {"model": "openai:tiny", "base_url": state.url, "api": "completions", "tasks": ("hellaswag",), "data": str(data)}
+        with pytest.raises(Failed, match="Another process is working in"):
+            run_benchmarks(EvalSettings(out=str(tmp_path / "run"), **named))
+        assert not state.asked
 
 
 def test_other_questions_or_other_weights_are_another_evaluation(models, data, tmp_path):

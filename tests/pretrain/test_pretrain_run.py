@@ -9,6 +9,7 @@ import torch
 from safetensors.torch import load_file
 
 from hone.cli.main import run
+from hone.core.claim import only_process
 from hone.core.configuration import parse_count, settings_from
 from hone.core.errors import BadData, Failed, Usage
 from hone.pretrain import PRETRAIN, PretrainRecord, pretrain
@@ -224,6 +225,11 @@ def test_a_finished_run_is_read_back_and_not_trained_again(texts, tmp_path, caps
     assert pretrain(asked) == done
     assert (tmp_path / "run" / "model.safetensors").stat().st_mtime_ns == written and not (tmp_path / "run" / "work").exists()
     assert "Finished before" in capsys.readouterr().err
+
+
+def test_a_second_process_in_the_same_folder_is_refused(texts, tmp_path):
+    with only_process(tmp_path / "run"), pytest.raises(Failed, match="Another process is working in"):
+        pretrain(settings(texts, tmp_path / "run", tokens=2_000))
 
 
 def test_a_full_disk_while_the_model_is_saved_is_one_line(texts, tmp_path, monkeypatch):

@@ -10,7 +10,8 @@ import pytest
 import hone.remember.page as page_module
 from hone.cli.main import run
 from hone.compare.report import render
-from hone.core.errors import Usage
+from hone.core.claim import only_process
+from hone.core.errors import Failed, Usage
 from hone.measure import Interval
 from hone.remember import WAYS, RememberRecord, RememberSettings, WayResult, remember_rows, tell_ways
 from hone.remember.conclude import advise, judge
@@ -81,6 +82,11 @@ def test_every_way_learns_the_same_rows_with_the_same_seed_and_steps(compared):
     assert {run.training.steps for run in runs} == {3}
     assert len({run.base_loss for run in runs}) == 1
     assert {run.settings.retain for run in runs} == {("grammar", "texts")}
+
+
+def test_a_second_process_in_the_same_folder_is_refused(models, rows, tmp_path):
+    with only_process(tmp_path / "run"), pytest.raises(Failed, match="Another process is working in"):
+        remember_rows(settings(rows, models["llama"], tmp_path / "run"))
 
 
 def test_the_record_loads_again(compared):

@@ -11,6 +11,7 @@ import torch
 
 from hone.catalogue import locate_model
 from hone.cli.main import run
+from hone.core.claim import only_process
 from hone.core.configuration import read_settings, settings_from
 from hone.core.console import set_quiet
 from hone.core.errors import BadData, Failed, Usage
@@ -509,6 +510,12 @@ def test_a_finished_run_is_read_back_and_not_trained_again(rows, model, tmp_path
         path: at for path, at in files.items() if path.name != "run.key"
     }
     assert "Finished before" in capsys.readouterr().err
+
+
+def test_a_second_process_in_the_same_folder_is_refused_and_leaves_it_as_it_is(rows, model, tmp_path):
+    with only_process(tmp_path / "run"), pytest.raises(Failed, match="Another process is working in"):
+        tune_rows(settings(rows("completion"), model("llama"), tmp_path / "run"))
+    assert list((tmp_path / "run").iterdir()) == []
 
 
 def test_changed_rows_to_replay_or_to_retain_are_another_run(rows, model, tmp_path):

@@ -8,7 +8,8 @@ import json
 import shutil
 import time
 from collections.abc import Sequence
-from dataclasses import replace
+from contextlib import ExitStack
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -18,17 +19,18 @@ from hone.compare.conclude import conclude
 from hone.compare.effort import Forecast, embeds, plan_effort, plan_text, usable_rows
 from hone.compare.forgotten import find_retained
 from hone.compare.line_up import LineUp, Models, benches, line_up, open_documents, open_rows
-from hone.compare.prepare import look_closer
+from hone.compare.prepare import Prepared, look_closer
 from hone.compare.race import any_trained, race
 from hone.compare.records import Comparison
 from hone.compare.report import render_report
 from hone.compare.report.words import metric_name
 from hone.compare.settings import COMPARE, CompareSettings
 from hone.compare.table import findings_text
+from hone.core.claim import claim_folder, released_if_refused
 from hone.core.configuration import write_settings
 from hone.core.console import note, progress
 from hone.core.seeds import derive_seed
-from hone.core.store import claim_folder, digest_text, read_errors, read_record, released_if_refused, write_atomic, write_lines
+from hone.core.store import digest_text, read_errors, read_record, write_atomic, write_lines
 from hone.measure import human_count, human_seconds
 from hone.model import Encoder
 from hone.strategy import EncoderBench, Entrant, TextBase, TextBench, encoder_strategies
@@ -43,9 +45,22 @@ def compare_rows(settings: CompareSettings) -> Comparison:
     Raises:
         HoneError: with what is wrong and what to do; nothing that was finished is lost.
     """
-    started, clock = datetime.datetime.now(datetime.UTC), time.perf_counter()
+    begun = _Begun()
     settings, models, prepared = open_rows(settings)
-    folder = _run_folder(settings, prepared.task, models)
+    with ExitStack() as held:
+        folder = _run_folder(settings, prepared.task, models, held)
+        return _compare(settings, models, prepared, folder, begun)
+
+
+@dataclass(frozen=True)
+class _Begun:
+    """When the command was given."""
+
+    started: datetime.datetime = field(default_factory=lambda: datetime.datetime.now(datetime.UTC))
+    clock: float = field(default_factory=time.perf_counter)
+
+
+def _compare(settings: CompareSettings, models: Models, prepared: Prepared, folder: Path, begun: _Begun) -> Comparison:
     with released_if_refused(folder):
         index = open_documents(settings, folder) if models.texts else None
         lined_up = line_up(models, prepared.task, settings, folder, index=index)
@@ -54,7 +69,9 @@ def compare_rows(settings: CompareSettings) -> Comparison:
     entrants = lined_up.entrants
     note(f"\n{_what(task, models)}\n{findings_text(task.findings)}\n")
     retained_texts = sum(task.texts for task in retained.vectors)
-    forecast = _forecast(entrants, settings, folder, test_rows=len(task.split.test), retained_texts=retained_texts, clock=clock)
+    forecast = _forecast(
+        entrants, settings, folder, test_rows=len(task.split.test), retained_texts=retained_texts, clock=begun.clock
+    )
     entrants = [replace(one, bench=replace(one.bench, effort=forecast.effort)) for one in entrants]
     note(
         f"\n{plan_text(forecast, entrants, budget=settings.budget_seconds)}\nKept in {folder}; after an interruption the same command goes on.\n"
@@ -74,8 +91,8 @@ def compare_rows(settings: CompareSettings) -> Comparison:
     comparison = conclude(settings, prepared, task, models, forecast, finished, retained, folder)
     comparison = comparison.model_copy(
         update={
-            "started": started.isoformat(timespec="seconds"),
-            "seconds": time.perf_counter() - clock,
+            "started": begun.started.isoformat(timespec="seconds"),
+            "seconds": time.perf_counter() - begun.clock,
             "not_run": lined_up.not_run,
         }
     )
@@ -92,10 +109,10 @@ def _passes(entrants: Sequence[Entrant]) -> int:
     return len(tuned) + len({one.model for one in tuned})
 
 
-def _run_folder(settings: CompareSettings, task: Task, models: Models) -> Path:
-    """The run's folder; one that holds another run is refused."""
+def _run_folder(settings: CompareSettings, task: Task, models: Models, held: ExitStack) -> Path:
+    """The run's folder, for this process alone as long as it is held; one that holds another run is refused."""
     asked = settings.model_dump_json(exclude={"out", "strategies", "retain", "may_lose"})
-    return claim_folder(settings.out, settings.data, key=digest_text(asked, task.split.digest, *models.digests))
+    return claim_folder(settings.out, settings.data, key=digest_text(asked, task.split.digest, *models.digests), until=held)
 
 
 def _fit_budget(task: Task, lined_up: LineUp, settings: CompareSettings, folder: Path) -> tuple[Task, LineUp]:

@@ -19,8 +19,6 @@ from hone.core.errors import BadData, Failed, HoneError, Usage
 from hone.core.record import Record
 
 __all__ = [
-    "RUN_STAMP",
-    "claim_folder",
     "digest_file",
     "digest_text",
     "disk_errors",
@@ -31,8 +29,6 @@ __all__ = [
     "read_lines",
     "read_record",
     "refuse_place",
-    "release_folder",
-    "released_if_refused",
     "replace_folder",
     "share_files",
     "write_atomic",
@@ -49,8 +45,6 @@ except ImportError:  # a system without such locks: what a kill leaves there is 
 
 _JUST_MADE = 5.0  # seconds between making a temporary file and marking it as held, generously
 _ANEW = "Remove it, and the same command makes it anew."
-RUN_STAMP = "run.key"
-"""The file by which a folder is known to be that of a run."""
 
 
 def _read_umask() -> int:
@@ -250,46 +244,6 @@ def share_files(folder: Path) -> None:
     for path in folder.rglob("*"):
         if path.is_file() and not path.is_symlink() and not path.stat().st_mode & 0o077:
             path.chmod(path.stat().st_mode & 0o777 | 0o666 & ~_UMASK)
-
-
-def claim_folder(out: str | None, data: str, *, key: str) -> Path:
-    """The folder of a run: the one asked for, else `runs/` and a name made of the data's name and the key.
-
-    Args:
-        key: digest of everything that decides the run's results; the same key goes on where a run stopped.
-    Raises:
-        Usage: the folder holds another run, or other files, or is a file.
-    """
-    stem = re.sub(r"[^A-Za-z0-9_-]+", "-", Path(data).stem).strip("-") or "data"
-    folder = Path(out) if out else Path("runs") / f"{stem}-{key[:8]}"
-    refuse_place(folder, is_file=False)
-    stamp = folder / RUN_STAMP
-    if stamp.exists() and stamp.read_text(encoding="utf-8", errors="replace") != key:
-        raise Usage(
-            f"{folder} holds a run with other rows or settings. Name another folder with --out, or remove it to start anew."
-        )
-    if not stamp.exists() and folder.exists() and any(folder.iterdir()):
-        raise Usage(f"{folder} is not empty and holds no run. Name another folder with --out.")
-    write_atomic(stamp, key)
-    return folder
-
-
-def release_folder(folder: Path) -> None:
-    """Give a claimed folder back, as long as nothing else lies in it: what was refused leaves nothing behind."""
-    stamp = folder / RUN_STAMP
-    if stamp.exists() and list(folder.iterdir()) == [stamp]:
-        stamp.unlink()
-        folder.rmdir()
-
-
-@contextlib.contextmanager
-def released_if_refused(folder: Path) -> Iterator[None]:
-    """Give a claimed folder back when what is asked for in this block is refused."""
-    try:
-        yield
-    except HoneError:
-        release_folder(folder)
-        raise
 
 
 def _swap(new: Path, path: Path) -> None:

@@ -9,14 +9,16 @@ import shutil
 import time
 from collections import Counter
 from collections.abc import Sequence
+from contextlib import ExitStack
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
 
+from hone.core.claim import claim_folder, release_folder
 from hone.core.configuration import write_settings
 from hone.core.console import note, warn
 from hone.core.errors import BadData, need
-from hone.core.store import claim_folder, digest_file, digest_text, open_atomic, read_record, release_folder, write_atomic
+from hone.core.store import digest_file, digest_text, open_atomic, read_record, write_atomic
 from hone.curate.records import Amount, CurationRecord, Removed, SetOverlap, SourceRecord, StepRecord, UnreadText
 from hone.curate.settings import CURATE, STEPS, CurateSettings, chosen_steps
 from hone.curate.sources import SourceFile, Unread, divide, find_files
@@ -41,6 +43,11 @@ def curate_texts(settings: CurateSettings) -> tuple[CurationRecord | None, Path]
         MissingPackage: the extra `curate` is not installed. BadData: nothing to read, or nothing was left.
         Usage: settings that do not fit the sources, or a folder with another run. Failed: a task failed; what was finished is kept.
     """
+    with ExitStack() as held:
+        return _curate(settings, held)
+
+
+def _curate(settings: CurateSettings, held: ExitStack) -> tuple[CurationRecord | None, Path]:
     started = time.monotonic()
     # datatrove's own progress bars would run through hone's; read when it is imported, here and in its processes.
     os.environ.setdefault("TQDM_DISABLE", "1")
@@ -51,7 +58,7 @@ def curate_texts(settings: CurateSettings) -> tuple[CurationRecord | None, Path]
     out = Path(settings.out) if settings.out else None
     files, other = find_files(settings.sources, leave_out=out)
     parts = divide(files, settings.tasks or min(len(files), _MOST_TASKS))
-    folder = claim_folder(settings.out, settings.sources[0], key=_key(settings, files))
+    folder = claim_folder(settings.out, settings.sources[0], key=_key(settings, files), until=held)
     if (folder / RECORD).exists():
         return read_record(folder / RECORD, CurationRecord), folder
     work = folder.resolve() / "work"

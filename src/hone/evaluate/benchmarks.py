@@ -8,24 +8,17 @@ import json
 import shutil
 import time
 from collections.abc import Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from hone.catalogue import ModelFolder, locate_model
+from hone.core.claim import claim_folder, released_if_refused
 from hone.core.console import note
 from hone.core.errors import BadModel, Usage, need
-from hone.core.store import (
-    claim_folder,
-    digest_file,
-    digest_text,
-    read_back,
-    read_errors,
-    released_if_refused,
-    write_atomic,
-    write_lines,
-)
+from hone.core.store import digest_file, digest_text, read_back, read_errors, write_atomic, write_lines
 from hone.evaluate.benchmark_records import EvalSettings, Evaluation
 from hone.evaluate.benchmark_scores import group_scores, task_scores
 from hone.evaluate.local_tasks import LocalTask, check_shots, find_local_tasks
@@ -66,6 +59,11 @@ def run_benchmarks(settings: EvalSettings) -> Evaluation:
         HoneError: the model cannot answer in words, a task is not known, files are missing, or there are too few examples to show.
     """
     need("lm_eval", extra="harness")
+    with ExitStack() as held:
+        return _run(settings, held)
+
+
+def _run(settings: EvalSettings, held: ExitStack) -> Evaluation:
     from hone.evaluate.harness import run_harness
 
     started, clock = datetime.datetime.now(datetime.UTC), time.perf_counter()
@@ -74,7 +72,7 @@ def run_benchmarks(settings: EvalSettings) -> Evaluation:
         tasks = local = find_local_tasks(Path(settings.data), settings.tasks)
         check_shots(local, settings.shots)
     asked = json.dumps([[task.tests, task.shots] for task in tasks if isinstance(task, LocalTask)], default=str)
-    model = (_from_elsewhere if is_elsewhere(settings.model) else _from_here)(settings, digest_text(asked))
+    model = (_from_elsewhere if is_elsewhere(settings.model) else _from_here)(settings, digest_text(asked), held)
     out = model.out
     if (out / _RECORD).exists():
         return read_back(out / _RECORD, Evaluation, verb="ask", told=lambda done: human_seconds(done.seconds))
@@ -117,7 +115,7 @@ class _Model:
     backend: Backend | None = None
 
 
-def _from_here(settings: EvalSettings, asked: str) -> _Model:
+def _from_here(settings: EvalSettings, asked: str, held: ExitStack) -> _Model:
     from hone.evaluate.harness import EngineLM
 
     if settings.base_url is not None:
@@ -134,10 +132,10 @@ def _from_here(settings: EvalSettings, asked: str) -> _Model:
     answering = EngineLM(scorer, generator, reader.tokenizer, length=reader.context_length)
     run = Path(settings.model)  # beside a base it holds what it trained; a whole model has its digest already
     weights = [] if run == folder.path else [digest_file(file) for file in sorted(run.glob("*.safetensors"))]
-    return _Model(answering, _claim(settings, folder.sha256, asked, *weights), folder.sha256, scorer.shares)
+    return _Model(answering, _claim(settings, held, folder.sha256, asked, *weights), folder.sha256, scorer.shares)
 
 
-def _from_elsewhere(settings: EvalSettings, asked: str) -> _Model:
+def _from_elsewhere(settings: EvalSettings, asked: str, held: ExitStack) -> _Model:
     """A model behind a server, or in vLLM. Answers of a server are kept, so that none is paid for twice after an interruption."""
     from hone.evaluate.harness_backend import BackendLM
 
@@ -148,7 +146,7 @@ def _from_elsewhere(settings: EvalSettings, asked: str) -> _Model:
         )
     if settings.precision != "auto" and is_server:
         raise Usage("--precision is the arithmetic of a model that runs here; a server chooses its own. Leave out --precision.")
-    out = _claim(settings, "", asked)
+    out = _claim(settings, held, "", asked)
     with released_if_refused(out):
         server = server_settings(settings.model, api=settings.api, price=settings.price, cache=out / "work")
         backend = load_backend(
@@ -162,10 +160,10 @@ def _from_elsewhere(settings: EvalSettings, asked: str) -> _Model:
     return _Model(BackendLM(backend), out, backend=backend)
 
 
-def _claim(settings: EvalSettings, *digests: str) -> Path:
-    """The run folder of these settings, weights and questions."""
+def _claim(settings: EvalSettings, held: ExitStack, *digests: str) -> Path:
+    """The run folder of these settings, weights and questions, for this process alone as long as it is held."""
     key = digest_text(settings.model_dump_json(exclude={"out"}), *digests)
-    return claim_folder(settings.out, f"eval-{Path(settings.model).name}", key=key)
+    return claim_folder(settings.out, f"eval-{Path(settings.model).name}", key=key, until=held)
 
 
 def read_evaluations(folder: Path) -> list[Evaluation]:

@@ -1,24 +1,24 @@
 """One pretraining, end to end: texts, tokenizer, model, the plan with its price, training, what was measured, the folder."""
 
 import shutil
+from contextlib import ExitStack
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 
 from hone.catalogue import locate_model
+from hone.core.claim import claim_folder, released_if_refused
 from hone.core.configuration import write_settings
 from hone.core.console import note, progress, set_quiet, warn
 from hone.core.device import peak_memory, processor_name, release_memory
 from hone.core.errors import Usage
 from hone.core.store import (
-    claim_folder,
     digest_file,
     digest_text,
     disk_errors,
     read_back,
     read_errors,
     read_lines,
-    released_if_refused,
     share_files,
     write_atomic,
     write_lines,
@@ -33,6 +33,7 @@ from hone.pretrain.settings import PRETRAIN, PretrainSettings
 from hone.train import (
     Listener,
     Measured,
+    Processes,
     Rehearsal,
     SingleTask,
     StepEvent,
@@ -76,10 +77,14 @@ def pretrain(settings: PretrainSettings) -> PretrainRecord:
         set_quiet(True)
     if settings.optimiser == "muon" and not processes.is_alone:
         raise Usage("Muon steps whole matrices and trains in one process here. Choose --optimiser adamw for several.")
-    with processes.in_turn():
-        ready = _make_ready(settings)
-    if isinstance(ready, PretrainRecord):
-        return ready
+    with ExitStack() as held:
+        with processes.in_turn():
+            ready = _make_ready(settings, until=held if processes.is_first else None)
+        return ready if isinstance(ready, PretrainRecord) else _train(ready, processes)
+
+
+def _train(ready: _Ready, processes: Processes) -> PretrainRecord:
+    settings = ready.settings
     begun, plan, out = ready.begun, ready.plan, ready.out
     write_atomic(out / "config.yaml", write_settings(PRETRAIN, settings.model_copy(update={"out": None})))
     expected = rehearse_pieces(begun, plan)
@@ -110,13 +115,13 @@ def pretrain(settings: PretrainSettings) -> PretrainRecord:
     return done
 
 
-def _make_ready(settings: PretrainSettings) -> _Ready | PretrainRecord:
+def _make_ready(settings: PretrainSettings, *, until: ExitStack | None) -> _Ready | PretrainRecord:
     """What the run needs, or the record of one that the same command has finished before."""
     counted = count_texts(settings)
     digest = digest_text(*(digest_file(source.path) if source.path else source.name for source in counted.sources))
     base = locate_model(settings.base).sha256 if settings.base else ""
     asked = settings.model_dump_json(exclude={"out", "track"})
-    out = claim_folder(settings.out, settings.data[0], key=digest_text(asked, digest, base))
+    out = claim_folder(settings.out, settings.data[0], key=digest_text(asked, digest, base), until=until)
     if (out / _RECORD).exists():
         return read_back(out / _RECORD, PretrainRecord, verb="train", told=lambda done: human_seconds(done.seconds))
     note(f"{len(counted.sources)} sources, {counted.texts:,} texts, {human_bytes(counted.bytes)} of text.")

@@ -6,13 +6,15 @@ A way that is finished is not run again, and one that was interrupted goes on, s
 import gc
 import math
 from collections.abc import Sequence
+from contextlib import ExitStack
 from pathlib import Path
 
 from hone.catalogue import ModelFolder, count_parameters, locate_model
+from hone.core.claim import claim_folder
 from hone.core.configuration import write_settings
 from hone.core.console import note
 from hone.core.errors import Failed, Usage
-from hone.core.store import claim_folder, digest_file, digest_text, read_errors, write_atomic
+from hone.core.store import digest_file, digest_text, read_errors, write_atomic
 from hone.evaluate import RetainedTask, VectorTask, find_tasks, find_vector_tasks
 from hone.measure import Interval, human_seconds
 from hone.model import family, read_config
@@ -37,13 +39,18 @@ def remember_rows(settings: RememberSettings) -> RememberRecord:
     Raises:
         HoneError: rows, model, ways and retained tasks do not fit one another, or no way came to its end.
     """
+    with ExitStack() as held:
+        return _remember(settings, held)
+
+
+def _remember(settings: RememberSettings, held: ExitStack) -> RememberRecord:
     base = _model(settings)
     is_encoder = family(read_config(base)) == "encoder"
     ways = choose_ways(settings, is_encoder=is_encoder)
     tasks = _retained(settings, is_encoder=is_encoder)
     if not join_processes().is_alone:
         raise Usage("hone remember runs one way after the other in one process: start without torchrun.")
-    out = claim_folder(settings.out, settings.data, key=_key(settings, base))
+    out = claim_folder(settings.out, settings.data, key=_key(settings, base), until=held)
     write_atomic(out / "config.yaml", write_settings(REMEMBER, settings.model_copy(update={"out": None})))
     parameters = count_parameters(base)
     runs: dict[str, TuneRecord] = {}

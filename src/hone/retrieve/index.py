@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 
 from hone.catalogue import ModelFolder, locate_model
+from hone.core.claim import LOCK
 from hone.core.console import note, progress
 from hone.core.errors import BadData, BadModel, Usage
 from hone.core.store import digest_text, write_atomic
@@ -103,7 +104,7 @@ class Index:
         """
         settings = settings or IndexSettings()
         is_index = (out / _FILE).exists() or any(out.glob("passages-*.lance"))
-        if out.exists() and not is_index and any(path.name != ".lock" for path in out.iterdir()):
+        if out.exists() and not is_index and any(path.name != LOCK for path in out.iterdir()):
             raise Usage(f"{out} is not empty and holds no index. Name another folder with --out.")
         started = time.perf_counter()
         with only_one(out):

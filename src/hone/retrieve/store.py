@@ -12,8 +12,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from hone.core.errors import BadData, Failed, need
-from hone.core.store import disk_errors, refuse_place
+from hone.core.claim import only_process
+from hone.core.errors import BadData, need
+from hone.core.store import disk_errors
 from hone.model import Vectors
 
 __all__ = ["LANGUAGES", "Hit", "PassageRow", "PassageTable", "Store", "need_database", "only_one"]
@@ -220,27 +221,10 @@ def _readable(folder: Path, table: str) -> Iterator[None]:
         ) from error
 
 
-@contextlib.contextmanager
-def only_one(folder: Path) -> Iterator[None]:
+def only_one(folder: Path) -> contextlib.AbstractContextManager[None]:
     """Inside this block no other process builds in the folder; a killed process leaves no lock behind.
 
     Raises:
         Failed: another one is building there now. Usage: the folder is a file.
     """
-    try:
-        import fcntl
-    except ImportError:  # no such locks on this system: two builds at once are then the user's to avoid
-        yield
-        return
-    with disk_errors(folder):
-        refuse_place(folder, is_file=False)
-        folder.mkdir(parents=True, exist_ok=True)
-        file = (folder / ".lock").open("w")
-    with file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
-            raise Failed(
-                f"Another process is building the index in {folder}. Wait for it, or name another folder with --out."
-            ) from error
-        yield
+    return only_process(folder, doing="building the index in")

@@ -9,9 +9,9 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from hone.core.claim import RUN_STAMP
 from hone.core.console import note
 from hone.core.errors import BadData
-from hone.core.store import RUN_STAMP
 from hone.task.decode import bad_character, open_text
 from hone.task.kinds import Plain
 from hone.task.layout import Wish

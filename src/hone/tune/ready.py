@@ -1,14 +1,16 @@
 """Everything that a training run needs before its first step: rows, model, method, plan, folder."""
 
 from collections.abc import Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from hone.catalogue import ModelFolder, locate_model
+from hone.core.claim import claim_folder, released_if_refused
 from hone.core.console import note
 from hone.core.errors import Usage
-from hone.core.store import claim_folder, digest_file, digest_text, read_back, released_if_refused
+from hone.core.store import digest_file, digest_text, read_back
 from hone.measure import TEXT_METRICS, human_seconds
 from hone.model import Network, TextReader, family, load_reader, read_config
 from hone.task import names_mixture
@@ -75,9 +77,11 @@ class Ready:
         return measure_loss(self.net, self.objective, items, self.reader)
 
 
-def make_ready(settings: TuneSettings) -> Ready | TuneRecord:
+def make_ready(settings: TuneSettings, *, until: ExitStack | None) -> Ready | TuneRecord:
     """Read the rows, load the model, put the method on it, claim the folder; of a run that the same command has finished, its record.
 
+    Args:
+        until: see `claim_folder`.
     Raises:
         HoneError: rows, model and method do not fit one another, or the folder holds something else.
     """
@@ -99,7 +103,7 @@ def make_ready(settings: TuneSettings) -> Ready | TuneRecord:
         chosen = choose(settings, material, folder, reader)
         rows = encode_rows(settings, read, chosen.objective)
     assert isinstance(chosen.objective, LogitObjective)
-    out = claim_folder(settings.out, settings.data, key=_key(settings, rows, folder))
+    out = claim_folder(settings.out, settings.data, key=_key(settings, rows, folder), until=until)
     if (out / RECORD).exists():
         return read_back(out / RECORD, TuneRecord, verb="train", told=lambda done: human_seconds(done.seconds))
     with released_if_refused(out):

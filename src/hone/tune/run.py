@@ -3,14 +3,16 @@
 import shutil
 from collections import Counter
 from collections.abc import Callable
+from contextlib import ExitStack
 from importlib.metadata import version
 from typing import Any
 
+from hone.core.claim import released_if_refused
 from hone.core.configuration import write_settings
 from hone.core.console import note, progress, set_quiet
 from hone.core.device import peak_memory, release_memory
 from hone.core.errors import Usage
-from hone.core.store import disk_errors, released_if_refused, share_files, write_atomic
+from hone.core.store import disk_errors, share_files, write_atomic
 from hone.measure import ERRORS, score_texts
 from hone.model import HeadedNetwork
 from hone.train import (
@@ -61,12 +63,13 @@ def tune_rows(settings: TuneSettings) -> TuneRecord:
         raise Usage("--may-lose chooses a position of the dial in one process: start without torchrun.")
     if processes.part is not None:
         require_divisible(settings)  # accelerate's configuration may have asked for it
-    with processes.in_turn():
-        ready = make_ready(settings)
-    if isinstance(ready, TuneRecord):
-        return ready
-    with released_if_refused(ready.out):
-        return _train(ready, processes)
+    with ExitStack() as held:
+        with processes.in_turn():
+            ready = make_ready(settings, until=held if processes.is_first else None)
+        if isinstance(ready, TuneRecord):
+            return ready
+        with released_if_refused(ready.out):
+            return _train(ready, processes)
 
 
 def _train(ready: Ready, processes: Processes) -> TuneRecord:
