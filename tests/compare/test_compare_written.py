@@ -381,6 +381,26 @@ def test_a_second_process_in_the_same_folder_is_refused(models, tmp_path: Path):
         compared(tmp_path, completions(written_rows(30)), models("llama"), strategies=("zero_shot",))
 
 
+def test_a_finished_comparison_is_read_back_as_long_as_the_same_is_asked(models, tmp_path: Path, capsys, monkeypatch):
+    def asked(*strategies: str, **more: object) -> Comparison:
+        return compared(tmp_path, completions(written_rows(30)), models("llama"), strategies=strategies, **more)
+
+    def tested(*_: object) -> Comparison:
+        raise Failed("the test rows are asked")
+
+    found = asked("zero_shot", "one_shot")
+    monkeypatch.setattr("hone.compare.run.conclude", tested)
+    assert asked("zero_shot", "one_shot") == found
+    assert "Finished before" in capsys.readouterr().err
+    for changed in ({"strategies": ("zero_shot",)}, {"retain": ("grammar",)}, {"may_lose": 0.5}):
+        with pytest.raises(Failed, match="the test rows are asked"):
+            asked(*changed.pop("strategies", ("zero_shot", "one_shot")), **changed)
+    assert asked("zero_shot", "one_shot") == found
+    (tmp_path / "run" / "strategies" / "one_shot" / "predictions.jsonl").unlink()
+    with pytest.raises(Failed, match="the test rows are asked"):
+        asked("zero_shot", "one_shot")
+
+
 def prompt_of(body) -> str:
     return str(body["messages"][0]["content"])
 

@@ -30,13 +30,17 @@ from hone.core.claim import claim_folder, released_if_refused
 from hone.core.configuration import write_settings
 from hone.core.console import note, progress
 from hone.core.seeds import derive_seed
-from hone.core.store import digest_text, read_errors, read_record, write_atomic, write_lines
+from hone.core.store import digest_file, digest_text, read_back, read_errors, read_record, write_atomic, write_lines
 from hone.measure import human_count, human_seconds
 from hone.model import Encoder
+from hone.retrieve import Index
 from hone.strategy import EncoderBench, Entrant, TextBase, TextBench, encoder_strategies
 from hone.task import Example, Finding, Task
 
 __all__ = ["compare_rows"]
+
+_RECORD = "comparison.json"
+_FINISHED = "finished.key"
 
 
 def compare_rows(settings: CompareSettings) -> Comparison:
@@ -63,6 +67,9 @@ class _Begun:
 def _compare(settings: CompareSettings, models: Models, prepared: Prepared, folder: Path, begun: _Begun) -> Comparison:
     with released_if_refused(folder):
         index = open_documents(settings, folder) if models.texts else None
+        asked = _asked(settings, index)
+        if _is_finished(folder, asked):
+            return read_back(folder / _RECORD, Comparison, verb="compare", told=lambda done: human_seconds(done.seconds))
         lined_up = line_up(models, prepared.task, settings, folder, index=index)
         retained = find_retained(settings, models, folder, passes=_passes(lined_up.entrants))
     task, lined_up = _fit_budget(prepared.task, lined_up, settings, folder)
@@ -96,9 +103,11 @@ def _compare(settings: CompareSettings, models: Models, prepared: Prepared, fold
             "not_run": lined_up.not_run,
         }
     )
-    write_atomic(folder / "comparison.json", comparison.to_json())
+    (folder / _FINISHED).unlink(missing_ok=True)  # it speaks of the record that stands there until now
+    write_atomic(folder / _RECORD, comparison.to_json())
     write_atomic(folder / "report.html", render_report(comparison))
     write_bundle(comparison, folder / "strategies", folder / "best")
+    write_atomic(folder / _FINISHED, asked)  # last: it alone says that all that was asked is there
     shutil.rmtree(folder / "work", ignore_errors=True)
     return comparison
 
@@ -107,6 +116,23 @@ def _passes(entrants: Sequence[Entrant]) -> int:
     """Over the retained tasks, by text models: of each that is tuned once untouched, and once per strategy that tunes it."""
     tuned = [one for one in entrants if one.strategy.moves_weights and isinstance(one.bench, TextBench)]
     return len(tuned) + len({one.model for one in tuned})
+
+
+def _asked(settings: CompareSettings, index: Index | None) -> str:
+    """Digest of what decides the record and not the folder: another set of strategies or retained tasks goes on in the same one."""
+    files = [Path(name) for name in (settings.templates, *settings.retain) if name]
+    told = settings.model_dump_json(include={"strategies", "retain", "may_lose"})
+    return digest_text(told, index.record.table if index else "", *(digest_file(file) for file in files if file.is_file()))
+
+
+def _is_finished(folder: Path, asked: str) -> bool:
+    """Whether the record answers what is asked, and all that it speaks of is still there."""
+    done = folder / _FINISHED
+    if not done.exists() or done.read_text(encoding="utf-8", errors="replace") != asked or not (folder / _RECORD).exists():
+        return False
+    found = read_record(folder / _RECORD, Comparison)
+    told = [folder / "best" / "hone.json", *(folder / "strategies" / row.strategy / "predictions.jsonl" for row in found.rows)]
+    return found.folder == str(folder) and all(path.exists() for path in told)
 
 
 def _run_folder(settings: CompareSettings, task: Task, models: Models, held: ExitStack) -> Path:
