@@ -2,6 +2,7 @@
 
 import json
 import re
+import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -25,6 +26,7 @@ from hone.core.errors import BadModel, Failed, Usage
 from hone.evaluate.retained_find import BUNDLED
 from hone.measure import score_texts
 from hone.model import Encoder
+from hone.strategy import Entrant
 from hone.task import Example
 from tiny_server import chat_answer, serve
 from tiny_words import TOPICS, choice_rows, label_rows, save_word_model, written_rows
@@ -399,6 +401,44 @@ def test_a_finished_comparison_is_read_back_as_long_as_the_same_is_asked(models,
     (tmp_path / "run" / "strategies" / "one_shot" / "predictions.jsonl").unlink()
     with pytest.raises(Failed, match="the test rows are asked"):
         asked("zero_shot", "one_shot")
+
+
+def test_a_comparison_that_goes_on_tells_time_and_money_of_one_left_alone(tmp_path: Path, monkeypatch):
+    """It breaks off between two strategies, of which the later asks again what the earlier has asked."""
+    pause, choose = 0.02, racing._choose
+
+    def reply(path: str, body):
+        if path.endswith("/models"):
+            return 200, {"data": [{"id": "tiny", "max_model_len": 300}]}
+        time.sleep(pause)
+        return 200, chat_answer(f"about {prompt_of(body)[-12:]}", read=3, written=2)
+
+    def broken(entrant: Entrant, *, share: float) -> _Best:
+        if entrant.key == "inference":
+            raise Failed("broken off")
+        return choose(entrant, share=share)
+
+    asked = {"strategies": ("zero_shot", "one_shot", "inference"), "price": "1,2", "budget_seconds": 60.0}
+    rows = completions(written_rows(30))
+    with serve(reply) as server:
+        (tmp_path / "whole").mkdir()
+        whole = compared(tmp_path / "whole", rows, "openai:tiny", base_url=server.url, **asked)
+        (tmp_path / "broken").mkdir()
+        with monkeypatch.context() as patch, pytest.raises(Failed, match="broken off"):
+            patch.setattr(racing, "_choose", broken)
+            compared(tmp_path / "broken", rows, "openai:tiny", base_url=server.url, **asked)
+        found = compared(tmp_path / "broken", rows, "openai:tiny", base_url=server.url, **asked)
+    costs = {row.strategy: row.cost for row in found.rows}
+    for row in whole.rows:
+        mine = costs[row.strategy]
+        assert (mine.usd, mine.usd_per_answers) == (pytest.approx(row.cost.usd), pytest.approx(row.cost.usd_per_answers))
+        assert mine.rows_per_second < 8 / pause and row.cost.rows_per_second < 8 / pause, "eight at a time"
+        assert mine.estimate is not None and mine.estimate.seconds > 0.2 + pause
+    kept = (tmp_path / "broken" / "run" / "answers" / "remote-answers.jsonl").read_text(encoding="utf-8").splitlines()
+    answers = {json.loads(line)["key"] for line in kept}
+    assert sum(cost.usd or 0.0 for cost in costs.values()) == pytest.approx(len(answers) * (3 * 1 + 2 * 2) / 1e6), (
+        "each paid once"
+    )
 
 
 def prompt_of(body) -> str:

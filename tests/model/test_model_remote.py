@@ -5,6 +5,7 @@ import re
 import subprocess
 import sys
 import threading
+import time
 from pathlib import Path
 
 import pytest
@@ -208,6 +209,29 @@ def test_a_killed_run_goes_on_without_asking_again(tmp_path):
         again = remote(server.url, cache=tmp_path)
         assert texts(again.generate(list("abcdef"), SHORT)) == list("ABCDEF")
         assert len(server.asked) == 3
+
+
+def test_each_answer_is_paid_by_the_first_who_asks_and_its_time_is_known_to_the_others(tmp_path):
+    """Across runs: what was asked for nobody is paid by the first who uses it, and nobody pays for what another one had."""
+
+    def reply(_path, body):
+        time.sleep(0.01)
+        return 200, chat_answer(body["messages"][0]["content"].upper())
+
+    with serve(reply) as server:
+        first = remote(server.url, concurrency=2, cache=tmp_path, price=Price(read=1, written=2))
+        first.generate(["a", "b"], SHORT)
+        first.payer = "one"
+        first.generate(["b", "c"], SHORT)
+        assert 0.005 <= first.spent().spared_seconds < 5
+        again = remote(server.url, concurrency=2, cache=tmp_path, price=Price(read=1, written=2))
+        again.payer = "two"
+        again.generate(["a", "b", "c", "d"], SHORT)
+        assert again.spent().spared_seconds >= 0.015
+        one = 7 / 1e6
+        assert [again.paid(name) for name in ("one", "two", "three")] == pytest.approx([2 * one, 2 * one, 0])
+        assert again.spent().usd == pytest.approx(4 * one) and len(server.asked) == 4
+        assert remote(server.url, cache=tmp_path).paid("one") is None
 
 
 def test_another_model_address_or_setting_is_another_question(tmp_path):

@@ -22,7 +22,7 @@ from hone.core.device import core_count, processor_name, release_memory, total_m
 from hone.core.store import folder_bytes, read_record, write_atomic, write_lines
 from hone.evaluate import Metric, measure_speed
 from hone.measure import AnswerKey, LabelMarks, Marks, ScoreMarks, perplexity_interval
-from hone.model import Encoder
+from hone.model import Encoder, Spent
 from hone.retrieve import Passage
 from hone.strategy import Bench, TextBase, TextPredictor, answer_key
 from hone.task import Example, Task
@@ -80,17 +80,26 @@ def _test(
         for one in finished:
             release_memory()
             predictor = one.predictor(settings.precision)
+            writer = predictor if isinstance(predictor, TextPredictor) else None
+            billed = writer.base if writer and writer.base.is_billed else None
+            payer = f"{one.entrant.key} test"
+            if billed:
+                billed.charge(payer)
+            if writer:
+                predictor.answer(rows[:1])  # warms up, and loads what looks for like examples
+            spared = billed.backend.spent().spared_seconds if billed else 0.0
             started = time.perf_counter()
             marks = key.mark(predictor.answer(rows))
             took = time.perf_counter() - started
-            writer = predictor if isinstance(predictor, TextPredictor) else None
-            usd = writer.asker.backend.spent().usd if writer and writer.base.is_billed else None
+            spent = billed.backend.spent() if billed else Spent()
+            took += spent.spared_seconds - spared
+            paid = billed.paid(payer) if billed else None
             speed = measure_speed(predictor, rows, answered_seconds=took if writer else None)
             size = folder_bytes(one.folder / "predictor")
             perplexity = _perplexity(writer, rows, seed=settings.seed) if writer else None
             estimate = forecast.estimates.get(one.entrant.key)
             forgetting = retained.measure(one, predictor)
-            tested.append(Tested(one, marks, speed, size, estimate, usd, perplexity, forgetting))
+            tested.append(Tested(one, marks, speed, size, estimate, spent.usd, paid, perplexity, forgetting))
             passages = writer.passages(rows) if writer else [[] for _ in rows]
             write_lines(one.folder / "predictions.jsonl", _predictions(rows, marks, task.labels, passages))
             bar.advance()

@@ -113,11 +113,9 @@ def race(entrants: Sequence[Entrant], folder: Path, *, embed_seconds: float) -> 
     for entrant in entrants:
         if entrant.key not in done and not entrant.strategy.moves_weights:
             extra = embed_seconds if entrant.strategy.reads_train_vectors else 0.0
-            before = entrant.bench.usd_spent()
+            entrant.bench.charge(entrant.key)
             best = _choose(entrant, share=1.0)
-            after = entrant.bench.usd_spent()
-            usd = after - before if after is not None and before is not None else None
-            done[entrant.key] = _write(entrant, best, folder, extra=extra, usd=usd)
+            done[entrant.key] = _write(entrant, best, folder, extra=extra, usd=entrant.bench.paid(entrant.key))
             _tell(done[entrant.key])
     tuned = [entrant for entrant in entrants if entrant.strategy.moves_weights]
     shorts = _run_short(tuned, folder.parent / "work" / "short", done)
@@ -185,7 +183,7 @@ def _fit(entrant: Entrant, settings: Settings, *, share: float, bar: Bar | None 
     # What only does arithmetic on vectors leaves nothing behind, and each sweep takes a fifth of a second.
     if strategy.moves_weights:
         release_memory()
-    started = time.perf_counter()
+    started, spared = time.perf_counter(), bench.spared_seconds()
     with peak_memory(bench.device) as peak:
         if bar is None and strategy.moves_weights:
             with progress(entrant.title, strategy.steps(bench, settings, share=share)) as own:
@@ -196,7 +194,7 @@ def _fit(entrant: Entrant, settings: Settings, *, share: float, bar: Bar | None 
         settings=dict(settings),
         share=share,
         score=fitted.score,
-        seconds=time.perf_counter() - started,
+        seconds=time.perf_counter() - started + bench.spared_seconds() - spared,
         peak_bytes=peak.bytes,
         trainable_parameters=fitted.trainable_parameters,
         note=fitted.note,

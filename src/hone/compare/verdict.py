@@ -57,7 +57,9 @@ class Tested:
     bytes_on_disk: int
     estimate: Estimate | None
     usd: float | None = None
-    """Paid to a server for the answers to the test rows."""
+    """What a server's answers to the test rows cost, whoever had asked the same before."""
+    paid: float | None = None
+    """What of that was paid for this strategy: each answer is paid once."""
     perplexity: Metric | None = None
     forgetting: Forgetting = _NOT_ASKED
 
@@ -148,7 +150,7 @@ def _cost(one: Tested) -> Cost:
         latency_ms_median=one.speed.latency_ms_median,
         latency_ms_p95=one.speed.latency_ms_p95,
         rows_per_second=one.speed.rows_per_second,
-        usd=(outcome.usd or 0.0) + one.usd if one.usd is not None else None,
+        usd=(outcome.usd or 0.0) + one.paid if one.paid is not None else None,
         usd_per_answers=one.usd / len(one.marks.per_row) * ANSWERED_ROWS if one.usd is not None else None,
         estimate=one.estimate,
     )

@@ -49,6 +49,10 @@ class AnswerCache:
     def __getitem__(self, key: str) -> dict[str, Any]:
         return self._known[key]
 
+    def answers(self) -> list[dict[str, Any]]:
+        """All that are known."""
+        return list(self._known.values())
+
     def put(self, key: str, answer: dict[str, Any]) -> None:
         """Keep an answer, at once.
 

@@ -6,6 +6,7 @@ and what has been spent counts an answer that an earlier run paid for, so an int
 
 import json
 import math
+import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from functools import cached_property
@@ -74,6 +75,8 @@ class RemoteBackend:
         self._ledger = Ledger(self.settings.price)
         self._entered: set[str] = set()
         self._limit = "max_tokens"
+        self.payer = ""
+        """For whom is asked from now on; see `paid`."""
 
     def __repr__(self) -> str:
         return f"RemoteBackend({self.model!r}, {self._endpoint.base_url!r})"
@@ -132,6 +135,11 @@ class RemoteBackend:
     def spent(self) -> Spent:
         """Tokens, requests and money of all answers given so far, those an earlier run paid for among them."""
         return self._ledger.spent()
+
+    def paid(self, payer: str) -> float | None:
+        """US dollars for all answers that were asked for this payer, in this run and earlier ones; None where no prices were given."""
+        mine = [answer for answer in self._cache.answers() if answer.get("payer") == payer]
+        return self._ledger.usd(sum(one["read"] for one in mine), sum(one["written"] for one in mine))
 
     def generate(self, prompts: Sequence[str], sampling: Sampling, *, bar: Bar | None = None) -> list[list[Generated]]:
         """`sampling.samples` answers per prompt; neither token ids nor likelihoods are known.
@@ -210,6 +218,7 @@ class RemoteBackend:
         missing = [index for key, index in first.items() if key not in self._cache]
         if bar:
             bar.advance(len(asked) - len(missing))
+        self._reuse([key for key in first if key in self._cache], among=len(first))
         self._endpoint.start()
         failed: tuple[int, Exception] | None = None
         with ThreadPoolExecutor(max_workers=self.settings.concurrency, thread_name_prefix="hone-remote") as pool:
@@ -230,6 +239,15 @@ class RemoteBackend:
         for key in keys:
             self._enter(key, self._cache[key])
         return [self._cache[key] for key in keys]
+
+    def _reuse(self, keys: Sequence[str], *, among: int) -> None:
+        """Enter the time that known answers spare; those that nobody has paid for yet are this payer's."""
+        for key in keys:
+            if self.payer and not self._cache[key].get("payer"):
+                self._cache.put(key, self._cache[key] | {"payer": self.payer})
+        if keys:
+            asking = sum(self._cache[key].get("seconds", 0.0) for key in keys)
+            self._ledger.spare(asking / min(self.settings.concurrency, among))
 
     def _failure(self, index: int, error: Exception, *, asked: int, finished: int) -> Exception:
         """Why a request failed, in one line that says which it was and what is finished."""
@@ -256,6 +274,7 @@ class RemoteBackend:
         """One answer, kept as soon as it is there."""
         key = self._key(body)
         if key not in self._cache:
+            started = time.perf_counter()
             try:
                 answer = self._endpoint.ask(self._path, self._sent(body), read, final=final)
             except Refusal as refusal:
@@ -265,6 +284,7 @@ class RemoteBackend:
                 answer = self._endpoint.ask(self._path, self._sent(body), read, final=final)
             if answer["read"] is None or answer["written"] is None:
                 answer |= {"read": self._guess(body), "written": self._guess_written(answer), "is_estimate": True}
+            answer |= {"seconds": round(time.perf_counter() - started, 4), "payer": self.payer}
             self._cache.put(key, answer)
         self._enter(key, self._cache[key])
         return self._cache[key]

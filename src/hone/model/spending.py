@@ -45,6 +45,8 @@ class Spent(Record):
     """None where no prices were given."""
     is_estimate: bool = False
     """Whether tokens of some request were estimated, because the server did not count them."""
+    spared_seconds: float = 0.0
+    """That asking would have taken where an answer was known already: what is timed took so much longer."""
 
 
 class Ledger:
@@ -65,14 +67,21 @@ class Ledger:
                 requests=before.requests + requests,
                 remembered=before.remembered + remembered,
                 is_estimate=before.is_estimate or is_estimate,
+                spared_seconds=before.spared_seconds,
             )
+
+    def spare(self, seconds: float) -> None:
+        """Enter time that was not spent, as answers were known."""
+        with self._lock:
+            self._spent = self._spent.model_copy(update={"spared_seconds": self._spent.spared_seconds + seconds})
 
     def spent(self) -> Spent:
         """The sum so far."""
-        if self._price is None:
-            return self._spent
-        usd = (self._spent.tokens_read * self._price.read + self._spent.tokens_written * self._price.written) / 1e6
-        return self._spent.model_copy(update={"usd": usd})
+        return self._spent.model_copy(update={"usd": self.usd(self._spent.tokens_read, self._spent.tokens_written)})
+
+    def usd(self, read: int, written: int) -> float | None:
+        """Of so many tokens; None where no prices were given."""
+        return None if self._price is None else (read * self._price.read + written * self._price.written) / 1e6
 
 
 def told_spent(spent: Spent) -> str:

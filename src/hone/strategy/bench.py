@@ -71,9 +71,17 @@ class Bench(ABC):
         """Whether answers may cost money."""
         return False
 
-    def usd_spent(self) -> float | None:
-        """US dollars paid so far for answers to this bench; None where they cost none, or no price is known."""
+    def charge(self, payer: str) -> None:
+        """Let answers be paid for by someone from now on, where they cost money."""
+        return
+
+    def paid(self, payer: str) -> float | None:
+        """US dollars paid for someone's answers, each answer once; None where they cost none, or no price is known."""
         return None
+
+    def spared_seconds(self) -> float:
+        """That answers would have taken which were known already: what is timed took so much longer."""
+        return 0.0
 
     @property
     def classes(self) -> tuple[str, ...]:

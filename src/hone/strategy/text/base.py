@@ -11,6 +11,7 @@ from hone.model import (
     Backend,
     LocalBackend,
     Precision,
+    RemoteBackend,
     RemoteSettings,
     TextModel,
     TextReader,
@@ -80,6 +81,15 @@ class TextBase:
         return load_backend(
             self.name, precision=self.precision, base_url=self.base_url, settings=self.server, template="{prompt}"
         )
+
+    def charge(self, payer: str) -> None:
+        """Let what a server is asked from now on be paid for by someone; nothing where it is not billed."""
+        if isinstance(self.backend, RemoteBackend):
+            self.backend.payer = payer
+
+    def paid(self, payer: str) -> float | None:
+        """US dollars that a server was paid for someone, in this run and earlier ones; None where it is not billed, or no price is known."""
+        return self.backend.paid(payer) if isinstance(self.backend, RemoteBackend) else None
 
     def release(self) -> None:
         """Let the weights go; they are loaded again when they are asked for."""

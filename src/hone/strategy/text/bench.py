@@ -65,9 +65,18 @@ class TextBench(Bench):
         """Whether a server answers."""
         return self.base.is_billed
 
-    def usd_spent(self) -> float | None:
-        """What the server has been paid."""
-        return self.base.backend.spent().usd if self.is_billed else None
+    def charge(self, payer: str) -> None:
+        """The server's answers."""
+        if self.is_billed:
+            self.base.charge(payer)
+
+    def paid(self, payer: str) -> float | None:
+        """To the server."""
+        return self.base.paid(payer) if self.is_billed else None
+
+    def spared_seconds(self) -> float:
+        """By answers of a server that were known."""
+        return self.base.backend.spent().spared_seconds if self.is_billed else 0.0
 
     @cached_property
     def key(self) -> AnswerKey:
@@ -152,13 +161,13 @@ class TextBench(Bench):
         return asker, probabilities(weighed, temperature, classes=len(self.labels))
 
     def seconds_per_row(self) -> float:
-        """To answer a row zero-shot, from a few rows; the first warm up. A server's first answers are remembered and cost nothing twice."""
+        """To answer a row zero-shot, from a few rows; the first warm up. A server's answers are remembered and cost nothing twice."""
         rows = self.validation[: _PROBED + 2]
         asker = Asker(self.backend, self.templates[0], self.base.joins, self.reading(), Fixed())
         asker.answer(rows[:2])
-        started = time.perf_counter()
+        started, spared = time.perf_counter(), self.spared_seconds()
         asker.answer(rows[2:] or rows)
-        return (time.perf_counter() - started) / len(rows[2:] or rows)
+        return (time.perf_counter() - started + self.spared_seconds() - spared) / len(rows[2:] or rows)
 
     def remember_prompt(self, name: str, settings: Settings, score: float) -> None:
         """Write down how a prompt did, for strategies that start from the best."""
