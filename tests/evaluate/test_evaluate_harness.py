@@ -11,7 +11,7 @@ from lm_eval.tasks import TaskManager
 from hone.cli.main import run
 from hone.core.claim import only_process
 from hone.core.errors import BadData, BadModel, Failed, HoneError, Usage
-from hone.evaluate import answer_retained, find_tasks
+from hone.evaluate import answer_retained, benchmarks, find_tasks
 from hone.evaluate.benchmark_records import EvalSettings
 from hone.evaluate.benchmarks import load_answering, read_evaluations, run_benchmarks
 from hone.evaluate.harness import configuration, quiet
@@ -420,6 +420,21 @@ def test_a_second_process_in_the_same_folder_is_refused_before_it_asks_a_server(
         with pytest.raises(Failed, match="Another process is working in"):
             run_benchmarks(EvalSettings(out=str(tmp_path / "run"), **named))
         assert not state.asked
+
+
+def test_a_finished_evaluation_is_read_back_without_its_model(models, data, tmp_path, monkeypatch):
+    """Nothing is left to ask, so nothing is loaded."""
+    settings = EvalSettings(model=str(models["llama"]), tasks=("mine",), data=str(data), out=str(tmp_path / "run"))
+    done = run_benchmarks(settings)
+
+    def loaded(*_, **__):
+        raise AssertionError("the model was loaded")
+
+    monkeypatch.setattr(benchmarks, "load_text_model", loaded)
+    monkeypatch.setattr(benchmarks, "load_reader", loaded)
+    assert run_benchmarks(settings) == done
+    with pytest.raises(AssertionError, match="was loaded"):
+        run_benchmarks(settings.model_copy(update={"out": str(tmp_path / "other")}))
 
 
 def test_other_questions_or_other_weights_are_another_evaluation(models, data, tmp_path):

@@ -58,25 +58,27 @@ def run_benchmarks(settings: EvalSettings) -> Evaluation:
     Raises:
         HoneError: the model cannot answer in words, a task is not known, files are missing, or there are too few examples to show.
     """
-    need("lm_eval", extra="harness")
     with ExitStack() as held:
         return _run(settings, held)
 
 
 def _run(settings: EvalSettings, held: ExitStack) -> Evaluation:
-    from hone.evaluate.harness import run_harness
-
     started, clock = datetime.datetime.now(datetime.UTC), time.perf_counter()
     tasks: Sequence[str | LocalTask] = [_ALIASES.get(name, name) for name in settings.tasks]
     if settings.data is not None:
         tasks = local = find_local_tasks(Path(settings.data), settings.tasks)
         check_shots(local, settings.shots)
     asked = json.dumps([[task.tests, task.shots] for task in tasks if isinstance(task, LocalTask)], default=str)
-    model = (_from_elsewhere if is_elsewhere(settings.model) else _from_here)(settings, digest_text(asked), held)
-    out = model.out
+    source = None if is_elsewhere(settings.model) else _find(settings.model)
+    (_check_elsewhere if source is None else _check_here)(settings)
+    out = _claim(settings, source, asked, held)
     if (out / _RECORD).exists():
         return read_back(out / _RECORD, Evaluation, verb="ask", told=lambda done: human_seconds(done.seconds))
     with released_if_refused(out):
+        need("lm_eval", extra="harness")
+        from hone.evaluate.harness import run_harness
+
+        model = _from_elsewhere(settings, out) if source is None else _from_here(settings, source)
         chat = settings.chat and model.backend is None  # a backend writes its chat template itself
         found = run_harness(model.answering, tasks, shots=settings.shots, limit=settings.limit, chat=chat)
     chances = {task.name: task.chance for task in tasks if isinstance(task, LocalTask)}
@@ -106,39 +108,32 @@ def _run(settings: EvalSettings, held: ExitStack) -> Evaluation:
 
 @dataclass
 class _Model:
-    """What answers, and where the answers go."""
+    """What answers."""
 
     answering: "LM"
-    out: Path
     sha256: str | None = None
     shares: bool | None = None
     backend: Backend | None = None
 
 
-def _from_here(settings: EvalSettings, asked: str, held: ExitStack) -> _Model:
-    from hone.evaluate.harness import EngineLM
+@dataclass(frozen=True)
+class _Source:
+    """Where a model that runs here lies."""
 
+    folder: ModelFolder
+    """Of the network that is loaded."""
+    trained: "_Trained | None"
+    """What the named folder adds to it."""
+
+
+def _check_here(settings: EvalSettings) -> None:
     if settings.base_url is not None:
         raise Usage(f"--base-url says nothing about '{settings.model}'. For a server, name the model openai:NAME.")
     if settings.price is not None or settings.api != "chat":
         raise for_a_server_only(settings.model)
-    folder, net, reader = load_answering(settings.model, precision=settings.precision)
-    if settings.chat and not reader.tokenizer.chat_template:
-        raise Usage(f"--chat asks for the model's chat template, and '{settings.model}' has none. Leave out --chat.")
-    scorer = Scorer(net, precision=reader.precision)
-    generator = Generator(net, reader.tokenizer, precision=reader.precision)
-    if not scorer.shares:
-        note("This architecture cannot share prefixes between questions, so each is read whole.")
-    answering = EngineLM(scorer, generator, reader.tokenizer, length=reader.context_length)
-    run = Path(settings.model)  # beside a base it holds what it trained; a whole model has its digest already
-    weights = [] if run == folder.path else [digest_file(file) for file in sorted(run.glob("*.safetensors"))]
-    return _Model(answering, _claim(settings, held, folder.sha256, asked, *weights), folder.sha256, scorer.shares)
 
 
-def _from_elsewhere(settings: EvalSettings, asked: str, held: ExitStack) -> _Model:
-    """A model behind a server, or in vLLM. Answers of a server are kept, so that none is paid for twice after an interruption."""
-    from hone.evaluate.harness_backend import BackendLM
-
+def _check_elsewhere(settings: EvalSettings) -> None:
     is_server = is_behind_server(settings.model)
     if settings.chat and is_server:
         raise Usage(
@@ -146,24 +141,48 @@ def _from_elsewhere(settings: EvalSettings, asked: str, held: ExitStack) -> _Mod
         )
     if settings.precision != "auto" and is_server:
         raise Usage("--precision is the arithmetic of a model that runs here; a server chooses its own. Leave out --precision.")
-    out = _claim(settings, held, "", asked)
-    with released_if_refused(out):
-        server = server_settings(settings.model, api=settings.api, price=settings.price, cache=out / "work")
-        backend = load_backend(
-            settings.model,
-            precision=settings.precision,
-            base_url=settings.base_url,
-            settings=server,
-            template="{prompt}",
-            chat=None if is_server else settings.chat,
-        )
-    return _Model(BackendLM(backend), out, backend=backend)
 
 
-def _claim(settings: EvalSettings, held: ExitStack, *digests: str) -> Path:
+def _from_here(settings: EvalSettings, source: _Source) -> _Model:
+    from hone.evaluate.harness import EngineLM
+
+    net, reader = _load(settings.model, source, precision=settings.precision)
+    if settings.chat and not reader.tokenizer.chat_template:
+        raise Usage(f"--chat asks for the model's chat template, and '{settings.model}' has none. Leave out --chat.")
+    scorer = Scorer(net, precision=reader.precision)
+    generator = Generator(net, reader.tokenizer, precision=reader.precision)
+    if not scorer.shares:
+        note("This architecture cannot share prefixes between questions, so each is read whole.")
+    answering = EngineLM(scorer, generator, reader.tokenizer, length=reader.context_length)
+    return _Model(answering, source.folder.sha256, scorer.shares)
+
+
+def _from_elsewhere(settings: EvalSettings, out: Path) -> _Model:
+    """A model behind a server, or in vLLM. Answers of a server are kept, so that none is paid for twice after an interruption."""
+    from hone.evaluate.harness_backend import BackendLM
+
+    backend = load_backend(
+        settings.model,
+        precision=settings.precision,
+        base_url=settings.base_url,
+        settings=server_settings(settings.model, api=settings.api, price=settings.price, cache=out / "work"),
+        template="{prompt}",
+        chat=None if is_behind_server(settings.model) else settings.chat,
+    )
+    return _Model(BackendLM(backend), backend=backend)
+
+
+def _claim(settings: EvalSettings, source: _Source | None, asked: str, held: ExitStack) -> Path:
     """The run folder of these settings, weights and questions, for this process alone as long as it is held."""
-    key = digest_text(settings.model_dump_json(exclude={"out"}), *digests)
+    digests = [asked] if source is None else [asked, *_trained_weights(Path(settings.model), source)]
+    weights = "" if source is None else source.folder.sha256
+    key = digest_text(settings.model_dump_json(exclude={"out"}), weights, *digests)
     return claim_folder(settings.out, f"eval-{Path(settings.model).name}", key=key, until=held)
+
+
+def _trained_weights(run: Path, source: _Source) -> list[str]:
+    """Digests of what lies beside a base; a whole model has its digest already."""
+    return [] if run == source.folder.path else [digest_file(file) for file in sorted(run.glob("*.safetensors"))]
 
 
 def read_evaluations(folder: Path) -> list[Evaluation]:
@@ -189,9 +208,17 @@ def load_answering(model: str, *, precision: Precision = "auto") -> tuple[ModelF
     Raises:
         BadModel: it is an encoder, its base has other weights, or a comparison's winner trained no model that answers in words.
     """
-    run = Path(model)
-    trained = _trained_in(run)
-    folder = locate_model(trained.base if trained else model)
+    source = _find(model)
+    return source.folder, *_load(model, source, precision=precision)
+
+
+def _find(model: str) -> _Source:
+    trained = _trained_in(Path(model))
+    return _Source(locate_model(trained.base if trained else model), trained)
+
+
+def _load(model: str, source: _Source, *, precision: Precision) -> tuple[TextModel, TextReader]:
+    folder, trained, run = source.folder, source.trained, Path(model)
     if family(read_config(folder)) == "encoder":
         raise BadModel(
             f"'{model}' is an encoder, which answers no questions in words. Name a decoder or an encoder-decoder, or measure "
@@ -209,7 +236,7 @@ def load_answering(model: str, *, precision: Precision = "auto") -> tuple[ModelF
         tuned_net = make_trainable(trained.trainable, **size_options(trained.trainable, trained.settings)).load(net, run)
         assert isinstance(tuned_net, type(net))
         net = tuned_net
-    return folder, net.to(reader.device), reader.leaving_room(net.virtual)
+    return net.to(reader.device), reader.leaving_room(net.virtual)
 
 
 @dataclass(frozen=True)
