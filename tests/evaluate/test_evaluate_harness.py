@@ -2,6 +2,7 @@
 
 import json
 import random
+import shlex
 import shutil
 import warnings
 
@@ -262,6 +263,23 @@ def test_the_command(models, data, tmp_path, capsys):
     assert {score["task"] for score in record["scores"]} == {"mine", "blimp"}
     assert run(["eval", "--leaderboard", str(tmp_path)]) == 0
     assert "mine" in capsys.readouterr().out
+
+
+def test_the_recorded_command_asks_the_same_again(models, data, tmp_path, capsys):
+    """With every option that is not the default, quoted for a shell."""
+    folder = tmp_path / "bench marks"
+    shutil.copytree(data, folder)
+    arguments = ["eval", str(models["llama"]), "--tasks", "mine,hellaswag", "--data", str(folder), "--shots", "0"]
+    arguments += ["--limit", "3", "--precision", "fp32", "--out", str(tmp_path / "my run"), "--json"]
+    assert run(arguments) == 0
+    record = json.loads(capsys.readouterr().out)
+    program, *words = shlex.split(record["command"])
+    assert program == "hone"
+    (tmp_path / "my run").rename(tmp_path / "earlier")
+    assert run([*words, "--json"]) == 0
+    again = json.loads(capsys.readouterr().out)
+    told = ("command", "settings", "scores", "folder")
+    assert [again[name] for name in told] == [record[name] for name in told]
 
 
 def test_bad_input(models, data, tmp_path, capsys):

@@ -5,6 +5,7 @@ Tasks come from lm-evaluation-harness by name, or from files on disk.
 
 import datetime
 import json
+import shlex
 import shutil
 import time
 from collections.abc import Sequence
@@ -17,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 from hone.catalogue import ModelFolder, locate_model
 from hone.core.claim import claim_folder, released_if_refused
 from hone.core.console import note
-from hone.core.errors import BadModel, Usage, need
+from hone.core.errors import BadModel, Usage, as_option, need
 from hone.core.store import digest_file, digest_text, read_back, read_errors, write_atomic, write_lines
 from hone.evaluate.benchmark_records import EvalSettings, Evaluation
 from hone.evaluate.benchmark_scores import group_scores, task_scores
@@ -85,7 +86,7 @@ def _run(settings: EvalSettings, held: ExitStack) -> Evaluation:
     scores = tuple(score for name in found["samples"] for score in task_scores(name, found, chances))
     done = Evaluation(
         hone_version=version("hone-lm"),
-        command=" ".join(["hone eval", settings.model, "--tasks", ",".join(settings.tasks)]),
+        command=_typed(settings),
         started=started.isoformat(timespec="seconds"),
         seconds=time.perf_counter() - clock,
         settings=settings,
@@ -104,6 +105,14 @@ def _run(settings: EvalSettings, held: ExitStack) -> Evaluation:
     write_atomic(out / _RECORD, done.to_json())  # last: it alone says that all was asked
     shutil.rmtree(out / "work", ignore_errors=True)
     return done
+
+
+def _typed(settings: EvalSettings) -> str:
+    """The command that asks the same again."""
+    words = ["hone", "eval", settings.model]
+    for name, value in settings.model_dump(exclude={"model"}, exclude_defaults=True).items():
+        words += [as_option(name)] if value is True else [as_option(name), ",".join(value) if name == "tasks" else str(value)]
+    return shlex.join(words)
 
 
 @dataclass
