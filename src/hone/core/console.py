@@ -193,7 +193,7 @@ def _column_widths(headers: Sequence[str], rows: Sequence[Sequence[str]], width:
     """What each column needs; where that is too much the widest give way, so that a long text does not push out a number."""
     from rich.cells import cell_len
 
-    widths = [max(map(cell_len, column)) for column in zip(headers, *rows, strict=True)]
+    widths = [max(cell_len(line) for cell in column for line in cell.split("\n")) for column in zip(headers, *rows, strict=True)]
     while sum(widths) > width - 3 * (len(widths) - 1):
         widths[widths.index(max(widths))] -= 1
     return widths

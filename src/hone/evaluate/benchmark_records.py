@@ -61,6 +61,8 @@ class BenchmarkScore(Record):
     """Score of guessing; None where that has no meaning."""
     uninformative: Literal["floor", "ceiling"] | None
     """`floor`: not told from guessing. `ceiling`: 99% or more may be right. Neither tells models apart."""
+    questions: str | None = None
+    """Digest of the questions and of the examples in their files; None in records of before 2026-12, which keep none."""
 
 
 class GroupScore(Record):

@@ -1,13 +1,15 @@
 """From the harness's answers to scores with intervals, marks of floor and ceiling, and official averages. The values are the harness's own."""
 
+import json
 import math
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
+from hone.core.store import digest_text
 from hone.evaluate.benchmark_records import BenchmarkScore, GroupScore
 from hone.measure import Interval, confusion_table, mean_interval, metric_from_confusion, wilson_interval
 from hone.measure.intervals import is_constant, shifted_interval
@@ -15,7 +17,7 @@ from hone.measure.label_sets import f1_of
 from hone.measure.resample import resampled_counts
 from hone.measure.scores import MeanScore, SumScore, score_interval
 
-__all__ = ["group_scores", "task_scores"]
+__all__ = ["group_scores", "questions_digest", "task_scores"]
 
 _CEILING = 0.99
 _MULTIRC = ("multirc", "superglue_multirc")
@@ -47,6 +49,12 @@ _OFFICIAL: dict[str, dict[str, tuple[tuple[str, ...], tuple[str, ...]]]] = {
         "wsc": (("wsc", "superglue_wsc"), ("acc",)),
     },
 }
+
+
+def questions_digest(samples: Sequence[Any], examples: Sequence[Mapping[str, Any]]) -> str:
+    """What tells the questions of a task from others: what the harness hashed of each, and the examples of its files that stand before it."""
+    asked = {sample["doc_id"]: sample["doc_hash"] for sample in samples}  # once, however many filters an answer is taken by
+    return digest_text(*(asked[place] for place in sorted(asked)), json.dumps(examples, default=str))
 
 
 def task_scores(name: str, found: dict[str, Any], chances: dict[str, float | None]) -> list[BenchmarkScore]:

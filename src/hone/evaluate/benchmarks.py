@@ -20,8 +20,8 @@ from hone.core.claim import claim_folder, released_if_refused
 from hone.core.console import note
 from hone.core.errors import BadModel, Usage, as_option, need
 from hone.core.store import digest_file, digest_text, read_back, read_errors, write_atomic, write_lines
-from hone.evaluate.benchmark_records import EvalSettings, Evaluation
-from hone.evaluate.benchmark_scores import group_scores, task_scores
+from hone.evaluate.benchmark_records import BenchmarkScore, EvalSettings, Evaluation
+from hone.evaluate.benchmark_scores import group_scores, questions_digest, task_scores
 from hone.evaluate.local_tasks import LocalTask, check_shots, find_local_tasks
 from hone.measure import human_seconds
 from hone.model import (
@@ -82,8 +82,7 @@ def _run(settings: EvalSettings, held: ExitStack) -> Evaluation:
         model = _from_elsewhere(settings, out) if source is None else _from_here(settings, source)
         chat = settings.chat and model.backend is None  # a backend writes its chat template itself
         found = run_harness(model.answering, tasks, shots=settings.shots, limit=settings.limit, chat=chat)
-    chances = {task.name: task.chance for task in tasks if isinstance(task, LocalTask)}
-    scores = tuple(score for name in found["samples"] for score in task_scores(name, found, chances))
+    scores = _scores(found, [task for task in tasks if isinstance(task, LocalTask)])
     done = Evaluation(
         hone_version=version("hone-lm"),
         command=_typed(settings),
@@ -105,6 +104,16 @@ def _run(settings: EvalSettings, held: ExitStack) -> Evaluation:
     write_atomic(out / _RECORD, done.to_json())  # last: it alone says that all was asked
     shutil.rmtree(out / "work", ignore_errors=True)
     return done
+
+
+def _scores(found: dict[str, Any], local: Sequence[LocalTask]) -> tuple[BenchmarkScore, ...]:
+    chances, examples = {task.name: task.chance for task in local}, {task.name: task.shots for task in local}
+    made: list[BenchmarkScore] = []
+    for name, samples in found["samples"].items():
+        shown = examples.get(name, [])[: int(found["n-shot"].get(name) or 0)]
+        told = {"questions": questions_digest(samples, shown)}
+        made += [score.model_copy(update=told) for score in task_scores(name, found, chances)]
+    return tuple(made)
 
 
 def _typed(settings: EvalSettings) -> str:

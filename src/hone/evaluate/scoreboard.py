@@ -1,9 +1,11 @@
 """Benchmark scores on the terminal: one run's, and a leaderboard of many."""
 
-from collections.abc import Sequence
-from typing import Literal
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Literal, NamedTuple
 
-from hone.core.console import render_table
+from hone.core.console import WIDTH, render_table
 from hone.evaluate.benchmark_records import BenchmarkScore, Evaluation
 from hone.measure import human_seconds
 from hone.model import told_spent
@@ -12,7 +14,6 @@ __all__ = ["leaderboard", "score_table"]
 
 Align = Literal["left", "right"]
 _MAIN = ("acc_norm", "acc", "mcc", "exact_match", "f1", "perplexity")  # which metric stands for a task on a leaderboard
-_COLUMNS = 5
 
 
 def score_table(done: Evaluation) -> str:
@@ -42,22 +43,104 @@ def score_table(done: Evaluation) -> str:
 
 
 def leaderboard(runs: Sequence[Evaluation]) -> str:
-    """Models by tasks: values with half their interval; in brackets what tells no models apart."""
-    best: dict[tuple[str, str], BenchmarkScore] = {}
-    for run in reversed(runs):  # newest last, so that it stays
-        for score in sorted(run.scores, key=_rank, reverse=True):
-            best[run.model, score.task] = score
-    models = list(dict.fromkeys(run.model for run in runs))
-    tasks = sorted({task for _, task in best})
+    """Models by tasks: values with half their interval; in brackets what tells no models apart.
+
+    A column holds answers to the same questions behind as many examples, by one metric; a row those of the same weights, asked alike. Of
+    several runs that are alike in all that, the newest counts.
+    """
+    cells: dict[tuple[_Row, _Column], str] = {}
+    sources: dict[_Column, str] = {}
+    for run in sorted(runs, key=lambda one: one.started):  # newest last, so that it stays
+        for score in _main_scores(run):
+            column = _Column(score.task, -score.n, score.shots, score.metric, score.questions)
+            cells[_row(run), column] = _cell(score)
+            sources[column] = run.settings.data or "the Hub"
+    rows = list(dict.fromkeys(_row(run) for run in sorted(runs, key=lambda one: one.started, reverse=True)))
+    names = _row_names(rows)
+    columns = sorted(sources, key=lambda one: (*one[:-1], one.questions or ""))
+    headers = _headers(columns, sources)
     tables = []
-    for at in range(0, len(tasks), _COLUMNS):
-        part = tasks[at : at + _COLUMNS]
-        cells = [[model, *(_cell(best.get((model, task))) for task in part)] for model in models]
+    for part in _parts(columns, {one: [headers[one], *(cells.get((row, one), "") for row in rows)] for one in columns}, names):
+        lines = [[name, *(cells.get((row, one), "") for one in part)] for row, name in zip(rows, names, strict=True)]
+        shown = [line for line in lines if any(line[1:])]
         align: list[Align] = ["left"]
         align += ["right"] * len(part)
-        tables.append(render_table(["model", *part], cells, align=align, title=""))
+        tables.append(render_table(["model", *(headers[one] for one in part)], shown, align=align, title=""))
     tables.append("± is half of the 95% interval. (In brackets): not told from guessing, or at the ceiling.")
     return "\n\n".join(tables)
+
+
+class _Column(NamedTuple):
+    """What may be held against each other, in the order in which it is shown."""
+
+    task: str
+    fewer: int
+    """The number of questions, negative: all of them come before a part."""
+    shots: int
+    metric: str
+    questions: str | None
+
+
+class _Row(NamedTuple):
+    """A model, and how it was asked; the names are those of the label."""
+
+    model: str
+    weights: str
+    chat: str
+    precision: str
+    server: str
+
+
+def _row(run: Evaluation) -> _Row:
+    asked = run.settings
+    server = "" if asked.base_url is None else f"{asked.base_url} {asked.api}"
+    return _Row(run.model, (run.model_sha256 or "")[:8], "chat" if asked.chat else "no chat", asked.precision, server)
+
+
+def _row_names(rows: Sequence[_Row]) -> list[str]:
+    """Models, and behind one that stands there several times what tells its rows apart."""
+    names = []
+    for row in rows:
+        alike = [one for one in rows if one.model == row.model]
+        apart = [value for at, value in enumerate(row) if at and value and len({one[at] for one in alike}) > 1]
+        if row.chat == "chat" and "chat" not in apart:
+            apart.append("chat")
+        names.append(f"{row.model} ({', '.join(apart)})" if apart else row.model)
+    return names
+
+
+def _headers(columns: Sequence[_Column], sources: Mapping[_Column, str]) -> dict[_Column, str]:
+    """Task, metric, examples and questions, each on a line; where two are alike in these, also where the questions come from."""
+    plain = {one: f"{one.task}\n{one.metric}\n{one.shots} shots\n{-one.fewer:,} asked" for one in columns}
+    count = Counter(plain.values())
+    return {
+        one: text if count[text] == 1 else f"{text}\n{Path(sources[one]).name} {(one.questions or 'unknown')[:6]}"
+        for one, text in plain.items()
+    }
+
+
+def _parts(columns: Sequence[_Column], texts: Mapping[_Column, Sequence[str]], names: Sequence[str]) -> Iterator[list[_Column]]:
+    """Columns that stand side by side without being cut, one at least."""
+    first = max(map(len, (*names, "model")))
+    part: list[_Column] = []
+    filled = first
+    for one in columns:
+        width = 3 + max(len(line) for text in texts[one] for line in text.split("\n"))
+        if part and filled + width > WIDTH:
+            yield part
+            part, filled = [], first
+        part.append(one)
+        filled += width
+    if part:
+        yield part
+
+
+def _main_scores(run: Evaluation) -> list[BenchmarkScore]:
+    """The metric that stands for each task; of one by several filters the first, as in the pools."""
+    found: dict[str, BenchmarkScore] = {}
+    for score in sorted(run.scores, key=_rank):
+        found.setdefault(score.task, score)
+    return list(found.values())
 
 
 def _rank(score: BenchmarkScore) -> int:
@@ -83,9 +166,7 @@ def _remark(score: BenchmarkScore) -> str:
     return "ceiling" if score.uninformative else ""
 
 
-def _cell(score: BenchmarkScore | None) -> str:
-    if score is None:
-        return ""
+def _cell(score: BenchmarkScore) -> str:
     half = "" if score.low is None or score.high is None else f" ±{(score.high - score.low) / 2:.3f}"
     text = f"{_number(score)}{half}"
     return f"({text})" if score.uninformative else text
