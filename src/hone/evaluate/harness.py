@@ -166,17 +166,31 @@ class EngineLM(TemplateLM):  # type: ignore[misc]
     def generate_until(self, requests: Sequence[Any], disable_tqdm: bool = False) -> list[str]:
         """A text per request, ended before its stop texts."""
         answers = [""] * len(requests)
+        own = self.generator.configured
+        if own is not None and (told := own.told()):
+            note(f"The model's generation_config.json says {told}; answers are written so, as lm-evaluation-harness does.")
+        end = self.tokenizer.decode(self.eot_token_id)
         for texts, sampling in in_groups(requests):
             room = self.length if self.backend == "seq2seq" else self.length - sampling.max_new_tokens
             if room < 1:
                 raise Usage(f"a task asks for {sampling.max_new_tokens} new tokens, and the model reads {self.length} in all.")
             prompts = [ids[-room:] for ids in self._encoded(list(texts))]
+            asked = {"stop": tuple(dict.fromkeys((*sampling.stop, end))), "max_new_tokens": self._longest(prompts, sampling)}
             with progress("Writing", len(prompts)) as bar:
-                found = self.generator.generate(prompts, sampling, bar=bar)
+                found = self.generator.generate(prompts, sampling.model_copy(update=asked), bar=bar)
             for index, answer in dealt(texts, found):
                 answers[index] = answer.text
                 self.cache_hook.add_partial("generate_until", requests[index].args, answer.text)
         return answers
+
+    def _longest(self, prompts: Sequence[Sequence[int]], sampling: Sampling) -> int:
+        """Tokens of an answer: the task's number, or what the model's configuration names for every text, as far as the model reads."""
+        own = self.generator.configured
+        if own is None or own.max_new_tokens is None:
+            return sampling.max_new_tokens
+        if self.backend == "seq2seq":
+            return own.max_new_tokens
+        return min(own.max_new_tokens, self.length - max(map(len, prompts)))
 
 
 def in_groups(requests: Sequence[Any]) -> Iterator[tuple[dict[str, list[int]], Sampling]]:
@@ -211,15 +225,16 @@ def moved_spaces(context: str, continuation: str) -> tuple[str, str]:
 def _sampling(asked: dict[str, Any]) -> Sampling:
     """The harness's generation settings as ours; what it asks for and we have no word for is told."""
     said = normalize_gen_kwargs(asked, default_max_gen_toks=_WRITTEN)
-    ours = {name: said[name] for name in _ALIKE if said.get(name)}
+    ours = {name: said[name] for name in _ALIKE if said.get(name) is not None}
     unknown = [f"{name}={said[name]}" for name in said if name not in _UNDERSTOOD and said[name] is not None]
     if unknown:
         note(f"A task asks for {', '.join(map(str, unknown))}, which hone does not know; it is left out.")
     draws = bool(said["do_sample"])
+    if draws or said.get("num_beams"):
+        ours["beams"] = 1 if draws else int(said["num_beams"])
     return Sampling(
         max_new_tokens=said["max_gen_toks"],
         temperature=float(said.get("temperature") or 0.0) if draws else 0.0,
-        beams=1 if draws else int(said.get("num_beams") or 1),
         stop=tuple(text for text in said["until"] if text),
         **ours,
     )

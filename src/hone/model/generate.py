@@ -16,6 +16,7 @@ from hone.core.console import Bar
 from hone.core.errors import Usage
 from hone.core.record import Record
 from hone.model.arithmetic import Arithmetic, autocast
+from hone.model.configured import Configured, Rule
 from hone.model.language import Seq2SeqModel, TextModel
 from hone.model.sharing import may_share
 from hone.model.write import Writing, begin_writing
@@ -69,6 +70,7 @@ class _Row:
     sample: int
     rng: random.Random
     seen: set[int]
+    rule: Rule | None = None
     ids: list[int] = field(default_factory=list)
     likelihood: float = 0.0
     finish: Literal["end", "stop", "length"] | None = None
@@ -86,9 +88,12 @@ class Generator:
         precision: Arithmetic,
         shares: bool | None = None,
         takes_over: bool = True,
+        follows: bool = False,
     ) -> None:
         """
         Args:
+            follows: what the model's generation_config.json says holds where a request leaves it open, as in transformers; else of it
+                only where texts end and what they are made to begin with.
             shares: whether keys are remembered; None: wherever the architecture, tried with real numbers, allows it.
             takes_over: the network no longer trains, and lies in bf16 where it computes so; else its parameters stay as they are.
         """
@@ -97,11 +102,14 @@ class Generator:
         self.shares = shares is not False and may_share(net, precision)
         if takes_over:
             net.stop_training(precision)
+        self.configured = Configured(net) if follows else None
         configured = getattr(net.base.generation_config, "eos_token_id", None)
         ends = configured if isinstance(configured, list) else [configured]
         self._forced = len(net.opening) - 1 if isinstance(net, Seq2SeqModel) else 0
         """Tokens that every answer is made to begin with; they count in the length of a beam, as in transformers."""
         self._ends = {end for end in (*ends, tokenizer.eos_token_id) if end is not None}
+        self._told_ends = self._ends - set(tokenizer.all_special_ids) if follows else set()
+        """Ends that transformers leaves in the text: words that are no special tokens."""
 
     def generate(self, prompts: Sequence[Sequence[int]], sampling: Sampling, *, bar: Bar | None = None) -> list[list[Generated]]:
         """`sampling.samples` answers per prompt, best first where beams are kept; prompts are token ids.
@@ -109,6 +117,8 @@ class Generator:
         Raises:
             Usage: more answers than beams, or beams together with a temperature.
         """
+        if self.configured is not None:
+            sampling = self.configured.filled(sampling)
         if sampling.beams > 1 and sampling.samples > sampling.beams:
             raise Usage(f"{sampling.samples} answers per prompt are more than {sampling.beams} beams find. Name as many beams.")
         if sampling.beams > 1 and sampling.temperature > 0:
@@ -160,6 +170,10 @@ class Generator:
         """Words that have occurred before the first is written: an encoder-decoder's sources do not count, as in transformers."""
         return set(self.net.opening) if isinstance(self.net, Seq2SeqModel) else set(prompt)
 
+    def _rules(self, prompts: Sequence[Sequence[int]], sampling: Sampling) -> list[Rule | None]:
+        own = self.configured
+        return [None if own is None else own.rule(prompt, sampling) for prompt in prompts]
+
     def _batches(self, prompts: Sequence[Sequence[int]], sampling: Sampling) -> Iterator[list[int]]:
         """Prompts of like length together."""
         width = max(sampling.samples, sampling.beams)
@@ -183,9 +197,16 @@ class Generator:
         answers: list[list[Generated]],
     ) -> Iterator[list[_Row]]:
         """Write the rows of some prompts; yields them after every token and puts finished ones among the answers."""
+        rules = self._rules([prompts[index] for index in part], sampling)
         rows = [
-            _Row(index, sample, random.Random(_seed(prompts[index], sample, sampling.seed)), self._begun(prompts[index]))
-            for index in part
+            _Row(
+                index,
+                sample,
+                random.Random(_seed(prompts[index], sample, sampling.seed)),
+                self._begun(prompts[index]),
+                rules[at],
+            )
+            for at, index in enumerate(part)
             for sample in range(sampling.samples)
         ]
         everything = list(rows)
@@ -213,6 +234,8 @@ class Generator:
     def _append(self, row: _Row, token: int, sampling: Sampling) -> None:
         if token in self._ends:
             row.finish = "end"
+            if token in self._told_ends:
+                row.text = _before(self._text([*row.ids, token]), sampling.stop)
             return
         row.ids.append(token)
         row.seen.add(token)
@@ -227,7 +250,7 @@ class Generator:
 
     def _next(self, logits: torch.Tensor, rows: Sequence[_Row], sampling: Sampling) -> list[int]:
         shares = logits.log_softmax(dim=1)
-        changed = _penalised(logits, [row.seen for row in rows], sampling.repetition_penalty)
+        changed = _changed(logits, rows, sampling.repetition_penalty)
         if sampling.temperature == 0:
             chosen = changed.argmax(dim=1)
         else:
@@ -241,12 +264,13 @@ class Generator:
     def _beams(self, writing: Writing, prompts: Sequence[Sequence[int]], sampling: Sampling) -> list[list[Generated]]:
         """The likeliest texts found by beams, as transformers searches them: until no open beam can overtake the kept ones."""
         width = sampling.beams
-        searches = [_Search(self._begun(prompt), width) for prompt in prompts]
+        rules = self._rules(prompts, sampling)
+        searches = [_Search(self._begun(prompt), width, rule) for prompt, rule in zip(prompts, rules, strict=True)]
         logits = writing.start(prompts, list(range(len(prompts))))
         live = list(range(len(prompts)))  # searches still going on; each has its open beams' rows in order
         while live:
             opened = [(search, beam) for search in live for beam in searches[search].open]
-            changed = _penalised(logits.log_softmax(dim=1), [beam.seen for _, beam in opened], sampling.repetition_penalty)
+            changed = _changed(logits.log_softmax(dim=1), [beam for _, beam in opened], sampling.repetition_penalty)
             totals = changed + torch.tensor([[beam.score] for _, beam in opened], device=changed.device)
             chosen_rows: list[int] = []
             tokens: list[int] = []
@@ -282,24 +306,27 @@ class Generator:
                 if rank < width:
                     ids = before.ids if token in self._ends else [*before.ids, token]
                     finish: Literal["end", "length"] = "end" if token in self._ends else "length"
-                    state.keep(_Beam(ids, score, before.seen, finish), score / norm)
+                    told = token if token in self._told_ends else None
+                    state.keep(_Beam(ids, score, before.seen, before.rule, finish, told), score / norm)
             elif len(opened) < width:
-                opened.append(_Beam([*before.ids, token], score, before.seen | {token}))
+                opened.append(_Beam([*before.ids, token], score, before.seen | {token}, before.rule))
                 picked.append((row, token))
         state.open = opened
         if not opened or length == sampling.max_new_tokens:
             return None
-        attainable = opened[0].score / norm
-        return None if len(state.kept) == width and state.kept[-1][0] >= attainable else picked
+        if len(state.kept) < width:
+            return picked
+        ends = False if self.configured is None else self.configured.early_stopping
+        if ends == "never" and sampling.length_penalty > 0:
+            norm = (sampling.max_new_tokens + self._forced) ** sampling.length_penalty
+        return None if ends is True or state.kept[-1][0] >= opened[0].score / norm else picked
 
     def _finished(self, state: "_Search", sampling: Sampling) -> list[Generated]:
         found = []
         for _, beam in state.kept[: sampling.samples]:
-            text = self._text(beam.ids)
-            places = [text.find(stop) for stop in sampling.stop if stop in text]
-            found.append(
-                Generated(text[: min(places)] if places else text, tuple(beam.ids), beam.score, "stop" if places else beam.finish)
-            )
+            text = self._text(beam.ids if beam.told is None else [*beam.ids, beam.told])
+            before = _before(text, sampling.stop)
+            found.append(Generated(before, tuple(beam.ids), beam.score, "stop" if before != text else beam.finish))
         return found
 
     def _text(self, ids: Sequence[int]) -> str:
@@ -313,14 +340,17 @@ class _Beam:
     score: float
     """Log-likelihood, after penalties."""
     seen: set[int]
+    rule: Rule | None
     finish: Literal["end", "length"] = "length"
+    told: int | None = None
+    """The token that ended it, where that stands in the text."""
 
 
 class _Search:
     """Open beams and kept texts of one prompt."""
 
-    def __init__(self, seen: set[int], width: int) -> None:
-        self.open = [_Beam([], 0.0, seen)]
+    def __init__(self, seen: set[int], width: int, rule: Rule | None) -> None:
+        self.open = [_Beam([], 0.0, seen, rule)]
         self.kept: list[tuple[float, _Beam]] = []
         self._width = width
 
@@ -331,6 +361,18 @@ class _Search:
 def _seed(prompt: Sequence[int], sample: int, seed: int) -> int:
     text = f"{seed} {sample} {' '.join(map(str, prompt))}"
     return int.from_bytes(hashlib.sha256(text.encode()).digest()[:8])
+
+
+def _before(text: str, stops: Sequence[str]) -> str:
+    """A text up to the first of the stop texts in it."""
+    return text[: min((text.find(stop) for stop in stops if stop in text), default=len(text))]
+
+
+def _changed(scores: torch.Tensor, rows: "Sequence[_Row | _Beam]", penalty: float) -> torch.Tensor:
+    """Scores [B, V] as the rows are to choose from them: by the model's own rules, which count the penalty in, or by that alone."""
+    if any(row.rule is None for row in rows):
+        return _penalised(scores, [row.seen for row in rows], penalty)
+    return torch.stack([row.rule(row.ids, score) for row, score in zip(rows, scores, strict=True) if row.rule is not None])
 
 
 def _penalised(logits: torch.Tensor, seen: Sequence[set[int]], penalty: float) -> torch.Tensor:
