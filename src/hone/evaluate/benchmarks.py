@@ -22,6 +22,7 @@ from hone.core.errors import BadModel, Usage, as_option, need
 from hone.core.store import digest_file, digest_text, read_back, read_errors, write_atomic, write_lines
 from hone.evaluate.benchmark_records import BenchmarkScore, EvalSettings, Evaluation
 from hone.evaluate.benchmark_scores import group_scores, questions_digest, task_scores
+from hone.evaluate.harness_examples import bbh_configuration
 from hone.evaluate.local_tasks import LocalTask, check_shots, find_local_tasks
 from hone.measure import human_seconds
 from hone.model import (
@@ -67,9 +68,12 @@ def _run(settings: EvalSettings, held: ExitStack) -> Evaluation:
     started, clock = datetime.datetime.now(datetime.UTC), time.perf_counter()
     tasks: Sequence[str | LocalTask] = [_ALIASES.get(name, name) for name in settings.tasks]
     if settings.data is not None:
-        tasks = local = find_local_tasks(Path(settings.data), settings.tasks)
+        tasks = local = find_local_tasks(Path(settings.data), settings.tasks, own=bbh_configuration)
         check_shots(local, settings.shots)
-    asked = json.dumps([[task.tests, task.shots] for task in tasks if isinstance(task, LocalTask)], default=str)
+    asked = json.dumps(
+        [[task.tests, task.shots, *([task.own] if task.own else [])] for task in tasks if isinstance(task, LocalTask)],
+        default=str,
+    )
     source = None if is_elsewhere(settings.model) else _find(settings.model)
     (_check_elsewhere if source is None else _check_here)(settings)
     out = _claim(settings, source, asked, held)

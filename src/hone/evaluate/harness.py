@@ -173,7 +173,10 @@ class EngineLM(TemplateLM):  # type: ignore[misc]
         for texts, sampling in in_groups(requests):
             room = self.length if self.backend == "seq2seq" else self.length - sampling.max_new_tokens
             if room < 1:
-                raise Usage(f"a task asks for {sampling.max_new_tokens} new tokens, and the model reads {self.length} in all.")
+                raise Usage(
+                    f"A task asks for answers of {sampling.max_new_tokens:,} tokens, and the model reads {self.length:,} in all. Leave that "
+                    "task out, or name a model with a longer context."
+                )
             prompts = [ids[-room:] for ids in self._encoded(list(texts))]
             asked = {"stop": tuple(dict.fromkeys((*sampling.stop, end))), "max_new_tokens": self._longest(prompts, sampling)}
             with progress("Writing", len(prompts)) as bar:
@@ -317,15 +320,19 @@ def configuration(task: LocalTask, shots: int | None) -> dict[str, Any]:
     """A local task as the harness's configuration."""
 
     def rows(**_: Any) -> dict[str, Dataset]:
-        return {"test": Dataset.from_list(task.tests), **({"shots": Dataset.from_list(task.shots)} if task.shots else {})}
+        shown = {"shots": Dataset.from_list(task.shots)} if task.shots and not task.own else {}
+        return {"test": Dataset.from_list(task.tests), **shown}
 
+    count = (shots if shots is not None else task.default_shots) if task.shots else 0
+    if task.own:
+        return {**task.own, "task": task.name, "custom_dataset": rows, "num_fewshot": count}
     config: dict[str, Any] = {
         "task": task.name,
         "custom_dataset": rows,
         "test_split": "test",
         "description": task.description,
         "target_delimiter": task.delimiter,
-        "num_fewshot": (shots if shots is not None else task.default_shots) if task.shots else 0,
+        "num_fewshot": count,
         "metric_list": [_metric(name, task) for name in task.metrics],
         "metadata": {"version": 1.0},
     }

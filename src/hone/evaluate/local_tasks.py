@@ -6,7 +6,7 @@ Each benchmark is turned into one of four plain forms with the harness's own wor
 import re
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -41,6 +41,8 @@ class LocalTask:
     """What lm-evaluation-harness must be told beside: filters of the answer, how it is compared."""
     chance: float | None = None
     """Score of guessing; None where there is none."""
+    own: Row = field(default_factory=dict)
+    """The harness's own configuration, for rows as the files hold them; empty where the task is put together from the rest."""
 
 
 @dataclass(frozen=True)
@@ -230,9 +232,14 @@ _OWN: tuple[tuple[frozenset[str], _Shape], ...] = (
 )
 
 
-def find_local_tasks(folder: Path, names: tuple[str, ...]) -> list[LocalTask]:
+Own = Callable[[str], Row | None]
+
+
+def find_local_tasks(folder: Path, names: tuple[str, ...], *, own: Own | None = None) -> list[LocalTask]:
     """The named tasks from the folders or files of their names in `folder`; `mmlu` and `bbh` are one task per subject.
 
+    Args:
+        own: the harness's own configuration of a task of `bbh`, if it has one; by it the task is asked. None: each as it stands in its file.
     Raises:
         Usage: a name is neither a known benchmark nor a file. BadData: a file is missing or its rows have another shape; all at once.
     """
@@ -240,7 +247,7 @@ def find_local_tasks(folder: Path, names: tuple[str, ...]) -> list[LocalTask]:
     problems: list[str] = []
     for name in names:
         try:
-            tasks += _found(folder, name)
+            tasks += _found(folder, name, own)
         except BadData as error:
             problems.append(str(error))
     if problems:
@@ -283,7 +290,7 @@ def _base(name: str) -> str | None:
     )
 
 
-def _found(folder: Path, name: str) -> list[LocalTask]:
+def _found(folder: Path, name: str, own: Own | None) -> list[LocalTask]:
     alone = next((path for path in (folder / name, *(folder / f"{name}{kind}" for kind in KINDS)) if path.is_file()), None)
     if alone is not None:
         return [_own_task(alone)]
@@ -299,7 +306,7 @@ def _found(folder: Path, name: str) -> list[LocalTask]:
         raise BadData(f"task '{name}' needs {' or '.join(shape.tests)} ({', '.join(KINDS)}) in {place}, and none is there.")
     shots = _files(place, shape.shots)
     if base == "bbh":
-        made = [_task(f"bbh_{path.stem}", shape, _rows(path, shape), []) for path in tests]
+        made = [_bbh(path, shape, own) for path in tests]
     elif base == "mmlu":
         made = list(_subjects(tests, shots, shape))
     else:
@@ -308,6 +315,17 @@ def _found(folder: Path, name: str) -> list[LocalTask]:
     if not wanted:
         raise Usage(f"task '{name}' is not among those of {place}. {did_you_mean(name, [task.name for task in made])}")
     return wanted
+
+
+def _bbh(path: Path, shape: _Shape, own: Own | None) -> LocalTask:
+    task = _task(f"bbh_{path.stem}", shape, _rows(path, shape), [])
+    if own is None:
+        return task
+    if (asked := own(path.stem)) is None:
+        note(f"lm-evaluation-harness has no examples of its own for {task.name}; the first rows of its file stand as examples.")
+        return task
+    rows = [{name: str(row[name]) for name in ("input", "target")} for _, row in read_rows(path)]
+    return replace(task, tests=rows, shots=asked["fewshot_config"]["samples"], default_shots=asked["num_fewshot"], own=asked)
 
 
 def _subjects(tests: list[Path], shots: list[Path], shape: _Shape) -> Iterator[LocalTask]:
