@@ -9,7 +9,8 @@ import transformers
 from hone.catalogue import locate_model
 from hone.core.errors import Usage
 from hone.model import generate, load_language_model, write
-from hone.model.generate import Generator, Sampling
+from hone.model.generate import Generator
+from hone.model.sampling import Sampling
 from tiny_language import ENCODER_DECODERS, tiny_tokenizer
 
 KINDS = ("llama", "qwen2", "gpt2", "gemma2", "bloom", *ENCODER_DECODERS)

@@ -10,7 +10,8 @@ import transformers
 from hone.core.errors import BadModel
 from hone.model import LanguageModel, Seq2SeqModel, attend, packed_attention
 from hone.model.attend import forget_masks
-from hone.model.generate import Generator, Sampling
+from hone.model.generate import Generator
+from hone.model.sampling import Sampling
 from hone.model.score import Scorer
 from tiny_language import tiny_tokenizer
 

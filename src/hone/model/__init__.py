@@ -21,7 +21,7 @@ from hone.model.configuration import configuration_of
 from hone.model.dry import DryHead, DryHeld, cut_depth, cut_words, dry_network, outline, random_network, without_numbers
 from hone.model.encoder import EVALUATION_TOKENS, Encoder, Pooling, Vectors, load_encoder, pool, write_pooling
 from hone.model.four_bits import weights_of
-from hone.model.generate import Generated, Generator, Sampling
+from hone.model.generate import Generated, Generator
 from hone.model.hub_upload import send_folder
 from hone.model.language import Head, LanguageModel, Seq2SeqModel, TextModel, load_language_model, load_text_model
 from hone.model.loading import Family, family, load_backbone, load_tokenizer, quiet_transformers, read_config
@@ -30,6 +30,7 @@ from hone.model.reader import TextReader, load_reader
 from hone.model.remote import RemoteBackend
 from hone.model.remote_settings import Api, RemoteSettings, for_a_server_only, is_behind_server, is_elsewhere, server_settings
 from hone.model.render import PLAIN_TEMPLATE, Rendered, Renderer
+from hone.model.sampling import Sampling
 from hone.model.score import Likelihood, Scorer
 from hone.model.spending import Price, Spent, told_spent
 from hone.model.vllm_engine import VllmBackend

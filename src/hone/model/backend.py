@@ -14,13 +14,14 @@ from hone.catalogue.locate import locate_model, without_languages
 from hone.core.console import Bar
 from hone.core.errors import BadModel, Usage
 from hone.model.arithmetic import Precision
-from hone.model.generate import Generated, Generator, Sampling
+from hone.model.generate import Generated, Generator
 from hone.model.language import Seq2SeqModel, TextModel, load_text_model
 from hone.model.loading import family, read_config
 from hone.model.reader import TextReader, load_reader
 from hone.model.remote import RemoteBackend
 from hone.model.remote_settings import RemoteSettings
 from hone.model.render import PLAIN_TEMPLATE, Renderer
+from hone.model.sampling import Sampling
 from hone.model.score import Likelihood, Scorer
 from hone.model.spending import Ledger, Spent
 from hone.model.vllm_engine import VllmBackend

@@ -6,14 +6,12 @@ draw from stand in for what a request leaves open; what the request says wins.
 
 import copy
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
 
 from hone.model.language import Seq2SeqModel, TextModel
-
-if TYPE_CHECKING:
-    from hone.model.generate import Sampling
+from hone.model.sampling import Sampling
 
 __all__ = ["Configured", "Rule"]
 
@@ -73,7 +71,7 @@ class Configured:
         asked = lengths | named | self._rules
         return ", ".join(name if isinstance(value, list | dict) else f"{name}={value}" for name, value in asked.items())
 
-    def filled(self, sampling: "Sampling") -> "Sampling":
+    def filled(self, sampling: Sampling) -> Sampling:
         """A request with what it leaves open."""
         found: dict[str, Any] = {}
         for name, (theirs, _) in _LEFT_OPEN.items():
@@ -84,7 +82,7 @@ class Configured:
         said = sampling.model_fields_set
         return sampling.model_copy(update={name: value for name, value in found.items() if name not in said})
 
-    def rule(self, prompt: Sequence[int], sampling: "Sampling") -> Rule | None:
+    def rule(self, prompt: Sequence[int], sampling: Sampling) -> Rule | None:
         """What changes the scores of an answer to a prompt; None where at most the request's own penalty does."""
         if not self._rules:
             return None

@@ -7,7 +7,8 @@ from collections.abc import Callable, Sequence
 from typing import Any, Literal
 
 from hone.core.errors import Usage
-from hone.model.generate import Generated, Sampling
+from hone.model.generate import Generated
+from hone.model.sampling import Sampling
 from hone.model.score import Likelihood
 
 __all__ = ["generated", "generation_body", "likelihood", "read_answers", "read_echo", "scoring_body"]

@@ -19,11 +19,12 @@ from hone.core.errors import BadModel, Failed, HoneError, Usage
 from hone.core.store import digest_text
 from hone.model.answer_cache import AnswerCache
 from hone.model.endpoint import MALFORMED, Endpoint, Refusal, Stopped
-from hone.model.generate import Generated, Sampling
+from hone.model.generate import Generated
 from hone.model.loading import load_tokenizer
 from hone.model.openai_protocol import generated, generation_body, likelihood, read_answers, read_echo, scoring_body
 from hone.model.remote_settings import RemoteSettings
 from hone.model.render import PLAIN_TEMPLATE, Renderer
+from hone.model.sampling import Sampling
 from hone.model.score import Likelihood
 from hone.model.spending import Ledger, Spent
 

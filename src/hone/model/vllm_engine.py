@@ -11,8 +11,9 @@ from typing import Any, Literal, cast
 from hone.core.console import Bar
 from hone.core.errors import BadModel, Usage, need
 from hone.model.arithmetic import Precision
-from hone.model.generate import Generated, Sampling
+from hone.model.generate import Generated
 from hone.model.render import PLAIN_TEMPLATE, Renderer
+from hone.model.sampling import Sampling
 from hone.model.score import Likelihood
 from hone.model.spending import Ledger, Spent
 
