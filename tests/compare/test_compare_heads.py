@@ -1,4 +1,4 @@
-"""Comparisons of rows with a number, several labels or a tag for every word, from start to end with a tiny encoder."""
+"""Comparisons of rows with a number, several labels, a tag for every word or a stretch of a passage, from start to end with a tiny encoder."""
 
 import json
 import random
@@ -21,9 +21,9 @@ from hone.core.errors import BadData, Usage
 from tiny import SENTENCES
 from tiny_words import save_word_model
 
-KINDS = ("score", "multi_label", "tag", "parts")
-PLAINEST = {"score": "constant", "multi_label": "constant", "tag": "lookup", "parts": "lookup"}
-METRIC = {"score": "r2", "multi_label": "micro_f1", "tag": "entity_f1", "parts": "accuracy"}
+KINDS = ("score", "multi_label", "tag", "parts", "answers")
+PLAINEST = {"score": "constant", "multi_label": "constant", "tag": "lookup", "parts": "lookup", "answers": "first_sentences"}
+METRIC = {"score": "r2", "multi_label": "micro_f1", "tag": "entity_f1", "parts": "accuracy", "answers": "token_f1"}
 NEW = "please refund my parcel"
 
 WORDS = sorted({word for text in SENTENCES for word in text.split()} | {"refund", "parcel", "money"})
@@ -112,12 +112,16 @@ def test_the_table_and_the_report_speak_of_such_rows(kind, compared):
     found = compared(kind)
     table = comparison_table(found)
     report = (Path(found.folder) / "report.html").read_text(encoding="utf-8")
-    phrase = {"score": "a number each", "multi_label": "several of 2 labels"}.get(kind, "tags for every word")
+    phrase = {"score": "a number each", "multi_label": "several of 2 labels", "answers": "written answers"}.get(
+        kind, "tags for every word"
+    )
     assert (
         phrase in " ".join(table.split())
         and max(len(line) for line in table.splitlines() if "hone" not in line and "/" not in line) <= 100
     )
-    assert {"score": "R²", "multi_label": "Micro F1", "tag": "Entity F1", "parts": "Accuracy"}[kind] in report
+    assert {"score": "R²", "multi_label": "Micro F1", "tag": "Entity F1", "parts": "Accuracy", "answers": "Token F1"}[
+        kind
+    ] in report
     if kind == "score":
         error = found.rows[0].metrics["rmse"]
         assert f"{error.value:.3g}" in table and f"{error.value:.3g}" in report and "RMSE" in table
@@ -127,9 +131,9 @@ def test_the_table_and_the_report_speak_of_such_rows(kind, compared):
 def test_the_winner_answers_texts_and_files_as_it_was_measured(kind, compared, tmp_path):
     found = compared(kind)
     ready = hone.load(f"{found.folder}/best")
-    (said,) = ready.predict([NEW])
-    assert isinstance(said.label, float if kind == "score" else tuple) and said.confidence is None
-    assert len(said.label) == len(NEW.split()) if kind in ("tag", "parts") else said.told
+    (said,) = ready.predict([f"{NEW}\n\nwhat is it"])
+    assert isinstance(said.label, {"score": float, "answers": str}.get(kind, tuple)) and said.confidence is None
+    assert len(said.label) == len(NEW.split()) + 3 if kind in ("tag", "parts") else said.told
     test = Path(found.folder).parent / "test.jsonl"
     out = tmp_path / "answers.jsonl"
     assert run(["predict", f"{found.folder}/best", str(test), "--out", str(out)]) == 0
@@ -137,13 +141,18 @@ def test_the_winner_answers_texts_and_files_as_it_was_measured(kind, compared, t
     said = (Path(found.folder) / "strategies" / found.recommended.strategy / "predictions.jsonl").read_text().splitlines()
     by_text = {json.loads(line)["text"]: json.loads(line)["predicted"] for line in said}
     for row in answered:
-        predicted, expected = row["predicted"], by_text[row.get("text") or " ".join(row["tokens"])]
-        if kind == "score":
+        text = f"{row['context']}\n\n{row['question']}" if kind == "answers" else row.get("text") or " ".join(row["tokens"])
+        predicted, expected = row["predicted"], by_text[text]
+        if kind == "answers":
+            assert predicted == expected and predicted in text
+        elif kind == "score":
             assert predicted == pytest.approx(float(expected), rel=1e-4)
         else:
             assert (" " if kind in ("tag", "parts") else ", ").join(predicted) == expected
     card = (Path(found.folder) / "best" / "README.md").read_text(encoding="utf-8")
-    assert {"score": "with a number", "multi_label": "any number of them"}.get(kind, "every word") in card
+    assert {"score": "with a number", "multi_label": "any number of them", "answers": "Writes 'answers'"}.get(
+        kind, "every word"
+    ) in card
 
 
 def test_the_same_command_goes_on_where_it_was(compared, capsys):
@@ -169,7 +178,9 @@ def test_the_same_command_goes_on_where_it_was(compared, capsys):
 def test_check_says_what_the_rows_hold(kind, tmp_path, encoder_path, capsys):
     data, _ = write_files(tmp_path, kind)
     assert run(["check", data, "--model", str(encoder_path())]) == 0
-    assert {"score": "numbers", "multi_label": "2 labels", "tag": "3 tags", "parts": "3 tags"}[kind] in capsys.readouterr().out
+    assert {"score": "numbers", "multi_label": "2 labels", "tag": "3 tags", "parts": "3 tags", "answers": "written answers"}[
+        kind
+    ] in capsys.readouterr().out
 
 
 def test_ranking_is_by_what_is_better_the_higher_it_is(tmp_path):
@@ -218,3 +229,27 @@ def test_plain_texts_are_still_no_rows_to_compare_on(tmp_path):
     path.write_text("".join(json.dumps({"text": f"some words {at} " * 30}) + "\n" for at in range(40)))
     with pytest.raises(BadData, match="plain texts"):
         prepare(CompareSettings(data=str(path)))
+
+
+def test_an_encoder_that_marks_stands_beside_a_decoder_that_writes(tmp_path, encoder_path):
+    train, test = write_files(tmp_path, "answers")
+    names = (str(encoder_path()), str(save_word_model(tmp_path / "llama", "llama")))
+    found = compare_rows(
+        CompareSettings(
+            data=train,
+            test=test,
+            model=names,
+            out=str(tmp_path / "run"),
+            strategies=("first_sentences", "zero_shot", "head"),
+            epochs=1.0,
+            arms=1,
+            batch_rows=8,
+            precision="fp32",
+            budget_seconds=20.0,
+        )
+    )
+    assert sorted(row.strategy.split("@")[0] for row in found.rows) == ["first_sentences", "head", "zero_shot"]
+    assert "first_sentences" in {row.strategy for row in found.rows}, "what asks no model stands once, under no model's name"
+    marked = next(row for row in found.rows if row.strategy.startswith("head@"))
+    lines = (Path(found.folder) / "strategies" / marked.strategy / "predictions.jsonl").read_text().splitlines()
+    assert all(json.loads(line)["predicted"] in json.loads(line)["text"] for line in lines)

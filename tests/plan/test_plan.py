@@ -107,11 +107,11 @@ def test_compare_takes_the_written_configuration_as_it_is(planned, rows_csv, enc
     assert settings.strategies == tuple(rule.strategy for rule in planned.rules if rule.runs)
 
 
-def test_rows_that_are_not_compared_become_a_configuration_of_tune(tmp_path, encoder_path, one_thread):
-    file = tmp_path / "questions.jsonl"
-    row = {"question": "where is it", "context": "in the harbour", "answers": {"text": ["the harbour"], "answer_start": [3]}}
-    file.write_text("\n".join(json.dumps(row) for _ in range(12)), encoding="utf-8")
-    plan = make_plan(PlanSettings(data=str(file), model=str(encoder_path()), precision="fp32"))
+def test_rows_that_are_not_compared_become_a_configuration_of_tune(tmp_path, one_thread):
+    file = tmp_path / "texts.jsonl"
+    rows = [json.dumps({"text": f"the harbour is calm and the sail is up on day {day} of the voyage"}) for day in range(12)]
+    file.write_text("\n".join(rows), encoding="utf-8")
+    plan = make_plan(PlanSettings(data=str(file), model="starter/decoder", precision="fp32"))
     write_plan(plan, tmp_path / "plan.yaml")
     assert plan.command.startswith("hone tune ")
     assert read_settings(TUNE, tmp_path / "plan.yaml", {}).method == "lora"
@@ -119,20 +119,32 @@ def test_rows_that_are_not_compared_become_a_configuration_of_tune(tmp_path, enc
 
 @pytest.mark.parametrize(
     ("kind", "known"),
-    [("tag", {"lookup", "head", "lora"}), ("score", {"constant", "nearest", "head", "lora"}), ("multi_label", {"constant"})],
+    [
+        ("tag", {"lookup", "head", "lora"}),
+        ("answers", {"first_sentences", "head", "lora"}),
+        ("score", {"constant", "nearest", "head", "lora"}),
+        ("multi_label", {"constant"}),
+    ],
 )
 def test_rows_that_a_head_answers_are_compared_by_the_strategies_there_are(kind, known, monkeypatch):
     monkeypatch.setattr(sys.modules[make_plan.__module__], "price_training", lambda _: ([], None))
     plan = make_plan(PlanSettings(describe="sort 400 texts into 2 classes", kind=kind, model="starter/encoder"))
     assert plan.config_of == "hone compare" and known <= {rule.strategy for rule in plan.rules if rule.runs}
-    assert {rule.strategy for rule in plan.rules} <= set(encoder_strategies(HEAD_KINDS[kind]))
+    assert {rule.strategy for rule in plan.rules} <= set(encoder_strategies(HEAD_KINDS.get(kind, "question-answering")))
 
 
-@pytest.mark.parametrize(("kind", "form"), [(None, COMPARE), ("score", COMPARE), ("answers", TUNE)])
+@pytest.mark.parametrize(("kind", "form"), [(None, COMPARE), ("score", COMPARE), ("plain", TUNE)])
 def test_what_was_priced_stands_in_the_configuration_and_in_the_command(kind, form, tmp_path, monkeypatch):
     monkeypatch.setattr(sys.modules[make_plan.__module__], "price_training", lambda _: ([], None))
     asked = {"epochs": 7.0, "batch_rows": 4, "precision": "fp32"}
-    plan = make_plan(PlanSettings(describe="sort 40 texts into 2 classes", kind=kind, model="starter/encoder", **asked))
+    plan = make_plan(
+        PlanSettings(
+            describe="sort 40 texts into 2 classes",
+            kind=kind,
+            model="starter/decoder" if kind == "plain" else "starter/encoder",
+            **asked,
+        )
+    )
     write_plan(plan, tmp_path / "plan.yaml")
     settings = read_settings(form, tmp_path / "plan.yaml", {})
     assert {name: getattr(settings, name) for name in asked} == asked
@@ -145,14 +157,15 @@ def test_what_was_priced_stands_in_the_configuration_and_in_the_command(kind, fo
     assert not {"epochs", "batch_rows", "precision"} & unsaid.config.keys(), "left to the budget of the comparison"
 
 
-def test_answers_in_a_passage_with_an_encoder_are_planned_for_tune(tmp_path, encoder_path, one_thread):
+def test_answers_in_a_passage_with_an_encoder_are_planned_for_a_comparison(tmp_path, encoder_path, one_thread):
     file = tmp_path / "squad.jsonl"
     row = {"question": "Where is the sail?", "context": "The sail is up.", "answers": {"text": ["up"], "answer_start": [12]}}
     file.write_text("\n".join(json.dumps(row) for _ in range(12)), encoding="utf-8")
     plan = make_plan(PlanSettings(data=str(file), model=str(encoder_path()), precision="fp32"))
-    assert (plan.survey.kind, plan.config_of, [rule.strategy for rule in plan.rules]) == ("answers", "hone tune", ["lora"])
+    assert (plan.survey.kind, plan.config_of) == ("answers", "hone compare")
+    assert [rule.strategy for rule in plan.rules if rule.runs] == ["first_sentences", "head"]
     write_plan(plan, tmp_path / "plan.yaml")
-    assert read_settings(TUNE, tmp_path / "plan.yaml", {}).data == str(file)
+    assert read_settings(COMPARE, tmp_path / "plan.yaml", {}).data == str(file)
 
 
 def test_answers_that_are_written_are_compared_and_documents_are_named_where_they_are_taken():

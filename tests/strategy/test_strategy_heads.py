@@ -7,15 +7,21 @@ import pytest
 
 from hone.core.errors import Usage
 from hone.strategy import Effort, EncoderBench, check_names, encoder_strategies, load_predictor
-from hone.task import Example, MultiLabelled, Scored, Tagged
+from hone.task import Example, MultiLabelled, Passage, Scored, Tagged
 
-KINDS = ("regression", "multi-label-classification", "token-classification")
+KINDS = ("regression", "multi-label-classification", "token-classification", "question-answering")
 LABELS = {
     "regression": (),
     "multi-label-classification": ("topic0", "topic1", "topic2"),
     "token-classification": ("B-T", "I-T", "O"),
+    "question-answering": (),
 }
-METRICS = {"regression": "r2", "multi-label-classification": "micro_f1", "token-classification": "entity_f1"}
+METRICS = {
+    "regression": "r2",
+    "multi-label-classification": "micro_f1",
+    "token-classification": "entity_f1",
+    "question-answering": "token_f1",
+}
 EVERY = [(kind, name) for kind in KINDS for name in encoder_strategies(kind)]
 
 every = pytest.mark.parametrize(("kind", "name"), EVERY, ids=lambda value: value)
@@ -34,6 +40,11 @@ def rows(kind, count, *, seed):
         if kind == "regression":
             row = Scored(text, 10.0 + 2.0 * sum(word.startswith("t0") for word in tokens), "made", line)
             made.append(Example(text, str(row.score), "made", line, row=row))
+        elif kind == "question-answering":
+            tokens.insert(rng.randrange(len(tokens)), word := f"t5w{rng.randrange(6)}")
+            text = " ".join(tokens)
+            row = Passage("topic5", text, (word,), (text.index(word),), "made", line)
+            made.append(Example(f"{text}\n\ntopic5", word, "made", line, row=row))
         elif kind == "token-classification":
             made.append(Example(text, " ".join(tags), "made", line, row=Tagged(tuple(tokens), tuple(tags), "made", line)))
         else:
@@ -122,7 +133,7 @@ def test_the_same_bench_gives_the_same_answers_and_other_rows_others(kind, name,
 def test_full_fine_tuning_learns_what_the_plainest_answer_does_not_know(kind, make):
     bench = make(kind, 150, effort=Effort(epochs=30.0, arms=1, batch_rows=8))
     ways = encoder_strategies(kind)
-    plain = ways["lookup" if kind == "token-classification" else "constant"]
+    plain = next(one for one in ways.values() if not one.reads_model)
     least = plain.fit(bench, plain.candidates(bench)[0])
     tuned = ways["full"].fit(bench, {"learning_rate": 3e-3, "epochs": 30.0, "batch_rows": 8})
     assert tuned.score > least.score + 0.15

@@ -24,7 +24,7 @@ from hone.strategy import (
     choose_strategies,
     encoder_strategies,
 )
-from hone.task import HEAD_KINDS, Task, Template, bundled_templates, read_templates
+from hone.task import HEAD_KINDS, Passage, Task, TaskKind, Template, bundled_templates, read_templates
 
 __all__ = ["OTHER_METRICS", "LineUp", "Models", "benches", "find_models", "line_up", "open_documents", "open_rows"]
 
@@ -76,7 +76,7 @@ def open_rows(settings: CompareSettings) -> tuple[CompareSettings, Models, Prepa
         models = find_models(settings)
         return settings, models, prepare(settings, writes=bool(models.texts))
     prepared = prepare(settings, writes=None)
-    fits = "starter/encoder" if encoder_strategies(prepared.task.kind) else "starter/decoder"
+    fits = "starter/encoder" if encoder_strategies(head_kind(prepared.task)) else "starter/decoder"
     settings = settings.model_copy(update={"model": (fits,)})
     return settings, find_models(settings), prepared
 
@@ -157,7 +157,8 @@ def line_up(models: Models, task: Task, settings: CompareSettings, folder: Path,
             found, missing = _encoder_entrants(models.encoders[name], name, task, settings, folder / "work" / short)
         else:
             found, missing = _text_entrants(models, name, task, settings, folder, index)
-        entrants += [_named(one, label) for one in found]
+        known = {one.key for one in entrants}
+        entrants += [_named(one, label) for one in found if one.key not in known or one.strategy.reads_model]
         not_run |= {f"{strategy}{label}": reason for strategy, reason in missing.items()}
     if not entrants:
         told = "\n".join(f"  {name}: {reason}" for name, reason in not_run.items())
@@ -167,7 +168,8 @@ def line_up(models: Models, task: Task, settings: CompareSettings, folder: Path,
 
 
 def _named(entrant: Entrant, label: str) -> Entrant:
-    if not label:
+    """With the model behind an @; what asks no model stands once, and bare."""
+    if not label or not entrant.strategy.reads_model:
         return entrant
     return Entrant(f"{entrant.key}{label}", f"{entrant.title} ({label[1:]})", entrant.strategy, entrant.bench, entrant.model)
 
@@ -187,7 +189,8 @@ def _last(name: str) -> str:
 def _encoder_entrants(
     encoder: Encoder, name: str, task: Task, settings: CompareSettings, work: Path
 ) -> tuple[list[Entrant], dict[str, str]]:
-    known = encoder_strategies(task.kind)
+    kind = head_kind(task)
+    known = encoder_strategies(kind)
     if not known:
         return [], dict.fromkeys(STRATEGIES, "an encoder writes no answers")
     bench = EncoderBench(
@@ -200,11 +203,18 @@ def _encoder_entrants(
         work=work,
         descriptions=task.descriptions,
         encoder=encoder,
-        kind=task.kind,
+        kind=kind,
     )
     chosen = choose_strategies(settings.strategies, known)
     entrants = [Entrant(one.name, one.title, one, bench, name) for one in chosen]
     return entrants, {other: "not asked for" for other in known if known[other] not in chosen}
+
+
+def head_kind(task: Task) -> TaskKind:
+    """As what an encoder answers these rows: written answers that stand in a passage it can mark there."""
+    everyone = (*task.split.train, *task.split.validation, *task.split.test)
+    is_marked = task.kind == "text-generation" and all(isinstance(example.row, Passage) for example in everyone)
+    return "question-answering" if is_marked else task.kind
 
 
 def _text_entrants(

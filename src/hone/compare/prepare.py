@@ -55,7 +55,6 @@ from hone.task import (
 __all__ = ["Prepared", "look_closer", "prepare"]
 
 _NOT_COMPARED: Mapping[Kind, str] = {
-    "answers": "questions with the places of their answers",
     "plain": "plain texts",
 }
 _RANKING: Mapping[TaskKind, Sequence[str]] = {
@@ -114,7 +113,7 @@ def _prepare_other(settings: CompareSettings, *, besides: str, as_classes: str, 
 def _not_compared(settings: CompareSettings, rows: str, as_classes: str) -> BadData:
     return BadData(
         f"{settings.data} looks like {rows}, which 'hone tune {settings.data}' trains; compared and checked are classes, choices, "
-        f"numbers, tags and written answers. Read as classes: {as_classes}"
+        f"numbers, tags and answers. Read as classes: {as_classes}"
     )
 
 
@@ -159,7 +158,7 @@ def _material(settings: CompareSettings, *, writes: bool | None) -> Material | N
     if known not in ANSWERED_KINDS:
         return None
     found = _load_written(settings, settings.data, kind=kind)
-    if writes:
+    if writes or found.kind == "answers":  # an encoder marks those in their passages
         return found
     if settings.kind is None and found.kind != "choice" and _reads_as_classes(settings, found):
         return None

@@ -73,19 +73,16 @@ def enough_rows(survey: Survey) -> Enough:
     )
 
 
-def is_compared(kind: str, family: Family) -> bool:
-    """Whether `hone compare` takes rows of this kind with such a model; the others are for `hone tune`.
-
-    It compares answers that are written, and an encoder marks them in the passage.
-    """
-    return kind in _COMPARED and not (kind == "answers" and family == "encoder")
+def is_compared(kind: str) -> bool:
+    """Whether `hone compare` takes rows of this kind; the others are for `hone tune`."""
+    return kind in _COMPARED
 
 
 def strategy_rules(survey: Survey, family: Family, *, has_documents: bool = False) -> list[Rule]:
     """Each strategy of `hone compare` for this family, whether it is worth its time on these rows, and why."""
-    if not is_compared(survey.kind, family):
+    if not is_compared(survey.kind):
         return [Rule(strategy="lora", runs=True, because=_TUNED_ALONE, source=_LORA)]
-    if survey.kind in _HEADS:
+    if survey.kind in _HEADS or (survey.kind == "answers" and family == "encoder"):
         return _of_heads(survey)
     if family == "encoder":
         return _of_encoders(survey)
@@ -95,20 +92,30 @@ def strategy_rules(survey: Survey, family: Family, *, has_documents: bool = Fals
 _TUNED_ALONE = "rows of this kind with such a model are trained by hone tune; LoRA moves few weights and keeps the base beside it"
 
 
+_SAME = Rule(
+    strategy="constant", runs=True, because="always the same answer: the baseline that a model must beat", source=_JUDGED
+)
+_PLAINEST = {
+    "score": _SAME,
+    "multi_label": _SAME,
+    "tag": Rule(
+        strategy="lookup", runs=True, because="each word's commonest tag: the baseline that a model must beat", source=_JUDGED
+    ),
+    "answers": Rule(
+        strategy="first_sentences",
+        runs=True,
+        because="the passage's beginning: the baseline that a model must beat",
+        source=_JUDGED,
+    ),
+}
+
+
 def _of_heads(survey: Survey) -> list[Rule]:
-    """Of numbers, several labels and tags."""
-    plainest = (
-        Rule(
-            strategy="lookup", runs=True, because="each word's commonest tag: the baseline that a model must beat", source=_JUDGED
-        )
-        if survey.kind == "tag"
-        else Rule(
-            strategy="constant", runs=True, because="always the same answer: the baseline that a model must beat", source=_JUDGED
-        )
-    )
+    """Of numbers, several labels, tags and stretches of a passage."""
+    plainest = _PLAINEST[survey.kind]
     nearest = Rule(strategy="nearest", runs=True, because="costs one pass over the rows", source=_JUDGED)
     head = Rule(strategy="head", runs=True, because="the cheapest way to learn: no weight of the base moves", source=_JUDGED)
-    return [plainest, *([] if survey.kind == "tag" else [nearest]), head, *_tuned(survey)]
+    return [plainest, *([nearest] if survey.kind in ("score", "multi_label") else []), head, *_tuned(survey)]
 
 
 def _tuned(survey: Survey) -> list[Rule]:

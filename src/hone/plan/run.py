@@ -121,7 +121,7 @@ def _command(
     for name in ("kind", "epochs", "batch_rows", "precision"):
         if name in settings.model_fields_set and (value := getattr(settings, name)) is not None:
             named[name] = value
-    if not is_compared(survey.kind, base.family):
+    if not is_compared(survey.kind):
         return (
             "hone tune",
             named | {"method": "lora", "epochs": settings.epochs, "batch_rows": settings.batch_rows},

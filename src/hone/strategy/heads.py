@@ -1,4 +1,5 @@
-"""What a head on an encoder answers, a class for each kind of rows: a class, a number, several labels, a tag for every word."""
+"""What a head on an encoder answers, a class for each kind of rows: a class, a number, several labels, a tag for every word,
+a stretch of a passage."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
@@ -11,8 +12,9 @@ from torch import nn
 
 from hone.measure import Answers
 from hone.model import EVALUATION_TOKENS, HeadedNetwork, TextReader, token_batches
-from hone.task import Example, Tagged, TaskKind
-from hone.train import Classify, Labelled, LogitObjective, MultiLabel, Placed, Regress, Tag, tell_answers
+from hone.task import Example, Passage, Tagged, TaskKind
+from hone.train import Answers as ToAnswer
+from hone.train import Classify, Labelled, LogitObjective, MultiLabel, Placed, Regress, Tag, passage_answers, tell_answers
 
 __all__ = ["Answering", "Head", "make_head", "net_probabilities", "words_of"]
 
@@ -128,6 +130,38 @@ class _TagHead(Head):
         return answers
 
 
+class _StretchHead(Head):
+    """Every question has an answer in its passage."""
+
+    per_token = True
+
+    def __init__(self, reader: TextReader) -> None:
+        self.outputs, self._reader = ("first", "last"), reader
+        self.objective: ToAnswer = ToAnswer(reader)
+        self.objective.always = True
+
+    def encode(self, examples: Sequence[Example]) -> list[Any]:
+        return list(self.objective.encode([_passage(example) for example in examples]))
+
+    def asked(self, examples: Sequence[Example]) -> Answering:
+        rows = [_passage(example) for example in examples]
+        items = self.objective.encode(rows)
+
+        def answers(net: nn.Module) -> Answers:
+            told = tell_answers(net, self.objective, items, self._reader)
+            return tuple(passage_answers(items, rows, told, always=True))
+
+        return answers
+
+
+def _passage(example: Example) -> Passage:
+    """As it was read, or from a text in which the question stands behind its passage."""
+    if isinstance(example.row, Passage):
+        return example.row
+    context, _, question = example.text.rpartition("\n\n")
+    return Passage(question, context, (), (), example.file, example.line)
+
+
 def words_of(example: Example) -> Sequence[str]:
     """Those that are tagged: as they were read, or between the blanks of a text."""
     return example.row.tokens if isinstance(example.row, Tagged) else example.text.split()
@@ -139,6 +173,8 @@ def make_head(kind: TaskKind, labels: Sequence[str], reader: TextReader) -> Head
         return _NumberHead(reader)
     if kind == "multi-label-classification":
         return _LabelSetHead(labels, reader)
+    if kind == "question-answering":
+        return _StretchHead(reader)
     return _TagHead(labels, reader) if kind == "token-classification" else _ClassHead(labels, reader)
 
 

@@ -11,7 +11,7 @@ from hone.strategy.few_shot import FewShot
 from hone.strategy.head import FrozenHead
 from hone.strategy.nearest import Nearest
 from hone.strategy.plain import AlwaysSame, CommonestTag
-from hone.strategy.text import TEXT_STRATEGIES
+from hone.strategy.text import TEXT_STRATEGIES, Lead
 from hone.strategy.tune import TUNED, TUNED_HEAD
 from hone.strategy.vector_heads import FrozenMap, NearestMean
 from hone.strategy.zero_shot import ZeroShot
@@ -27,6 +27,7 @@ _HEADS: dict[TaskKind, tuple[Strategy[EncoderBench], ...]] = {
     "regression": (AlwaysSame(), NearestMean(), FrozenMap(), *TUNED),
     "multi-label-classification": (AlwaysSame(), NearestMean(), FrozenMap(), *TUNED),
     "token-classification": (CommonestTag(), TUNED_HEAD, *TUNED),
+    "question-answering": (Lead(), TUNED_HEAD, *TUNED),
 }
 
 

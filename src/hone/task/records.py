@@ -14,8 +14,10 @@ TaskKind: TypeAlias = Literal[
     "regression",
     "multi-label-classification",
     "token-classification",
+    "question-answering",
 ]
-"""What answers are: a label of a fixed set, one of a row's own choices, a text, a number, several labels, or a tag for every word."""
+"""What answers are: a label of a fixed set, one of a row's own choices, a text, a number, several labels, a tag for every word, or a stretch of
+a passage, which a model that writes may also answer in its own words."""
 
 TaskShape: TypeAlias = Literal[
     "classification", "summarization", "question-answering", "multiple-choice", "translation", "instruction", "text-to-text"
@@ -41,7 +43,7 @@ class Example:
     more: tuple[str, ...] = ()
     """Other texts that are as right as the label."""
     row: Any = None
-    """The row as it was read, a `Scored`, `MultiLabelled` or `Tagged`, where the label is written down for people alone."""
+    """The row as it was read, a `Scored`, `MultiLabelled`, `Tagged` or `Passage`: what a head on an encoder learns."""
 
     @property
     def place(self) -> str:

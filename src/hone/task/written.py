@@ -81,7 +81,8 @@ def _passage(row: Passage) -> Example | str:
         return "no answer in the context"
     first, *more = dict.fromkeys(row.answers)
     text = f"{row.context}\n\n{row.question}"
-    return Example(text, first, row.file, row.line, group=row.context, more=tuple(more))  # questions on one text stay together
+    # Questions on one text stay together.
+    return Example(text, first, row.file, row.line, group=row.context, more=tuple(more), row=row)
 
 
 def _choice(row: Choice) -> Example | str:

@@ -30,6 +30,7 @@ from hone.train.objective import (
     Stretch,
     Tag,
     WriteTarget,
+    passage_answers,
 )
 from hone.train.optimiser import is_head, trained_parameters
 from hone.train.own_samples import OwnSample, draw_own_samples
@@ -103,6 +104,7 @@ __all__ = [
     "make_trainable",
     "measure_loss",
     "mixed",
+    "passage_answers",
     "proportional",
     "rehearse",
     "remove_checkpoint",

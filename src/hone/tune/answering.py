@@ -13,11 +13,22 @@ from hone.core.errors import Usage
 from hone.core.record import Record
 from hone.model import Network, TextReader, family, load_reader, read_config
 from hone.task import AskedRow, Completion, Dialogue, Kind, Message, Passage, Plain, Tagged, as_asked, refuse_other_than_texts
-from hone.train import Answers, Labelled, LogitObjective, Placed, Regress, Tag, make_trainable, size_options, tell_answers
+from hone.train import (
+    Answers,
+    Labelled,
+    LogitObjective,
+    Placed,
+    Regress,
+    Tag,
+    make_trainable,
+    passage_answers,
+    size_options,
+    tell_answers,
+)
 from hone.tune.answers import asked_rows, write_answers
 from hone.tune.choose import Chosen, fit_context, load_network, make_objective
 from hone.tune.finished import base_of_run, read_run
-from hone.tune.head_kinds import outside, passage_answers
+from hone.tune.head_kinds import outside
 from hone.tune.settings import ObjectiveName
 
 __all__ = ["RunAnswer", "TunedRun"]

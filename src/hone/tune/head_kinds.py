@@ -25,12 +25,12 @@ from hone.measure import (
 )
 from hone.model import TextReader
 from hone.task import Example, MultiLabelled, Passage, Scored, Tagged
-from hone.train import Answers, AnswerSpan, Labelled, Stretch, Tag
+from hone.train import Answers, AnswerSpan, Labelled, Stretch, Tag, passage_answers
 from hone.tune.choose import Chosen
 from hone.tune.heads import HeadKey, HeadMetric, resampled
 from hone.tune.unseen import other_labels
 
-__all__ = ["make_key", "outside", "passage_answers"]
+__all__ = ["make_key", "outside"]
 
 _OF_CLASSES = ("accuracy", "macro_f1")
 
@@ -234,25 +234,6 @@ def _commonest(right: Sequence[int], answered: int) -> int:
 def outside(labels: Sequence[str]) -> str:
     """The tag of a word that the model never read."""
     return "O" if "O" in labels else ""
-
-
-def passage_answers(
-    items: Sequence[AnswerSpan], rows: Sequence[Passage], answers: Sequence[Stretch], *, always: bool
-) -> list[str]:
-    """The text that the stretches of each row's passage answer; '' where they find none.
-
-    Args:
-        items: the stretches, in the order of the answers. always: whether every question has an answer.
-    """
-    stretches: list[list[Stretch]] = [[] for _ in rows]
-    for item, answer in zip(items, answers, strict=True):
-        stretches[item.example].append(answer)
-    found = []
-    for row, mine in zip(rows, stretches, strict=True):
-        best = max(mine, key=lambda one: one.score)
-        is_none = not always and min(one.none for one in mine) > best.score
-        found.append("" if is_none else row.context[best.begins : best.ends])
-    return found
 
 
 def _of_classes(

@@ -6,7 +6,17 @@ strategies themselves are short.
 
 from hone.strategy.text.base import TextBase, plain_backend
 from hone.strategy.text.bench import TextBench
+from hone.strategy.text.lead import Lead
 from hone.strategy.text.predictor import TextPredictor, load_text_predictor
 from hone.strategy.text.registry import TEXT_STRATEGIES, TextStrategy
 
-__all__ = ["TEXT_STRATEGIES", "TextBase", "TextBench", "TextPredictor", "TextStrategy", "load_text_predictor", "plain_backend"]
+__all__ = [
+    "TEXT_STRATEGIES",
+    "Lead",
+    "TextBase",
+    "TextBench",
+    "TextPredictor",
+    "TextStrategy",
+    "load_text_predictor",
+    "plain_backend",
+]

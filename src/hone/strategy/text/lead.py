@@ -8,6 +8,7 @@ from hone.core.console import Bar
 from hone.core.record import Record
 from hone.core.store import write_atomic
 from hone.measure import first_sentences
+from hone.strategy.bench import Bench
 from hone.strategy.contracts import Fitted, Settings
 from hone.strategy.text.bench import TextBench
 from hone.strategy.text.prompting import UntrainedText
@@ -57,7 +58,7 @@ class Lead(UntrainedText):
         """Copying answers only where a text is asked for."""
         return None if bench.kind == "text-generation" else "answers are no texts of their own"
 
-    def candidates(self, bench: TextBench) -> list[Settings]:
+    def candidates(self, bench: Bench) -> list[Settings]:
         """One to three sentences."""
         return [{"sentences": count} for count in (3, 2, 1)]
 
@@ -65,7 +66,7 @@ class Lead(UntrainedText):
         """No model is asked."""
         return 0.0
 
-    def fit(self, bench: TextBench, settings: Settings, *, share: float = 1.0, bar: Bar | None = None) -> Fitted:
+    def fit(self, bench: Bench, settings: Settings, *, share: float = 1.0, bar: Bar | None = None) -> Fitted:
         """Copy."""
         predictor = LeadPredictor(int(settings["sentences"]))
         answers = predictor.answer(bench.validation)

@@ -7,7 +7,7 @@ from hone.train.objective.language import Causal, Complete
 from hone.train.objective.masked import Masked
 from hone.train.objective.seq2seq import WriteTarget
 from hone.train.objective.span import SpanCorruption
-from hone.train.objective.tag import Answers, AnswerSpan, Stretch, Tag
+from hone.train.objective.tag import Answers, AnswerSpan, Stretch, Tag, passage_answers
 
 __all__ = [
     "UNSEEN",
@@ -27,4 +27,5 @@ __all__ = [
     "Stretch",
     "Tag",
     "WriteTarget",
+    "passage_answers",
 ]

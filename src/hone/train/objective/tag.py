@@ -14,7 +14,7 @@ from hone.task import Passage, Tagged
 from hone.train.contracts import HeadKind, LogitObjective
 from hone.train.objective.items import UNSEEN, ClassIndex, Placed, PlacedLabels
 
-__all__ = ["AnswerSpan", "Answers", "Stretch", "Tag"]
+__all__ = ["AnswerSpan", "Answers", "Stretch", "Tag", "passage_answers"]
 
 _LONGEST = 30  # tokens of an answer: BERT's, for questions of SQuAD
 
@@ -179,6 +179,25 @@ class Answers(LogitObjective[AnswerSpan]):
         """Stretches whose likeliest first and last token are the answer's."""
         parts = torch.split(logits, [len(item.ids) for item in batch])
         return sum(part.argmax(dim=0).tolist() == [item.first, item.last] for item, part in zip(batch, parts, strict=True))
+
+
+def passage_answers(
+    items: Sequence[AnswerSpan], rows: Sequence[Passage], answers: Sequence[Stretch], *, always: bool
+) -> list[str]:
+    """The text that the stretches of each row's passage answer; '' where they find none.
+
+    Args:
+        items: the stretches, in the order of the answers. always: whether every question has an answer.
+    """
+    stretches: list[list[Stretch]] = [[] for _ in rows]
+    for item, answer in zip(items, answers, strict=True):
+        stretches[item.example].append(answer)
+    found = []
+    for row, mine in zip(rows, stretches, strict=True):
+        best = max(mine, key=lambda one: one.score)
+        is_none = not always and min(one.none for one in mine) > best.score
+        found.append("" if is_none else row.context[best.begins : best.ends])
+    return found
 
 
 def _stretch(found: object, part: int, example: Passage, index: int) -> AnswerSpan:
