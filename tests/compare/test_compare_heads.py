@@ -2,6 +2,7 @@
 
 import json
 import random
+import re
 from pathlib import Path
 
 import jsonschema
@@ -12,7 +13,8 @@ from head_rows import made
 from hone.cli.main import run
 from hone.compare import comparison_table
 from hone.compare.prepare import prepare
-from hone.compare.records import Comparison
+from hone.compare.records import Comparison, Metric
+from hone.compare.report import render_report
 from hone.compare.run import compare_rows
 from hone.compare.schema import comparison_schema
 from hone.compare.settings import CompareSettings
@@ -253,3 +255,14 @@ def test_an_encoder_that_marks_stands_beside_a_decoder_that_writes(tmp_path, enc
     marked = next(row for row in found.rows if row.strategy.startswith("head@"))
     lines = (Path(found.folder) / "strategies" / marked.strategy / "predictions.jsonl").read_text().splitlines()
     assert all(json.loads(line)["predicted"] in json.loads(line)["text"] for line in lines)
+
+
+def test_values_far_below_nothing_stay_within_the_figures(compared):
+    found = compared("score")
+    far = Metric(value=-5.0, low=-7.0, high=-3.0, n=24)
+    rows = tuple(row.model_copy(update={"metrics": row.metrics | {"r2": far}}) for row in found.rows[1:])
+    page = render_report(found.model_copy(update={"rows": (found.rows[0], *rows)}))
+    figures = re.findall(r'<svg[^>]*viewBox="0 0 [\d.]+ ([\d.]+)"(.*?)</svg>', page, flags=re.DOTALL)
+    drawn = [(float(height), float(y)) for height, body in figures for y in re.findall(r' (?:cy|y1|y2)="(-?[\d.]+)"', body)]
+    assert drawn and all(0 <= y <= height for height, y in drawn)
+    assert "-500.0" in page

@@ -26,6 +26,7 @@ from hone.task import (
     Material,
     Refused,
     Rejected,
+    Split,
     Table,
     Task,
     TaskKind,
@@ -86,7 +87,7 @@ def prepare(settings: CompareSettings, *, writes: bool | None = False) -> Prepar
     with progress("Reading and checking rows", 1):
         material = _material(settings, writes=writes)
         if material is not None:
-            return _prepare_head(settings, material) if material.kind in HEAD_KINDS else _prepare_written(settings, material)
+            return _prepare_unlabelled(settings, material)
         try:
             found = _prepare_labelled(settings)
         except BadData as error:
@@ -103,7 +104,7 @@ def _prepare_other(settings: CompareSettings, *, besides: str, as_classes: str, 
     """Rows that are of another kind than classes, where that is known."""
     kind = _other_kind(settings, besides=besides)
     if kind in HEAD_KINDS:
-        return _prepare_head(settings, _load_written(settings, settings.data, kind=kind))
+        return _prepare_unlabelled(settings, _load_written(settings, settings.data, kind=kind))
     if kind is not None:
         raise _not_compared(settings, _NOT_COMPARED[kind], as_classes) from error
     assert error is not None
@@ -224,81 +225,56 @@ def _prepare_labelled(settings: CompareSettings) -> Prepared:
     return Prepared(task, rejected, given - len(everyone))
 
 
-def _prepare_written(settings: CompareSettings, material: Material) -> Prepared:
-    if settings.group or settings.descriptions or settings.drop_rare:
-        raise Usage("--group, --describe and --drop-rare are for rows with labels, and the answers of these rows are texts.")
-    examples, unusable = as_examples(material)
-    rejected = [*material.rejected, *unusable]
-    given = len(material.rows) + len(material.rejected)
-    held: dict[str, list[Example]] = {}
-    for name in ("test", "validation"):
-        source = getattr(settings, name)
-        if source:
-            other = _load_written(settings, source, kind=material.kind)
-            rows, bad = as_examples(other)
-            held[name] = join_references(rows)[0]
-            rejected += [*other.rejected, *bad]
-            given += len(other.rows) + len(other.rejected)
-    examples, findings = join_references(examples)
-    split, leaks = remove_leaks(
-        split_unlabelled(examples, seed=settings.seed, test=held.get("test"), validation=held.get("validation")),
-        is_labelled=False,
-    )
-    everyone = [*split.train, *split.validation, *split.test]
-    told = [rejected_rows(rejected), *findings, *leaks, near_duplicates(examples)]
-    is_choice = material.kind == "choice"
-    task = Task(
-        name=Path(settings.data).name,
-        kind="multiple-choice" if is_choice else "text-generation",
-        shape=material.shape or ("instruction" if material.kind == "chat" else "text-to-text"),
-        labels=tuple(LETTERS[: max(len(row.choices) for row in everyone)]) if is_choice else (),
-        metric=_metric(settings, "accuracy", ("accuracy",))
-        if is_choice
-        else _metric(settings, usual_metric(material.shape, split.train), TEXT_METRICS),
-        split=split,
-        columns=Columns(text=_in_order(material), label=material.target or "", because=material.because),
-        findings=tuple(finding for finding in told if finding is not None),
-        descriptions={},
-    )
-    return Prepared(task, rejected, given - len(everyone))
-
-
-def _prepare_head(settings: CompareSettings, material: Material) -> Prepared:
-    """Rows that a head answers with a number, several labels, or a tag for every word."""
+def _prepare_unlabelled(settings: CompareSettings, material: Material) -> Prepared:
+    """Rows whose answer is no class: written, chosen, a number, several labels, or a tag for every word."""
     if settings.group or settings.descriptions or settings.drop_rare:
         raise Usage(
-            "--group, --describe and --drop-rare are for rows with one label each, and these have numbers, several labels or tags."
+            "--group, --describe and --drop-rare are for rows with one label each, and these have answers of another kind."
         )
-    rejected, given = list(material.rejected), len(material.rows) + len(material.rejected)
-    examples, findings = find_duplicates(as_head_examples(material), is_labelled=False)
-    held: dict[str, list[Example]] = {}
+    sources = {"train": material}
     for name in ("test", "validation"):
-        source = getattr(settings, name)
-        if source:
-            other = load_like(source, material) or _load_written(settings, source, kind=material.kind)
-            held[name] = as_head_examples(other)
-            rejected += other.rejected
-            given += len(other.rows) + len(other.rejected)
+        if source := getattr(settings, name):
+            sources[name] = load_like(source, material) or _load_written(settings, source, kind=material.kind)
+    is_head, rejected, rows = material.kind in HEAD_KINDS, list[Rejected](), dict[str, list[Example]]()
+    for name, one in sources.items():
+        rows[name], unusable = (as_head_examples(one), []) if is_head else as_examples(one)
+        rejected += [*one.rejected, *unusable]
+    given = sum(len(one.rows) + len(one.rejected) for one in sources.values())
+    examples = rows.pop("train")
+    examples, findings = find_duplicates(examples, is_labelled=False) if is_head else join_references(examples)
+    held = rows if is_head else {name: join_references(mine)[0] for name, mine in rows.items()}
     split, leaks = remove_leaks(
         split_unlabelled(examples, seed=settings.seed, test=held.get("test"), validation=held.get("validation")),
         is_labelled=False,
     )
     everyone = [*split.train, *split.validation, *split.test]
     told = [rejected_rows(rejected), *findings, *leaks, near_duplicates(examples)]
-    labels, kind = head_labels(everyone), HEAD_KINDS[material.kind]
-    known = _RANKING.get(kind) or (ENTITY_METRICS[:1] if marks_entities(labels) else TAG_METRICS)
+    kind, labels, usual, known = _answers(material, split)
+    shape = material.shape or ("instruction" if material.kind == "chat" else "text-to-text")
     task = Task(
         name=Path(settings.data).name,
         kind=kind,
-        shape="classification",
+        shape="classification" if is_head else shape,
         labels=labels,
-        metric=_metric(settings, known[0], known),
+        metric=_metric(settings, usual, known),
         split=split,
         columns=Columns(text=_in_order(material), label=material.target or "", because=material.because),
         findings=tuple(finding for finding in told if finding is not None),
         descriptions={},
     )
     return Prepared(task, rejected, given - len(everyone))
+
+
+def _answers(material: Material, split: Split) -> tuple[TaskKind, tuple[str, ...], str, Sequence[str]]:
+    """What rows are answered with, its labels, the metric that usually ranks it, and all that can."""
+    everyone = [*split.train, *split.validation, *split.test]
+    if material.kind == "choice":
+        return "multiple-choice", tuple(LETTERS[: max(len(row.choices) for row in everyone)]), "accuracy", ("accuracy",)
+    if material.kind not in HEAD_KINDS:
+        return "text-generation", (), usual_metric(material.shape, split.train), TEXT_METRICS
+    kind, labels = HEAD_KINDS[material.kind], head_labels(everyone)
+    known = _RANKING.get(kind) or (ENTITY_METRICS[:1] if marks_entities(labels) else TAG_METRICS)
+    return kind, labels, known[0], known
 
 
 def _in_order(material: Material) -> tuple[str, ...]:

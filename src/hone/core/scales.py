@@ -23,8 +23,12 @@ class Scale:
     start: float
     end: float
     is_log: bool = False
+    is_held: bool = False
+    """Whether values outside are drawn at the nearer end."""
 
     def __call__(self, value: float) -> float:
+        if self.is_held:
+            value = min(max(value, self.low), self.high)
         low, high, at = (math.log(each) if self.is_log else each for each in (self.low, self.high, value))
         share = (at - low) / (high - low) if high > low else 0.5
         return self.start + share * (self.end - self.start)

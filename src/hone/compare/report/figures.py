@@ -32,7 +32,7 @@ _FONT = 12.0
 
 
 def metric_domain(rows: Sequence[Row], metric: str, *, span: float = 1.0) -> tuple[float, float]:
-    """The range that holds all intervals of the metric, with a little air, inside [0, 1].
+    """The range that holds all intervals of the metric, with a little air; from 0 on where no value is below it, as those of R2 may be.
 
     `span`: it reaches at most so far below the highest value, that near rows stay apart when one row is far off.
     """
@@ -40,7 +40,11 @@ def metric_domain(rows: Sequence[Row], metric: str, *, span: float = 1.0) -> tup
     high = max(value.high for value in values)
     low = max(min(value.low for value in values), max(value.value for value in values) - span)
     air = max(0.02, 0.06 * (high - low))
-    return max(0.0, low - air), min(1.0, high + air)
+    return _bottom(low - air, [value.value for value in values]), min(1.0, high + air)
+
+
+def _bottom(low: float, values: Sequence[float]) -> float:
+    return low if min(values) < 0 else max(0.0, low)
 
 
 def interval_figure(metric: Metric, domain: tuple[float, float], *, best: float, name: str, is_marked: bool) -> str:
@@ -85,7 +89,7 @@ def pareto_figure(comparison: Comparison, *, name: str, width: int = 760, height
     left, top, bottom = 46.0, 26.0, height - 44.0
     across = Scale(min(costs.values()) / 1.7, max(costs.values()) * 1.7, left, width - 12.0, is_log=True)
     domain = metric_domain(rows, metric)
-    up = Scale(*domain, bottom, top)
+    up = Scale(*domain, bottom, top, is_held=True)
 
     def place(row: Row) -> tuple[float, float]:
         return across(costs[row.strategy]), up(row.metrics[metric].value)
@@ -134,7 +138,7 @@ def forgetting_figure(comparison: Comparison, *, name: str, width: int = 760, he
     ends = [0.0, *(value for span in spans.values() for value in span), *([budget] if budget is not None else [])]
     air = max(0.004, 0.08 * (max(ends) - min(ends)))
     across = Scale(min(ends) - air, max(ends) + air, left, right)
-    up = Scale(*metric_domain(rows, metric), bottom, top)
+    up = Scale(*metric_domain(rows, metric), bottom, top, is_held=True)
     parts = [_axes(up, left=left, right=right, bottom=bottom)]
     ticks = linear_ticks(100 * across.low, 100 * across.high, count=6 if width > 500 else 4)
     parts.append(_ticks_below([(tick / 100, f"{tick:g}") for tick in ticks], across, bottom))
@@ -210,7 +214,7 @@ def curve_figure(curve: LearningCurve, *, metric: str, title: str, name: str, wi
     air = max(0.02, 0.1 * (max(values) - min(values)))
     left, right, top, bottom = 46.0, width - 26.0, 30.0, height - 44.0
     across = Scale(min(ends) / 1.15, max(ends) * 1.15, left, right, is_log=True)
-    up = Scale(max(0.0, min(values) - air), min(1.0, max(values) + air), bottom, top)
+    up = Scale(_bottom(min(values) - air, values), min(1.0, max(values) + air), bottom, top)
     parts = [_axes(up, left=left, right=right, bottom=bottom)]
     parts.append(draw_text(0, 11, f"{metric_name(metric)} on validation rows, in %", "axis-name"))
     parts.append(draw_text(right, height - 4, "Labelled training rows (log scale)", "axis-name", "end"))
