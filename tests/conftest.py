@@ -16,7 +16,15 @@ import socket
 
 import pytest
 
+from hone.core import console
 from tiny import FAMILIES, LABELS, SENTENCES, save_encoder
+
+
+@pytest.fixture(autouse=True)
+def loud_again():
+    """A command that was told to be quiet silences its own test alone."""
+    yield
+    console.set_quiet(False)
 
 
 class NetworkIsBlocked(OSError):

@@ -56,13 +56,12 @@ print(answers, "torch" in sys.modules)
 
 @pytest.mark.parametrize("verb", ["compare", "check"])
 def test_rows_that_only_train_are_named_with_the_command_that_trains_them(verb, capsys, tmp_path: Path):
+    plain = tmp_path / "plain.jsonl"
+    plain.write_text("".join(f'{{"text": "{text} {n}"}}\n' for n, (text, _) in enumerate(sentences(30))))
+    said = refused(capsys, verb, plain)
+    assert "plain texts" in said and f"'hone tune {plain}' trains" in said and "Read as classes:" in said
     tagged = tmp_path / "tagged.jsonl"
     tagged.write_text("".join(f'{{"tokens": ["in", "Oslo", "{n}"], "ner_tags": ["O", "B-LOC", "O"]}}\n' for n in range(60)))
-    scored = tmp_path / "scored.csv"
-    scored.write_text("text,score\n" + "".join(f"{text},{n / 7}\n" for n, (text, _) in enumerate(sentences(30))))
-    for path, rows in ((tagged, "tokens with a tag each"), (scored, "texts with a number each")):
-        said = refused(capsys, verb, path)
-        assert rows in said and f"'hone tune {path}' trains" in said and "Read as classes:" in said
     assert "hone tune" not in refused(capsys, verb, tagged, "--label", "ner_tags")
 
 

@@ -7,14 +7,7 @@ import random
 import pytest
 
 from hone.cli.main import run
-from hone.core import console
 from hone.curate import CurationRecord
-
-
-@pytest.fixture(autouse=True)
-def _loud_again():
-    yield
-    console.set_quiet(False)
 
 
 @pytest.fixture

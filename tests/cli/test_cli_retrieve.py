@@ -7,18 +7,11 @@ import sys
 import pytest
 
 from hone.cli.main import run
-from hone.core import console
 from hone.retrieve import Answer
 from hone.retrieve.evaluate import Indexed
 from tiny import SENTENCES
 from tiny_language import save_language_model
 from tiny_server import chat_answer, serve
-
-
-@pytest.fixture(autouse=True)
-def _loud_again():
-    yield
-    console.set_quiet(False)
 
 
 @pytest.fixture

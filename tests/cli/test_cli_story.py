@@ -16,17 +16,10 @@ from safetensors.numpy import load_file
 import hone
 from hone.cli.main import run
 from hone.compare.records import Comparison
-from hone.core import console
 from hone.core.errors import Failed
 
 QUICK = ["--strategies", "zero_shot,head", "--budget", "60s", "--quiet"]
 ENVIRONMENT = {**os.environ, "HF_HUB_OFFLINE": "1", "GOMP_SPINCOUNT": "1000"}
-
-
-@pytest.fixture(autouse=True)
-def _loud_again():
-    yield
-    console.set_quiet(False)
 
 
 def test_a_table_leads_to_a_measured_recommendation_and_a_bundle_that_answers(rows_csv: Path, tmp_path: Path, capsys):

@@ -20,7 +20,6 @@ from hone.compare.line_up import Models
 from hone.compare.race import Finished, race
 from hone.compare.records import Comparison, Forgetting
 from hone.compare.settings import CompareSettings
-from hone.core import console
 from hone.core.errors import Usage
 from hone.evaluate import answer_retained, bundled_vector_tasks, find_tasks, measure_forgetting, thin
 from hone.model import LanguageModel, LocalBackend, Seq2SeqModel
@@ -30,12 +29,6 @@ from hone.train import make_trainable
 from tiny_words import save_word_model
 
 EIGHT = sample.samples()["eight"]
-
-
-@pytest.fixture(autouse=True)
-def _loud_again():
-    yield
-    console.set_quiet(False)
 
 
 def lost(share: float, *, half: float = 0.01) -> Forgetting:
@@ -107,7 +100,7 @@ def test_a_network_before_its_first_step_has_the_sentence_vectors_of_its_base(ti
     strategy = STRATEGIES[name]
     net = strategy.network(bench)  # type: ignore[attr-defined]
     reader = tiny_encoder.reader.leaving_room(net.virtual)
-    predictor = NetPredictor(net, reader, LABELS, trainable=name, base=tiny_encoder.folder)
+    predictor = NetPredictor(net, reader, LABELS, trainable=name, base=tiny_encoder.folder, kind="text-classification")
     texts = ["a late parcel", "lost", "the refund of a late parcel " * 3]
     same = np.allclose(predictor.sentence_vectors(texts), tiny_encoder.embed(texts), atol=1e-5)
     assert same == (name != "prompt"), "virtual tokens are read with every text, and change its vector"
@@ -269,6 +262,8 @@ def test_a_broken_promise_is_exit_code_2(tiny_encoder, encoder_path, tmp_path, c
     kept = Comparison.model_validate_json(capsys.readouterr().out)
     assert kept.may_lose == 0.02 and kept.recommended.keeps_budget and kept.rows[0].forgetting.unchanged
     monkeypatch.setattr(Retained, "measure", lambda *_: lost(0.3))
-    assert run([*settings, *out, "--may-lose", "2%"]) == 2, "the same folder is read back: what may be lost changes no training"
+    assert run([*settings, *out, "--may-lose", "2%"]) == 0, "a finished comparison is read back, with what was measured then"
+    capsys.readouterr()
+    assert run([*settings, *out, "--may-lose", "1%"]) == 2, "the same folder goes on: what may be lost changes no training"
     assert run(["compare", "--config", str(tmp_path / "run" / "config.yaml"), "--out", str(tmp_path / "again"), "--quiet"]) == 2
     assert "No strategy keeps the budget" in capsys.readouterr().out.replace("\n    ", " ")

@@ -18,7 +18,6 @@ from hone.compare.report import render_report
 from hone.compare.run import compare_rows
 from hone.compare.schema import comparison_schema
 from hone.compare.settings import CompareSettings
-from hone.core import console
 from hone.core.errors import BadData, Usage
 from tiny import SENTENCES
 from tiny_words import save_word_model
@@ -42,12 +41,6 @@ def write_files(folder, kind):
 
 
 every = pytest.mark.parametrize("kind", KINDS)
-
-
-@pytest.fixture(autouse=True)
-def _loud_again():
-    yield
-    console.set_quiet(False)
 
 
 @pytest.fixture(scope="module")

@@ -20,7 +20,6 @@ from hone.compare.records import Comparison
 from hone.compare.run import compare_rows
 from hone.compare.schema import comparison_schema
 from hone.compare.settings import CompareSettings
-from hone.core import console
 from hone.core.claim import only_process
 from hone.core.errors import BadModel, Failed, Usage
 from hone.evaluate.retained_find import BUNDLED
@@ -34,12 +33,6 @@ from tiny_words import TOPICS, choice_rows, label_rows, save_word_model, written
 ROWS = 45
 QUICK = {"epochs": 1.0, "arms": 1, "batch_rows": 8, "precision": "fp32", "budget_seconds": 20.0}
 FEW = ("first_sentences", "zero_shot", "few_shot", "inference", "lora")
-
-
-@pytest.fixture(autouse=True)
-def _loud_again():
-    yield
-    console.set_quiet(False)
 
 
 @pytest.fixture(scope="module")

@@ -15,9 +15,10 @@ from hone.core.store import disk_errors
 
 needs_locks = pytest.mark.skipif(os.name != "posix", reason="needs locks that end with their process")
 HOLDER = """
-import sys, time
+import signal, sys, time
 from contextlib import ExitStack
 from hone.core.claim import claim_folder
+signal.signal(signal.SIGINT, signal.default_int_handler)  # whoever started these tests may have it ignored
 with ExitStack() as held:
     claim_folder(sys.argv[1], "rows.csv", key="k", until=held)
     print("held", flush=True)

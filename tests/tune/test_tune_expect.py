@@ -33,7 +33,7 @@ def ready(model, tmp_path):
         ]
         path.write_text("\n".join(map(json.dumps, rows)))
         fixed = {"steps": 6, "batch_rows": 4, "precision": "fp32", "evaluations": 2, "retain": ()}
-        return make_ready(TuneSettings(data=str(path), model=model(kind), out=str(tmp_path / "run"), **fixed, **held))
+        return make_ready(TuneSettings(data=str(path), model=model(kind), out=str(tmp_path / "run"), **fixed, **held), until=None)
 
     return make
 
