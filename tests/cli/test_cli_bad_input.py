@@ -60,9 +60,6 @@ def test_rows_that_only_train_are_named_with_the_command_that_trains_them(verb, 
     plain.write_text("".join(f'{{"text": "{text} {n}"}}\n' for n, (text, _) in enumerate(sentences(30))))
     said = refused(capsys, verb, plain)
     assert "plain texts" in said and f"'hone tune {plain}' trains" in said and "Read as classes:" in said
-    tagged = tmp_path / "tagged.jsonl"
-    tagged.write_text("".join(f'{{"tokens": ["in", "Oslo", "{n}"], "ner_tags": ["O", "B-LOC", "O"]}}\n' for n in range(60)))
-    assert "hone tune" not in refused(capsys, verb, tagged, "--label", "ner_tags")
 
 
 def test_an_empty_file_says_so(capsys, tmp_path: Path):

@@ -208,6 +208,19 @@ def test_numbers_are_classes_where_they_are_named_so_and_numbers_where_they_are_
     assert found.kind == "regression" and found.labels == () and found.columns.label == "stars"
 
 
+def test_the_column_of_the_answers_may_be_named(tmp_path):
+    tagged, _ = write_files(tmp_path, "tag")
+    assert prepare(CompareSettings(data=tagged, label="ner_tags")).task.kind == "token-classification"
+    path = tmp_path / "grades.csv"
+    path.write_text("id,review,grade\n" + "".join(f"{at},some words of review {at} there,{at / 7:.3f}\n" for at in range(60)))
+    with pytest.raises(BadData, match="--kind score"):
+        prepare(CompareSettings(data=str(path), text=("review",), label="grade"))
+    found = prepare(CompareSettings(data=str(path), text=("review",), label="grade", kind="score")).task
+    assert (found.kind, found.columns.text, found.columns.label) == ("regression", ("review",), "grade")
+    with pytest.raises(BadData):
+        prepare(CompareSettings(data=str(path), text=("review",), label="id", kind="classify"))
+
+
 def test_rows_that_differ_in_their_number_alone_are_kept_and_repeats_go(tmp_path):
     path = tmp_path / "pairs.csv"
     rows = [f"a text of its own {at},{at / 7:.2f}" for at in range(60)]

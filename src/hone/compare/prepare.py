@@ -119,17 +119,19 @@ def _not_compared(settings: CompareSettings, rows: str, as_classes: str) -> BadD
 
 
 def _other_kind(settings: CompareSettings, *, besides: str = "") -> Kind | None:
-    """The kind of rows that are no classes, where it is known and nothing else was named.
+    """The kind of rows that are no classes, where it is known and nothing else was named than the column of its answers.
 
     Args:
         besides: a column of classes; numbers that stand there may as well be names of classes.
     """
-    if settings.kind or settings.text or settings.label or settings.prompt or settings.completion:
+    if settings.kind or settings.prompt or settings.completion or (settings.text and not settings.label):
         return None
     try:
         layout = recognise_layout(settings.data)
     except BadData:
         return None
+    if settings.label:
+        return layout.kind if layout.kind in HEAD_KINDS and settings.label == layout.target != besides else None
     is_other = layout.kind in HEAD_KINDS or layout.kind in _NOT_COMPARED
     return layout.kind if is_other and layout.target != besides else None
 

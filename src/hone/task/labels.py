@@ -53,8 +53,8 @@ def check_label_column(examples: list[Example], *, name: str, column: str) -> No
     ):
         raise BadData(
             f"{name}: column '{column}' holds {distinct} different numbers in {rows} rows, such as {shown}. "
-            "hone compares classification, and this looks like regression. "
-            "Put the numbers into a few named classes (low, medium, high), or name another column with --label."
+            "These are no classes; this looks like regression. Say --kind score with the columns, --text and --label, to answer with numbers, "
+            "put them into a few named classes (low, medium, high), or name another column with --label."
         )
     if rows >= _FEWEST_ROWS and distinct > _UNIQUE_SHARE * rows:
         raise BadData(
