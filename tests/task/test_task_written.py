@@ -69,12 +69,9 @@ def test_a_dialogue_that_begins_with_its_only_answer_asks_nothing():
 
 def test_a_passage_is_asked_behind_its_context_and_every_answer_is_right():
     context = "He was in Rome, then in Rome again."
-    found, rejected = made(
-        "answers",
-        Passage("Where?", context, ("Rome", "in Rome", "Rome"), (10, 7, 24), "rows.jsonl", 1),
-        Passage("Why?", context, (), (), "rows.jsonl", 2),
-    )
-    assert found == [Example(f"{context}\n\nWhere?", "Rome", "rows.jsonl", 1, group=context, more=("in Rome",))]
+    where = Passage("Where?", context, ("Rome", "in Rome", "Rome"), (10, 7, 24), "rows.jsonl", 1)
+    found, rejected = made("answers", where, Passage("Why?", context, (), (), "rows.jsonl", 2))
+    assert found == [Example(f"{context}\n\nWhere?", "Rome", "rows.jsonl", 1, group=context, more=("in Rome",), row=where)]
     assert rejected == [(2, "no answer in the context")]
 
 
