@@ -40,6 +40,22 @@ def write_files(folder, kind):
     return [str(path) for path in paths]
 
 
+def asked(data, test, models, out, strategies):
+    """Settings of a short comparison."""
+    return CompareSettings(
+        data=data,
+        test=test,
+        model=models,
+        out=str(out),
+        strategies=strategies,
+        epochs=1.0,
+        arms=1,
+        batch_rows=8,
+        precision="fp32",
+        budget_seconds=20.0,
+    )
+
+
 every = pytest.mark.parametrize("kind", KINDS)
 
 
@@ -52,18 +68,7 @@ def compared(tmp_path_factory, encoder_path, tiny_encoder):
         if kind not in made:
             folder = tmp_path_factory.mktemp(kind)
             train, test = write_files(folder, kind)
-            settings = CompareSettings(
-                data=train,
-                test=test,
-                model=(str(encoder_path()),),
-                out=str(folder / "run"),
-                strategies=(PLAINEST[kind], "head", "bias"),
-                epochs=1.0,
-                arms=1,
-                batch_rows=8,
-                precision="fp32",
-                budget_seconds=20.0,
-            )
+            settings = asked(train, test, (str(encoder_path()),), folder / "run", (PLAINEST[kind], "head", "bias"))
             made[kind] = compare_rows(settings)
         return made[kind]
 
@@ -152,17 +157,12 @@ def test_the_winner_answers_texts_and_files_as_it_was_measured(kind, compared, t
 
 def test_the_same_command_goes_on_where_it_was(compared, capsys):
     found = compared("score")
-    settings = CompareSettings(
-        data=found.data.source,
-        test=str(Path(found.folder).parent / "test.jsonl"),
-        model=(found.model.name,),
-        out=found.folder,
-        strategies=("constant", "head", "bias"),
-        epochs=1.0,
-        arms=1,
-        batch_rows=8,
-        precision="fp32",
-        budget_seconds=20.0,
+    settings = asked(
+        found.data.source,
+        str(Path(found.folder).parent / "test.jsonl"),
+        (found.model.name,),
+        found.folder,
+        ("constant", "head", "bias"),
     )
     again = compare_rows(settings)
     assert "read back" in capsys.readouterr().err
@@ -242,20 +242,7 @@ def test_plain_texts_are_still_no_rows_to_compare_on(tmp_path):
 def test_an_encoder_that_marks_stands_beside_a_decoder_that_writes(tmp_path, encoder_path):
     train, test = write_files(tmp_path, "answers")
     names = (str(encoder_path()), str(save_word_model(tmp_path / "llama", "llama")))
-    found = compare_rows(
-        CompareSettings(
-            data=train,
-            test=test,
-            model=names,
-            out=str(tmp_path / "run"),
-            strategies=("first_sentences", "zero_shot", "head"),
-            epochs=1.0,
-            arms=1,
-            batch_rows=8,
-            precision="fp32",
-            budget_seconds=20.0,
-        )
-    )
+    found = compare_rows(asked(train, test, names, tmp_path / "run", ("first_sentences", "zero_shot", "head")))
     assert sorted(row.strategy.split("@")[0] for row in found.rows) == ["first_sentences", "head", "zero_shot"]
     assert "first_sentences" in {row.strategy for row in found.rows}, "what asks no model stands once, under no model's name"
     marked = next(row for row in found.rows if row.strategy.startswith("head@"))

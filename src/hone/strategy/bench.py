@@ -162,6 +162,11 @@ class EncoderBench(Bench):
         """The encoder's."""
         return self.encoder.reader.precision
 
+    @cached_property
+    def train_values(self) -> NDArray[np.float64]:
+        """What is right for the training rows: numbers [n], or whether each of several labels is there [n, C]."""
+        return right_values(self.train, self.labels)
+
     def train_vectors(self) -> NDArray[np.float32]:
         """Sentence vectors of the training rows, [n, D]; computed once for all strategies."""
         return self.encoder.embed([example.text for example in self.train])
@@ -186,15 +191,20 @@ def answer_key(
     """
     groups = Groups.named([row.group for row in examples])
     if kind == "regression":
-        return NumberKey(np.array([row.row.score for row in examples], dtype=np.float64), metric, groups)
+        return NumberKey(right_values(examples), metric, groups)
     if kind == "multi-label-classification":
-        sets = np.array([[label in row.row.labels for label in labels] for row in examples], dtype=bool)
-        return LabelSetKey(sets, tuple(labels), metric, groups)
+        return LabelSetKey(right_values(examples, labels).astype(bool), tuple(labels), metric, groups)
     if kind == "token-classification":
         return TagKey(tuple(row.label for row in examples), tuple(labels), metric, groups)
     if labels:
         return LabelKey(class_indices(labels, examples), metric, groups)
     return TextKey(tuple((row.label, *row.more) for row in examples), metric, others, groups)
+
+
+def right_values(examples: Sequence[Example], labels: Sequence[str] = ()) -> NDArray[np.float64]:
+    """What is right for rows with numbers, [n], or with several labels, whether each is there, [n, C]."""
+    right = [[label in example.row.labels for label in labels] if labels else example.row.score for example in examples]
+    return np.array(right, dtype=np.float64)
 
 
 def class_indices(labels: Sequence[str], examples: Sequence[Example]) -> Targets:

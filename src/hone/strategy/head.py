@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from hone.core.console import Bar
 from hone.strategy.bench import EncoderBench
 from hone.strategy.contracts import Fitted, Settings
-from hone.strategy.predictors import VectorPredictor
+from hone.strategy.predictors import fitted_scorer
 from hone.strategy.scorers import LinearHead
 from hone.strategy.untrained import Untrained
 
@@ -32,9 +32,7 @@ class FrozenHead(Untrained):
         scorer = fit_linear(
             bench.train_vectors(), bench.train_targets, classes=len(bench.labels), inverse_penalty=float(settings["C"])
         )
-        answers = scorer.probabilities(bench.validation_vectors())
-        moved = scorer.weight.size + scorer.bias.size
-        return Fitted(VectorPredictor(bench.encoder, scorer, bench.labels), settings, answers, bench.score(answers), moved)
+        return fitted_scorer(bench, scorer, settings, moved=scorer.weight.size + scorer.bias.size)
 
 
 def fit_linear(vectors: NDArray[np.float32], targets: NDArray[np.int64], *, classes: int, inverse_penalty: float) -> LinearHead:

@@ -3,7 +3,7 @@
 from hone.core.console import Bar
 from hone.strategy.bench import EncoderBench
 from hone.strategy.contracts import Fitted, Settings
-from hone.strategy.predictors import VectorPredictor
+from hone.strategy.predictors import fitted_scorer
 from hone.strategy.scorers import Neighbours
 from hone.strategy.untrained import Untrained
 
@@ -27,5 +27,4 @@ class Nearest(Untrained):
         scorer = Neighbours(
             bench.train_vectors(), bench.train_targets, len(bench.labels), int(settings["k"]), float(settings["temperature"])
         )
-        answers = scorer.probabilities(bench.validation_vectors())
-        return Fitted(VectorPredictor(bench.encoder, scorer, bench.labels), settings, answers, bench.score(answers), 0)
+        return fitted_scorer(bench, scorer, settings)

@@ -15,7 +15,6 @@ from hone.strategy.bench import EncoderBench
 from hone.strategy.contracts import Fitted, Settings
 from hone.strategy.heads import words_of
 from hone.strategy.untrained import Untrained
-from hone.strategy.vector_heads import values
 from hone.task import Example
 
 __all__ = ["PLAIN_FILE", "AlwaysSame", "CommonestTag", "PlainPredictor", "load_plain"]
@@ -80,7 +79,7 @@ class AlwaysSame(Untrained):
 
     def fit(self, bench: EncoderBench, settings: Settings, *, share: float = 1.0, bar: Bar | None = None) -> Fitted:
         """Look at the answers alone."""
-        mean = values(bench).mean(axis=0)
+        mean = bench.train_values.mean(axis=0)
         if bench.kind == "regression":
             record = PlainRecord(labels=bench.labels, number=float(mean))
         else:

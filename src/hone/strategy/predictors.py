@@ -28,13 +28,14 @@ from hone.model import (
     load_encoder,
     load_reader,
 )
-from hone.strategy.contracts import Predictor, Probabilities
+from hone.strategy.bench import EncoderBench
+from hone.strategy.contracts import Fitted, Predictor, Probabilities, Settings
 from hone.strategy.heads import make_head
 from hone.strategy.scorers import Scorer, load_scorer, save_scorer
 from hone.task import Example, TaskKind
 from hone.train import make_trainable
 
-__all__ = ["NetPredictor", "PredictorRecord", "VectorPredictor", "load_label_predictor"]
+__all__ = ["NetPredictor", "PredictorRecord", "VectorPredictor", "fitted_scorer", "load_label_predictor"]
 
 FILE = "predictor.json"
 ENCODER = "encoder"
@@ -94,6 +95,12 @@ class VectorPredictor:
             base_sha256=self.encoder.folder.sha256,
         )
         _write(folder, record)
+
+
+def fitted_scorer(bench: EncoderBench, scorer: Scorer, settings: Settings, *, moved: int = 0) -> Fitted:
+    """A scorer on the bench's sentence vectors, with its answers to the validation rows. `moved`: its fitted numbers."""
+    answers = scorer.probabilities(bench.validation_vectors())
+    return Fitted(VectorPredictor(bench.encoder, scorer, bench.labels), settings, answers, bench.score(answers), moved)
 
 
 class NetPredictor:

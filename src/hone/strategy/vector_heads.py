@@ -8,11 +8,11 @@ from numpy.typing import NDArray
 from hone.core.console import Bar
 from hone.strategy.bench import EncoderBench
 from hone.strategy.contracts import Fitted, Settings
-from hone.strategy.predictors import VectorPredictor
+from hone.strategy.predictors import fitted_scorer
 from hone.strategy.scorers import LinearMap, NeighbourMeans
 from hone.strategy.untrained import Untrained
 
-__all__ = ["FrozenMap", "NearestMean", "values"]
+__all__ = ["FrozenMap", "NearestMean"]
 
 Floats = NDArray[np.float64]
 _NEVER = -50.0  # log-odds of a label that no training row has
@@ -36,12 +36,10 @@ class FrozenMap(Untrained):
         """Fit on the training rows' vectors."""
         vectors = bench.train_vectors()
         if bench.kind == "regression":
-            scorer = _ridge(vectors, values(bench), alpha=float(settings["alpha"]))
+            scorer = _ridge(vectors, bench.train_values, alpha=float(settings["alpha"]))
         else:
-            scorer = _logistic(vectors, values(bench), inverse_penalty=float(settings["C"]))
-        answers = scorer.probabilities(bench.validation_vectors())
-        moved = scorer.weight.size + np.size(scorer.bias)
-        return Fitted(VectorPredictor(bench.encoder, scorer, bench.labels), settings, answers, bench.score(answers), moved)
+            scorer = _logistic(vectors, bench.train_values, inverse_penalty=float(settings["C"]))
+        return fitted_scorer(bench, scorer, settings, moved=scorer.weight.size + np.size(scorer.bias))
 
 
 class NearestMean(Untrained):
@@ -58,16 +56,8 @@ class NearestMean(Untrained):
 
     def fit(self, bench: EncoderBench, settings: Settings, *, share: float = 1.0, bar: Bar | None = None) -> Fitted:
         """Keep the training rows' vectors."""
-        scorer = NeighbourMeans(bench.train_vectors(), values(bench), int(settings["k"]), float(settings["temperature"]))
-        answers = scorer.probabilities(bench.validation_vectors())
-        return Fitted(VectorPredictor(bench.encoder, scorer, bench.labels), settings, answers, bench.score(answers), 0)
-
-
-def values(bench: EncoderBench) -> Floats:
-    """What is right for the training rows: numbers [n], or whether each label is there [n, C]."""
-    if bench.kind == "regression":
-        return np.array([example.row.score for example in bench.train], dtype=np.float64)
-    return np.array([[label in example.row.labels for label in bench.labels] for example in bench.train], dtype=np.float64)
+        scorer = NeighbourMeans(bench.train_vectors(), bench.train_values, int(settings["k"]), float(settings["temperature"]))
+        return fitted_scorer(bench, scorer, settings)
 
 
 def _ridge(vectors: NDArray[np.float32], numbers: Floats, *, alpha: float) -> LinearMap:

@@ -15,7 +15,7 @@ from hone.core.console import Bar
 from hone.strategy.bench import EncoderBench
 from hone.strategy.contracts import Fitted, Settings
 from hone.strategy.label_words import described, label_words
-from hone.strategy.predictors import VectorPredictor
+from hone.strategy.predictors import fitted_scorer
 from hone.strategy.scorers import Prototypes, softmax
 from hone.strategy.untrained import Untrained
 
@@ -79,12 +79,4 @@ def fitted_prototypes(
     cosines = bench.validation_vectors().astype(np.float64) @ prototypes.T
     scale = fit_scale(cosines, bench.validation_targets, blank)
     offset = _content_free_logs(blank, scale) if blank is not None else np.zeros(len(bench.labels))
-    scorer = Prototypes(prototypes, scale, offset)
-    answers = scorer.probabilities(bench.validation_vectors())
-    return Fitted(
-        predictor=VectorPredictor(bench.encoder, scorer, bench.labels),
-        settings=settings,
-        validation=answers,
-        score=bench.score(answers),
-        trainable_parameters=0,
-    )
+    return fitted_scorer(bench, Prototypes(prototypes, scale, offset), settings)
