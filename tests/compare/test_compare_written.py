@@ -396,6 +396,46 @@ def test_a_finished_comparison_is_read_back_as_long_as_the_same_is_asked(models,
         asked("zero_shot", "one_shot")
 
 
+def test_documents_that_changed_are_looked_up_again_and_what_reads_none_stays(models, tmp_path: Path, capsys):
+    def asked() -> str:
+        compared(
+            tmp_path,
+            completions(written_rows(30)),
+            models("llama"),
+            strategies=("zero_shot", "retrieval"),
+            docs=str(tmp_path / "docs"),
+        )
+        return capsys.readouterr().err
+
+    (tmp_path / "docs").mkdir()
+    document = tmp_path / "docs" / "trains.md"
+    document.write_text("# Trains\n\nTrains leave at nine.\n", encoding="utf-8")
+    asked()
+    assert "Finished before" in asked()
+    document.write_text("# Trains\n\nTrains leave at ten, from another platform.\n", encoding="utf-8")
+    told = asked()
+    assert "The documents have changed, so these run again: retrieval." in told
+    assert "Already finished, read back: zero-shot." in told
+
+
+def test_other_words_in_a_file_of_templates_make_another_comparison(models, tmp_path: Path):
+    def asked(words: str) -> None:
+        (tmp_path / "asks.toml").write_text(
+            f'shape = "text-to-text"\n[[template]]\nname = "mine"\nprompt = "{{{{ text }}}} {words}"\n', encoding="utf-8"
+        )
+        compared(
+            tmp_path,
+            completions(written_rows(30)),
+            models("llama"),
+            strategies=("zero_shot",),
+            templates=str(tmp_path / "asks.toml"),
+        )
+
+    asked("Answer:")
+    with pytest.raises(Usage, match="holds a run with other rows or settings"):
+        asked("Now answer:")
+
+
 def test_a_comparison_that_goes_on_tells_time_and_money_of_one_left_alone(tmp_path: Path, monkeypatch):
     """It breaks off between two strategies, of which the later asks again what the earlier has asked."""
     pause, choose = 0.02, racing._choose

@@ -41,6 +41,7 @@ __all__ = ["compare_rows"]
 
 _RECORD = "comparison.json"
 _FINISHED = "finished.key"
+_DOCUMENTS = "documents.key"
 
 
 def compare_rows(settings: CompareSettings) -> Comparison:
@@ -71,6 +72,7 @@ def _compare(settings: CompareSettings, models: Models, prepared: Prepared, fold
         if _is_finished(folder, asked):
             return read_back(folder / _RECORD, Comparison, verb="compare", told=lambda done: human_seconds(done.seconds))
         lined_up = line_up(models, prepared.task, settings, folder, index=index)
+        _forget_other_documents(lined_up.entrants, index, folder)
         retained = find_retained(settings, models, folder, passes=_passes(lined_up.entrants))
     task, lined_up = _fit_budget(prepared.task, lined_up, settings, folder)
     entrants = lined_up.entrants
@@ -119,10 +121,14 @@ def _passes(entrants: Sequence[Entrant]) -> int:
 
 
 def _asked(settings: CompareSettings, index: Index | None) -> str:
-    """Digest of what decides the record and not the folder: another set of strategies or retained tasks goes on in the same one."""
-    files = [Path(name) for name in (settings.templates, *settings.retain) if name]
+    """Digest of what decides the record and not the folder: other strategies, retained tasks or documents go on in the same one."""
     told = settings.model_dump_json(include={"strategies", "retain", "may_lose"})
-    return digest_text(told, index.record.table if index else "", *(digest_file(file) for file in files if file.is_file()))
+    return digest_text(told, index.record.table if index else "", *_digests(*settings.retain))
+
+
+def _digests(*names: str) -> list[str]:
+    """Of those that are files; what is missing is told by who reads it."""
+    return [digest_file(Path(name)) for name in names if Path(name).is_file()]
 
 
 def _is_finished(folder: Path, asked: str) -> bool:
@@ -138,7 +144,23 @@ def _is_finished(folder: Path, asked: str) -> bool:
 def _run_folder(settings: CompareSettings, task: Task, models: Models, held: ExitStack) -> Path:
     """The run's folder, for this process alone as long as it is held; one that holds another run is refused."""
     asked = settings.model_dump_json(exclude={"out", "strategies", "retain", "may_lose"})
-    return claim_folder(settings.out, settings.data, key=digest_text(asked, task.split.digest, *models.digests), until=held)
+    prompts = _digests(settings.templates or "")
+    key = digest_text(asked, task.split.digest, *models.digests, *prompts)
+    return claim_folder(settings.out, settings.data, key=key, until=held)
+
+
+def _forget_other_documents(entrants: Sequence[Entrant], index: Index | None, folder: Path) -> None:
+    """Remove what strategies found in documents that have changed since: they run again, the others stay."""
+    if index is None:
+        return
+    path = folder / _DOCUMENTS
+    if path.exists() and path.read_text(encoding="utf-8", errors="replace") != index.record.table:
+        stale = [one for one in entrants if one.strategy.name == "retrieval" and (folder / "strategies" / one.key).exists()]
+        for one in stale:
+            shutil.rmtree(folder / "strategies" / one.key)
+        if stale:
+            note(f"The documents have changed, so these run again: {', '.join(one.title for one in stale)}.")
+    write_atomic(path, index.record.table)
 
 
 def _fit_budget(task: Task, lined_up: LineUp, settings: CompareSettings, folder: Path) -> tuple[Task, LineUp]:
