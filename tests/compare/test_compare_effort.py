@@ -42,8 +42,11 @@ def strategies() -> list[Stub]:
 
 
 def planned(bench: EncoderBench, budget: float = AMPLE, *, of: list[Stub] | None = None, **changes: object) -> Forecast:
-    settings = CompareSettings(data="x", budget_seconds=budget, **changes)  # type: ignore[arg-type]
-    return plan_effort(entrants(bench, of or strategies()), settings, test_rows=50)
+    """With strategies that were named, unless a change says otherwise: all of them run whatever the budget."""
+    of = of or strategies()
+    more = {"strategies": tuple(one.name for one in of), **changes}
+    settings = CompareSettings(data="x", budget_seconds=budget, **more)  # type: ignore[arg-type]
+    return plan_effort(entrants(bench, of), settings, test_rows=50)
 
 
 def halvings(bench: EncoderBench) -> list[tuple[float, Forecast]]:
@@ -157,13 +160,58 @@ def test_an_estimate_counts_the_full_run_the_short_ones_and_the_validation_score
     assert single == pytest.approx(0.2 * 380 + 120 * 7 * PER_ROW)
 
 
+def everyone_tuned() -> list[Stub]:
+    names = ("contrastive", "bias", "lora", "adapter", "full")
+    return [Stub("head"), *(Stub(name, moves_weights=True, values=(1.0, 2.0, 3.0)) for name in names)]
+
+
+def test_a_budget_that_carries_no_pass_of_all_runs_fewer_strategies_and_those_for_a_pass_at_least(bench: EncoderBench):
+    """A pass is 38 steps of 0.1 s: with its scores and the learning curve 30 s carry some of five strategies, and a second only one."""
+    ample = planned(bench, of=everyone_tuned(), strategies=())
+    assert not ample.left_out and len(ample.estimates) == 6
+    tight = planned(bench, 30.0, of=everyone_tuned(), strategies=())
+    assert tight.left_out and set(tight.left_out) < {"bias", "contrastive", "adapter"} and tight.epochs >= 1
+    assert tight.seconds <= 30 and list(tight.estimates) == [
+        one.name for one in everyone_tuned() if one.name not in tight.left_out
+    ]
+    least = planned(bench, 1.0, of=everyone_tuned(), strategies=())
+    assert list(least.estimates) == ["head", "lora"] and least.epochs < 1
+    told = plan_text(tight, entrants(bench, everyone_tuned())[:1], budget=30.0)
+    assert f"Left out, since the budget does not carry a pass, or 2,000 rows, of each: {', '.join(tight.left_out)}." in told
+    for settings in ({"strategies": ("bias",)}, {"strategies": (), "epochs": 0.5}):
+        assert not planned(bench, 1.0, of=everyone_tuned(), **settings).left_out, "what was asked for runs"
+
+
+def test_what_follows_in_order_is_not_even_rehearsed_where_the_budget_is_spent(bench: EncoderBench):
+    class NeverRehearsed(Stub):
+        def rehearse(self, bench: EncoderBench) -> Pace | None:
+            raise AssertionError("it takes time that is not there")
+
+    some = [NeverRehearsed("bias", moves_weights=True), *(Stub(name, moves_weights=True) for name in ("lora", "adapter"))]
+    assert planned(bench, 1.0, of=some, strategies=()).left_out == ("bias", "adapter")
+
+
+def test_many_rows_need_no_whole_pass(tiny_encoder: Encoder, tmp_path: Path):
+    """6,000 rows in batches of 32: a pass takes 19 s of each of the two strategies, 2,000 rows a third of that."""
+    forecast = planned(make_bench(tiny_encoder, tmp_path, train=2000), 40.0, of=everyone_tuned()[2:4], strategies=())
+    assert not forecast.left_out and 1 / 3 <= forecast.epochs < 1
+
+
+def test_a_plan_that_leaves_strategies_out_is_kept(bench: EncoderBench, tmp_path: Path):
+    everyone, settings = entrants(bench, everyone_tuned()), CompareSettings(data="x", budget_seconds=30.0)
+    first, again = (
+        _forecast(everyone, settings, tmp_path, test_rows=50, retained_texts=0, clock=time.perf_counter()) for _ in range(2)
+    )
+    assert first.left_out and again == first
+
+
 def test_what_is_gone_and_what_follows_training_count(bench: EncoderBench):
-    """50 test rows of 3 strategies, 3 x 50 and 100 that are timed, 200 retained texts of the 2 that train, and the curve of 'full'."""
+    """50 test rows of 3 strategies, 2 x 50 and 100 that are timed, 200 retained texts of the 2 that train, and the curve of 'full'."""
     settings = CompareSettings(data="x", budget_seconds=AMPLE)
     forecast = plan_effort(entrants(bench, strategies()), settings, test_rows=50, retained_texts=200, spent=30.0)
     assert forecast.spent_seconds >= 30
     curve = 0.2 * 380 * (1 / 8 + 1 / 4 + 1 / 2) + 3 * 120 * 7 * PER_ROW
-    assert forecast.after_seconds == pytest.approx(PER_ROW * (3 * (50 + 150 + 100) + 2 * 200) + curve)
+    assert forecast.after_seconds == pytest.approx(PER_ROW * (3 * (50 + 100 + 100) + 2 * 200) + curve)
     whole = planned(bench).seconds
     late = plan_effort(
         entrants(bench, strategies()), settings.model_copy(update={"budget_seconds": whole}), test_rows=50, spent=whole / 2

@@ -9,8 +9,8 @@ import pytest
 from sklearn import metrics as theirs
 
 from hone.core.errors import NotEnough
-from hone.evaluate import Metric, measure_speed, metrics_of, per_class
-from hone.evaluate.score import BATCH_ROWS, FEW_ROWS, SINGLE_ROWS
+from hone.evaluate import Metric, measure_speed, metrics_of, per_class, timing_seconds
+from hone.evaluate.score import BATCH_ROWS, FEW_ROWS, ROUNDS, SINGLE_ROWS
 from hone.measure import LABEL_METRICS, LabelMarks
 from hone.strategy.scorers import softmax
 from hone.task import Example
@@ -114,27 +114,43 @@ def test_scores_per_class_and_the_confusion_table_equal_scikit_learns():
 def test_speed_is_measured_afresh_with_a_warm_up_single_rows_and_batches():
     predictor = Remembers()
     texts = [f"text {index}" for index in range(300)]
-    speed = measure_speed(predictor, asked(*texts))
-    assert speed.latency_ms_median > 0 and speed.latency_ms_p95 >= speed.latency_ms_median and speed.rows_per_second > 0
+    speed = measure_speed(predictor, asked(*texts), answered_seconds=0.5)
+    assert speed.latency_ms_median > 0 and speed.latency_ms_p95 >= speed.latency_ms_median and speed.rows_per_second > 600
     assert all(is_afresh for is_afresh, _ in predictor.asked)
     warm_up, *single = [given for _, given in predictor.asked if len(given) == 1]
     assert warm_up == texts[:1] and single == [[text] for text in texts[:SINGLE_ROWS]]
-    assert [given for _, given in predictor.asked if len(given) > 1] == [texts[:BATCH_ROWS]] * 3
+    assert [given for _, given in predictor.asked if len(given) > 1] == [texts[:BATCH_ROWS]] * (ROUNDS - 1)
+
+
+def test_on_a_slow_machine_a_second_of_each_kind_is_enough(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr("hone.evaluate.score.ENOUGH", 0.05)
+    predictor = Remembers(seconds=0.01)
+    texts = [f"text {index}" for index in range(20)]
+    speed = measure_speed(predictor, asked(*texts), answered_seconds=0.2)
+    assert FEW_ROWS < len(predictor.asked) <= 1 + 5 and all(len(given) == 1 for _, given in predictor.asked)
+    assert speed.rows_per_second == 100
+
+
+def test_the_time_that_timing_takes_is_foreseen():
+    assert timing_seconds(300, 0.0005) == pytest.approx(100 * 0.0005 + 2 * 128 * 0.0005)
+    assert timing_seconds(300, 0.003) == pytest.approx(100 * 0.003 + 128 * 0.003), "0.9 s are gone by then"
+    assert timing_seconds(300, 0.02) == pytest.approx(1.0)
+    assert timing_seconds(300, 1.0) == pytest.approx(10.0), "three rows alone"
 
 
 def test_speed_comes_in_milliseconds_and_rows_per_second():
-    speed = measure_speed(Remembers(seconds=0.002), asked("a", "b", "c", "d", "e"))
+    speed = measure_speed(Remembers(seconds=0.002), asked("a", "b", "c", "d", "e"), answered_seconds=0.01)
     assert 2 <= speed.latency_ms_median < 50
     assert 20 < speed.rows_per_second <= 500
 
 
 def test_a_single_text_is_enough_to_measure_speed():
-    assert measure_speed(Remembers(), asked("a")).rows_per_second > 0
+    assert measure_speed(Remembers(), asked("a"), answered_seconds=0.1).rows_per_second >= 10
 
 
 def test_what_was_timed_already_is_not_answered_again():
     predictor = Remembers()
-    speed = measure_speed(predictor, asked(*map(str, range(100))), answered_seconds=4.0)
+    speed = measure_speed(predictor, asked(*map(str, range(100))), answered_seconds=4.0, is_costly=True)
     assert speed.rows_per_second == 25.0
     assert [len(given) for _, given in predictor.asked] == [1, *[1] * FEW_ROWS]
 

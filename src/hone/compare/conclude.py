@@ -85,8 +85,7 @@ def _test(
             payer = f"{one.entrant.key} test"
             if billed:
                 billed.charge(payer)
-            if writer:
-                predictor.answer(rows[:1])  # warms up, and loads what looks for like examples
+            predictor.answer(rows[:1])  # warms up, and loads what looks for like examples
             spared = billed.backend.spent().spared_seconds if billed else 0.0
             started = time.perf_counter()
             marks = key.mark(predictor.answer(rows))
@@ -94,7 +93,7 @@ def _test(
             spent = billed.backend.spent() if billed else Spent()
             took += spent.spared_seconds - spared
             paid = billed.paid(payer) if billed else None
-            speed = measure_speed(predictor, rows, answered_seconds=took if writer else None)
+            speed = measure_speed(predictor, rows, answered_seconds=took, is_costly=writer is not None)
             size = folder_bytes(one.folder / "predictor")
             perplexity = _perplexity(writer, rows, seed=settings.seed) if writer else None
             estimate = forecast.estimates.get(one.entrant.key)

@@ -6,7 +6,7 @@ Every training strategy gets the same number of learning rates and passes, so th
 import math
 import time
 from bisect import bisect_right
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 from hone.compare.records import Estimate
@@ -15,7 +15,7 @@ from hone.compare.table import plan_table
 from hone.core.console import progress
 from hone.core.device import peak_memory, release_memory
 from hone.core.record import Record
-from hone.evaluate import BATCH_ROWS, ROUNDS
+from hone.evaluate import timing_seconds
 from hone.measure import human_seconds
 from hone.strategy import TEXT_STRATEGIES, Bench, Effort, EncoderBench, Entrant, TextBench
 from hone.strategy.contracts import Pace, Settings
@@ -32,7 +32,8 @@ _ANSWER_SHARE = 0.25  # of the budget that prompting may take on validation rows
 _TEST_ANSWERS = 3.0
 """Zero-shot answers that a test row costs (measured): most prompts hold examples, and the right answer's likelihood is read."""
 _LEAST_ANSWERED = 24  # validation rows that are answered even where the budget would carry fewer
-_TIMED_ALONE = 100  # rows read at once that cost as much as those by which the time of a single answer is measured
+_LEAST_TRAINED = 2_000  # rows, or one pass over fewer: with less, what trains looks far worse than it is
+_FIRST = ("lora", "full", "adapter", "contrastive", "head", "bias")  # of what trains, where the budget does not carry all
 _MOST_VALIDATION, _MOST_TEST = 5_000, 20_000  # a 95% interval of an accuracy is then within 1.4 and 0.7 points
 
 
@@ -51,6 +52,8 @@ class Forecast(Record):
     """Test rows, retained tasks and the learning curve."""
     spent_seconds: float = 0.0
     """Gone when this was planned: reading the rows, and the rehearsal."""
+    left_out: tuple[str, ...] = ()
+    """Strategies that the budget does not carry beside the others; they have no estimate, and do not run."""
 
     @property
     def effort(self) -> Effort:
@@ -122,18 +125,13 @@ def plan_effort(
     batch_rows = settings.batch_rows or (16 if rows < 2000 else 32)
     wanted = settings.epochs or wanted_epochs(rows, len(some.labels))
     entrants = _with_effort(entrants, Effort(wanted, 3, batch_rows))
-    tuned = [one for one in entrants if one.strategy.moves_weights]
-    seen = _rehearse(entrants, tuned)
-    has_texts = any(isinstance(one.bench, TextBench) for one in entrants)
-    reserve = _RESERVE + (_ANSWER_SHARE if has_texts else 0.0)
-    if settings.retain and any(isinstance(one.bench, TextBench) for one in tuned):
-        reserve += RETAINED_SHARE
-    gone = spent + time.perf_counter() - started
-    rows_read = rows + len(some.validation)
-    embed = sum(seconds * rows_read for model, seconds in seen.per_row.items() if embeds(entrants, model))
+    left = settings.budget_seconds * (1 - _reserved(entrants, settings))
+    seen = _Seen({}, {}, {})
 
-    def forecast(epochs: float, arms: int) -> Forecast:
+    def forecast(entrants: Sequence[Entrant], epochs: float, arms: int) -> Forecast:
         trying = _with_effort(entrants, Effort(epochs, arms, batch_rows))
+        rows_read = rows + len(some.validation)
+        embed = sum(seconds * rows_read for model, seconds in seen.per_row.items() if embeds(entrants, model))
         return Forecast(
             epochs=epochs,
             arms=arms,
@@ -142,17 +140,30 @@ def plan_effort(
             embed_seconds=embed,
             vector_readers=sum(map(_reads_vectors, trying)),
             after_seconds=_seconds_after(trying, seen, test_rows, retained_texts),
-            spent_seconds=gone,
+            spent_seconds=spent + time.perf_counter() - started,
         )
 
-    left = settings.budget_seconds * (1 - reserve)
-    arms = settings.arms or next((n for n in (3, 2) if forecast(wanted, n).seconds <= left), 1)
+    least = min(wanted, max(0.01, round(_LEAST_TRAINED / rows, 2)), 1.0)
+    may_leave_out = not settings.strategies and settings.epochs is None
+    running = _rehearse(entrants, seen, lambda some: not may_leave_out or forecast(some, least, 1).seconds <= left)
+    left_out = tuple(one.key for one in entrants if one not in running)
+    arms = settings.arms or next((n for n in (3, 2) if forecast(running, wanted, n).seconds <= left), 1)
     epochs = round(wanted, 2)
-    if settings.epochs is None and tuned:
+    if settings.epochs is None and any(one.strategy.moves_weights for one in running):
         hundredths = range(1, round(100 * epochs) + 1)
-        fitting = bisect_right(hundredths, left, key=lambda at: forecast(at / 100, arms).seconds)
+        fitting = bisect_right(hundredths, left, key=lambda at: forecast(running, at / 100, arms).seconds)
         epochs = max(fitting / 100, round(batch_rows / rows, 2))
-    return forecast(epochs or 0.01, arms)
+    return forecast(running, epochs or 0.01, arms).model_copy(update={"left_out": left_out})
+
+
+def _reserved(entrants: Sequence[Entrant], settings: CompareSettings) -> float:
+    """Share of the budget for what is not foreseen, and for what models that answer in words are asked."""
+    reserve = _RESERVE
+    if any(isinstance(one.bench, TextBench) for one in entrants):
+        reserve += _ANSWER_SHARE
+    if settings.retain and any(isinstance(one.bench, TextBench) and one.strategy.moves_weights for one in entrants):
+        reserve += RETAINED_SHARE
+    return reserve
 
 
 def _with_effort(entrants: Sequence[Entrant], effort: Effort) -> list[Entrant]:
@@ -171,11 +182,15 @@ class _Seen:
     """Of what trains, by key."""
 
 
-def _rehearse(entrants: Sequence[Entrant], tuned: Sequence[Entrant]) -> _Seen:
-    benches = {one.model: one.bench for one in entrants}
-    seen = _Seen({}, {}, {})
+def _rehearse(entrants: Sequence[Entrant], seen: _Seen, fits: Callable[[Sequence[Entrant]], bool]) -> list[Entrant]:
+    """Note what reading takes, and the paces of a few training steps of each, the likeliest to lead first; those that run, in their order.
+
+    Where those so far no longer fit, the last of them does not run unless it is the only one, and what would follow it neither.
+    """
+    tuned = sorted((one for one in entrants if one.strategy.moves_weights), key=lambda one: _place(one.strategy.name))
+    running = [one for one in entrants if not one.strategy.moves_weights]
     with progress("Rehearsing a few training steps", max(len(tuned), 1)) as bar:
-        for model, bench in benches.items():
+        for model, bench in {one.model: one.bench for one in entrants}.items():
             release_memory()
             with peak_memory(bench.device) as peak:
                 seen.per_row[model] = _seconds_per_row(bench)
@@ -185,7 +200,14 @@ def _rehearse(entrants: Sequence[Entrant], tuned: Sequence[Entrant]) -> _Seen:
             assert pace is not None, f"{one.key} moves weights and has no pace"
             seen.paces[one.key] = pace
             bar.advance()
-    return seen
+            if one is not tuned[0] and not fits([*running, one]):
+                break
+            running.append(one)
+    return [one for one in entrants if one in running]
+
+
+def _place(name: str) -> int:
+    return _FIRST.index(name) if name in _FIRST else len(_FIRST)
 
 
 def embeds(entrants: Sequence[Entrant], model: str) -> bool:
@@ -239,11 +261,11 @@ def _seconds_after(entrants: Sequence[Entrant], seen: _Seen, test_rows: int, ret
 
     What models that answer in words are asked is fitted to shares of the budget.
     """
-    reads = dict.fromkeys(seen.per_row, 0)
-    timed = ROUNDS * min(test_rows, BATCH_ROWS) + _TIMED_ALONE
+    answering = 0.0
     for one in entrants:
         if isinstance(one.bench, EncoderBench) and one.strategy.reads_model:
-            reads[one.model] += test_rows + timed + (retained_texts if one.strategy.moves_weights else 0)
+            per_row, texts = seen.per_row[one.model], test_rows + (retained_texts if one.strategy.moves_weights else 0)
+            answering += texts * per_row + timing_seconds(test_rows, per_row)
     curves = (
         sum(
             _run_seconds(one, one.strategy.candidates(one.bench)[0], seen.paces[one.key], seen.per_row[one.model], part=part)
@@ -252,7 +274,7 @@ def _seconds_after(entrants: Sequence[Entrant], seen: _Seen, test_rows: int, ret
         for one in entrants
         if one.strategy.moves_weights
     )
-    return sum(count * seen.per_row[model] for model, count in reads.items()) + max(curves, default=0.0)
+    return answering + max(curves, default=0.0)
 
 
 def _cheap_seconds(entrant: Entrant, per_row: float) -> float:
@@ -278,6 +300,11 @@ def plan_text(forecast: Forecast, entrants: Sequence[Entrant], *, budget: float)
         lines.append(f"Strategies that train: up to {forecast.epochs:g} epochs, {rates}, {forecast.batch_rows} rows a step.")
         if forecast.epochs < 1:
             lines.append("That is less than one pass, so what trains will look worse than it is: a larger --budget is fairer.")
+    if forecast.left_out:
+        lines.append(
+            f"Left out, since the budget does not carry a pass, or {_LEAST_TRAINED:,} rows, of each: {', '.join(forecast.left_out)}. "
+            "A larger one does, and --strategies runs what it names."
+        )
     if forecast.seconds > budget:
         lines.append(
             f"The budget of {human_seconds(budget)} carries fewer strategies on this machine: name them with --strategies."

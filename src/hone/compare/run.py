@@ -81,11 +81,16 @@ def _compare(settings: CompareSettings, models: Models, prepared: Prepared, fold
     forecast = _forecast(
         entrants, settings, folder, test_rows=len(task.split.test), retained_texts=retained_texts, clock=begun.clock
     )
-    entrants = [replace(one, bench=replace(one.bench, effort=forecast.effort)) for one in entrants]
+    entrants = [
+        replace(one, bench=replace(one.bench, effort=forecast.effort)) for one in entrants if one.key in forecast.estimates
+    ]
+    not_run = lined_up.not_run | dict.fromkeys(
+        forecast.left_out, f"the budget of {human_seconds(settings.budget_seconds)} carries the others"
+    )
     note(
         f"\n{plan_text(forecast, entrants, budget=settings.budget_seconds)}\nKept in {folder}; after an interruption the same command goes on.\n"
     )
-    _write_config(settings, forecast, folder)
+    _write_config(settings, forecast, entrants, folder)
     embed_seconds = _embed(entrants)
     if task.kind == "text-classification" and models.encoders:
         before = task.findings
@@ -102,7 +107,7 @@ def _compare(settings: CompareSettings, models: Models, prepared: Prepared, fold
         update={
             "started": begun.started.isoformat(timespec="seconds"),
             "seconds": time.perf_counter() - begun.clock,
-            "not_run": lined_up.not_run,
+            "not_run": not_run,
         }
     )
     (folder / _FINISHED).unlink(missing_ok=True)  # it speaks of the record that stands there until now
@@ -268,11 +273,13 @@ def _forecast(
     path = folder / "plan.json"
     if path.exists():
         known, keys = read_record(path, Forecast), {one.key for one in entrants}
-        if keys == set(known.estimates):
+        if keys == {*known.estimates, *known.left_out}:
             return known
         if any_trained(folder / "strategies"):
             if keys < set(known.estimates):
-                return known.model_copy(update={"estimates": {one.key: known.estimates[one.key] for one in entrants}})
+                return known.model_copy(
+                    update={"estimates": {one.key: known.estimates[one.key] for one in entrants}, "left_out": ()}
+                )
             settings = settings.model_copy(update={"epochs": known.epochs, "arms": known.arms, "batch_rows": known.batch_rows})
     spent = time.perf_counter() - clock
     forecast = plan_effort(entrants, settings, test_rows=test_rows, retained_texts=retained_texts, spent=spent)
@@ -280,8 +287,10 @@ def _forecast(
     return forecast
 
 
-def _write_config(settings: CompareSettings, forecast: Forecast, folder: Path) -> None:
+def _write_config(settings: CompareSettings, forecast: Forecast, entrants: Sequence[Entrant], folder: Path) -> None:
     exact = settings.model_copy(
         update={"epochs": forecast.epochs, "arms": forecast.arms, "batch_rows": forecast.batch_rows, "out": None}
     )
+    if forecast.left_out:
+        exact = exact.model_copy(update={"strategies": tuple(dict.fromkeys(one.strategy.name for one in entrants))})
     write_atomic(folder / "config.yaml", write_settings(COMPARE, exact))

@@ -7,7 +7,7 @@ from hone.evaluate.forgetting import Forgetting, measure_forgetting, tell_forget
 from hone.evaluate.records import ClassScore, Metric, Speed
 from hone.evaluate.retained import RetainedAnswers, RetainedTask, answer_retained, thin
 from hone.evaluate.retained_find import bundled_tasks, earlier_prompts, find_tasks, read_retained
-from hone.evaluate.score import BATCH_ROWS, ROUNDS, measure_speed, metrics_of, per_class
+from hone.evaluate.score import measure_speed, metrics_of, per_class, timing_seconds
 from hone.evaluate.vectors import (
     VectorAnswers,
     VectorChange,
@@ -21,8 +21,6 @@ from hone.evaluate.vectors import (
 )
 
 __all__ = [
-    "BATCH_ROWS",
-    "ROUNDS",
     "ClassScore",
     "Forgetting",
     "Metric",
@@ -49,4 +47,5 @@ __all__ = [
     "tell_forgetting",
     "tell_vector_forgetting",
     "thin",
+    "timing_seconds",
 ]
