@@ -22,9 +22,10 @@ from tiny import FAMILIES, LABELS, SENTENCES, save_encoder
 
 @pytest.fixture(autouse=True)
 def loud_again():
-    """A command that was told to be quiet silences its own test alone."""
+    """A command that was told to be quiet silences its own test alone, and what is told once is told once a test."""
     yield
     console.set_quiet(False)
+    console.say_all_again()
 
 
 class NetworkIsBlocked(OSError):

@@ -108,6 +108,20 @@ def test_a_model_behind_a_server_answers_from_the_passages_that_fit(desk, encode
         assert "--base-url" in capsys.readouterr().err
 
 
+def test_a_server_that_thinks_aloud_answers_with_what_stands_behind_its_thoughts(desk, encoder_path, tmp_path, capsys):
+    assert run(build(desk, encoder_path, "--quiet")) == 0
+    said = iter([chat_answer("<think>The door?</think>\n\nAt the door."), chat_answer("<think>The door?", finish="length")])
+    with serve(lambda _path, body: (404, {}) if body is None else (200, next(said))) as server:
+        ask = ["ask", str(tmp_path / "index"), "where is my package", "--model", "openai:wise", "--base-url", server.url]
+        capsys.readouterr()
+        assert run([*ask, "--json"]) == 0
+        assert Answer.model_validate_json(capsys.readouterr().out).answer == "At the door."
+        assert run(ask) == 0
+    out, err = capsys.readouterr()
+    assert out.startswith("(the model wrote nothing)")
+    assert "1 of 1 answers are empty, for their 96 tokens were used up" in err and "--max-tokens" in err
+
+
 @pytest.mark.parametrize(
     ("more", "said"),
     [

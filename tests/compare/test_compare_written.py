@@ -371,6 +371,34 @@ def test_a_model_behind_a_server_stands_in_the_table_and_is_not_tuned(models, tm
     )
 
 
+@pytest.mark.parametrize("make", ["completions", "labels"])
+def test_a_server_that_thinks_aloud_is_judged_by_its_answers(make: str, tmp_path: Path):
+    """Its thoughts name every topic; more tokens are asked for than the rows' answers have."""
+    known = {word: name for name, words in TOPICS.items() for word in words.split()}
+
+    def reply(path: str, body):
+        if path.endswith("/models"):
+            return 200, {"data": [{"id": "tiny", "max_model_len": 900}]}
+        said = [known[word] for word in re.findall(r"\w+", prompt_of(body)) if word in known][-1]
+        answer = f"about {said}" if make == "completions" else said
+        return 200, chat_answer(f"Is it {' or '.join(TOPICS)}?\n\n</think>\n\n{answer}")
+
+    rows = completions(written_rows(30)) if make == "completions" else labels(label_rows(30))
+    with serve(reply) as server:
+        more = {"base_url": server.url, "strategies": ("zero_shot",), "max_tokens": 300}
+        found = compared(tmp_path, rows, "openai:tiny", **more)
+        (row,) = found.rows
+        assert row.metrics[found.task.metric].value == 1
+        assert {body["max_tokens"] for _, body in server.asked if body is not None} == {300}
+        (answer,) = Bundle(Path(found.folder) / "best").predict(["sail anchor mast note"])
+    assert answer.label == ("about boats" if make == "completions" else "boats")
+
+
+def test_a_length_of_answers_is_refused_where_none_is_written(encoder_path, tmp_path: Path):
+    said = refused(tmp_path, labels(label_rows(30)), str(encoder_path()), max_tokens=9)
+    assert "--max-tokens is the length of a written answer" in said
+
+
 def test_a_second_process_in_the_same_folder_is_refused(models, tmp_path: Path):
     with only_process(tmp_path / "run"), pytest.raises(Failed, match="Another process is working in"):
         compared(tmp_path, completions(written_rows(30)), models("llama"), strategies=("zero_shot",))

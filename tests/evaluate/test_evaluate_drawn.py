@@ -3,13 +3,15 @@
 from types import SimpleNamespace
 
 import pytest
+from lm_eval.models.utils import postprocess_generated_text
 
 from hone.core.errors import Usage
 from hone.evaluate.benchmarks import load_answering
 from hone.evaluate.harness import EngineLM, in_groups
 from hone.evaluate.harness_backend import BackendLM
-from hone.model import Generator, LocalBackend, Scorer
+from hone.model import Generator, LocalBackend, Scorer, load_backend
 from tiny_language import save_language_model
+from tiny_server import chat_answer, serve
 
 
 def asked(*texts, **settings):
@@ -55,6 +57,19 @@ def test_a_question_that_is_asked_several_times_gets_answers_that_differ(model):
 def test_settings_mean_what_the_harness_means_by_them(settings, meant):
     ((_, sampling),) = in_groups(asked("a", **settings))
     assert {name: getattr(sampling, name) for name in meant} == meant
+
+
+def test_answers_are_as_long_as_was_asked_for_whatever_the_tasks_say(loaded):
+    """And with thoughts before them they are what the harness's think_end_token leaves."""
+    ((_, sampling),) = in_groups(asked("a"), longest=500)
+    assert sampling.max_new_tokens == 500
+    texts = {"a": "<think>one. two</think> three. four", "b": "one. two</think> three. four", "c": "three. four"}
+    with serve(lambda _path, body: (200, chat_answer(texts[body["messages"][0]["content"]]))) as server:
+        model = BackendLM(load_backend("openai:tiny", base_url=server.url, template="{prompt}"), longest=500)
+        found = model.generate_until(asked(*texts))
+        assert {body["max_tokens"] for _, body in server.asked} == {500}
+    wanted = [postprocess_generated_text(text, ["."], "</think>") for text in texts.values()]
+    assert found == wanted == ["three"] * 3
 
 
 def test_a_setting_without_a_word_for_it_is_told(capsys):

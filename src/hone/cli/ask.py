@@ -41,7 +41,7 @@ Examples:
     help="By meaning and words, by meaning, by words.",
 )
 @click.option("--encoder", metavar="NAME", help="Where the index's embedding model lies now, if it was moved.")
-@click.option("--max-tokens", type=click.IntRange(1), help="Longest answer.  [default: 96]")
+@click.option("--max-tokens", type=click.IntRange(1), help="Longest answer, thoughts before it included.  [default: 96]")
 @click.option("--json", "as_json", is_flag=True, help="Print one object: question, answer, passages.")
 @click.option("--quiet", is_flag=True, help="No progress on stderr.")
 def command(index: Path, question: str, k: int, mode: "Mode", as_json: bool, quiet: bool, **options: Any) -> None:

@@ -36,6 +36,11 @@ Examples:
     "--docs", "--documents", metavar="FOLDER", help="Documents, or an index of `hone index`, to be looked up before answering."
 )
 @server_options
+@click.option(
+    "--max-tokens",
+    type=click.IntRange(1),
+    help="Longest written answer, thoughts before it included.  [default: a little more than the rows' answers]",
+)
 @click.option("--budget", metavar="TIME", help="Time for the whole comparison: 90s, 10m, 1.5h.  [default: 10m]")
 @click.option(
     "--metric", metavar="NAME", help="Rank by accuracy, macro_f1, rougeL, chrf, exact_match ...; else as is usual for the rows."

@@ -28,6 +28,11 @@ Examples:
 @click.option("--data", metavar="DIR", help="Folder of benchmark files, instead of the Hub.")
 @click.option("--shots", type=int, help="Solved examples before each question.  [default: what each task says]")
 @click.option("--limit", type=int, help="Questions per task.  [default: all]")
+@click.option(
+    "--max-tokens",
+    type=click.IntRange(1),
+    help="Longest written answer, thoughts before it included.  [default: what each task says]",
+)
 @click.option("--chat/--no-chat", default=None, help="Put questions in the model's chat template.  [default: no]")
 @dial_option
 @server_options

@@ -119,6 +119,10 @@ def _refuse_idle(settings: CompareSettings, texts: Mapping[str, TextBase]) -> No
         raise Usage(
             "--price and --api are about a server, and no model behind one is named. Add --model openai:NAME, or leave them out."
         )
+    if settings.max_tokens is not None and not texts:
+        raise Usage(
+            "--max-tokens is the length of a written answer, and an encoder writes none. Add a model that answers in words, or leave it out."
+        )
     if settings.docs is not None and not texts:
         raise Usage(
             "--docs names documents that a model reads before it answers in words, and an encoder answers none. Add such a model."
@@ -237,6 +241,7 @@ def _text_entrants(
         encoder=next(iter(models.encoders.values()), None) or _starter(),
         others=OTHER_METRICS,
         index=index,
+        longest=settings.max_tokens,
     )
     entrants, missing = [], {}
     chosen = choose_strategies(settings.strategies, TEXT_STRATEGIES)

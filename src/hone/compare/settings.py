@@ -48,6 +48,8 @@ class CompareSettings(Record):
     """How that server is asked."""
     price: str | None = None
     """IN,OUT: US dollars per million tokens read and written by that server."""
+    max_tokens: int | None = Field(default=None, ge=1)
+    """Tokens of a written answer, thoughts before it among them; none means a little more than the rows' answers have."""
     text: tuple[str, ...] = ()
     """Text columns; none means inferred."""
     label: str | None = None

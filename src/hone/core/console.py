@@ -20,6 +20,7 @@ __all__ = [
     "render_table",
     "result",
     "result_with_marks",
+    "say_all_again",
     "set_quiet",
     "terminal_width",
     "visible",
@@ -33,6 +34,13 @@ _SHOWN = {code: 0x2400 + code for code in range(32) if chr(code) not in "\n\t"} 
 _quiet = False
 _active: "Progress | None" = None
 _is_running = False
+_said: set[str] = set()
+"""What was told once and for all."""
+
+
+def say_all_again() -> None:
+    """Forget what was told once: another command begins."""
+    _said.clear()
 
 
 def set_quiet(is_quiet: bool) -> None:
@@ -77,9 +85,13 @@ def result_with_marks(rows: Sequence[Sequence[tuple[str, bool]]]) -> None:
         console.print(Text.assemble(*((visible(text), "bold green" if is_marked else "dim") for text, is_marked in row)))
 
 
-def note(text: str = "") -> None:
-    """Tell the user what happens, on stderr; above a running progress bar where there is one."""
-    if _quiet:
+def note(text: str = "", *, once: str = "") -> None:
+    """Tell the user what happens, on stderr; above a running progress bar where there is one.
+
+    Args:
+        once: what it is about, told no second time.
+    """
+    if _quiet or _was_said(once):
         return
     text = visible(text)
     if _active is not None:
@@ -89,14 +101,24 @@ def note(text: str = "") -> None:
         sys.stderr.flush()
 
 
-def warn(text: str) -> None:
-    """Something a person should look at; shown even when quiet."""
+def warn(text: str, *, once: str = "") -> None:
+    """Something a person should look at; shown even when quiet. `once`: what it is about, told no second time."""
+    if _was_said(once):
+        return
     text = visible(text)
     if _active is not None:
         _active.console.print(f"Warning: {text}", style="yellow", markup=False, emoji=False, highlight=False, soft_wrap=True)
     else:
         sys.stderr.write(f"Warning: {text}\n")
         sys.stderr.flush()
+
+
+def _was_said(what: str) -> bool:
+    """Whether something was told before, if it has a name; from now on it was."""
+    was = what in _said
+    if what:
+        _said.add(what)
+    return was
 
 
 def _stderr() -> "Console":

@@ -24,6 +24,8 @@ class EvalSettings(Record):
     """Solved examples before each question; none means what each task says."""
     limit: int | None = Field(default=None, ge=1)
     """Questions per task, the first ones; none means all."""
+    max_tokens: int | None = Field(default=None, ge=1)
+    """Tokens of a written answer, thoughts before it among them; none means what each task says."""
     chat: bool = False
     """Whether questions are put in the model's chat template."""
     precision: Precision = "auto"

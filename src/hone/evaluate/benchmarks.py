@@ -175,7 +175,7 @@ def _from_here(settings: EvalSettings, source: _Source) -> _Model:
     generator = Generator(net, reader.tokenizer, precision=reader.precision, follows=True)
     if not scorer.shares:
         note("This architecture cannot share prefixes between questions, so each is read whole.")
-    answering = EngineLM(scorer, generator, reader.tokenizer, length=reader.context_length)
+    answering = EngineLM(scorer, generator, reader.tokenizer, length=reader.context_length, longest=settings.max_tokens)
     return _Model(answering, source.folder.sha256, scorer.shares)
 
 
@@ -191,7 +191,7 @@ def _from_elsewhere(settings: EvalSettings, out: Path) -> _Model:
         template="{prompt}",
         chat=None if is_behind_server(settings.model) else settings.chat,
     )
-    return _Model(BackendLM(backend), backend=backend)
+    return _Model(BackendLM(backend, longest=settings.max_tokens), backend=backend)
 
 
 def _claim(settings: EvalSettings, source: _Source | None, asked: str, held: ExitStack) -> Path:

@@ -22,7 +22,7 @@ from lm_eval.utils import get_rolling_token_windows, make_disjoint_window
 from hone.core.console import note, progress
 from hone.core.errors import Failed, Usage
 from hone.evaluate.local_tasks import LocalTask
-from hone.model import Generator, Sampling, Scorer, Seq2SeqModel
+from hone.model import Generator, Sampling, Scorer, Seq2SeqModel, tell_thoughts
 
 __all__ = [
     "EngineLM",
@@ -52,10 +52,10 @@ _UNDERSTOOD = (*_ALIKE, "until", "max_gen_toks", "do_sample", "temperature", "nu
 class EngineLM(TemplateLM):  # type: ignore[misc]
     """hone's scorer and generator behind the harness's interface."""
 
-    def __init__(self, scorer: Scorer, generator: Generator, tokenizer: Any, *, length: int) -> None:
-        """`length`: tokens that the model may read."""
+    def __init__(self, scorer: Scorer, generator: Generator, tokenizer: Any, *, length: int, longest: int | None = None) -> None:
+        """`length`: tokens that the model may read. `longest`: of an answer; None for what the tasks say."""
         super().__init__()
-        self.scorer, self.generator, self.tokenizer, self.length = scorer, generator, tokenizer, length
+        self.scorer, self.generator, self.tokenizer, self.length, self.longest = scorer, generator, tokenizer, length, longest
         self.backend = "seq2seq" if isinstance(scorer.net, Seq2SeqModel) else "causal"
 
     @property
@@ -170,7 +170,7 @@ class EngineLM(TemplateLM):  # type: ignore[misc]
         if own is not None and (told := own.told()):
             note(f"The model's generation_config.json says {told}; answers are written so, as lm-evaluation-harness does.")
         end = self.tokenizer.decode(self.eot_token_id)
-        for texts, sampling in in_groups(requests):
+        for texts, sampling in in_groups(requests, longest=self.longest):
             room = self.length if self.backend == "seq2seq" else self.length - sampling.max_new_tokens
             if room < 1:
                 raise Usage(
@@ -178,9 +178,11 @@ class EngineLM(TemplateLM):  # type: ignore[misc]
                     "task out, or name a model with a longer context."
                 )
             prompts = [ids[-room:] for ids in self._encoded(list(texts))]
-            asked = {"stop": tuple(dict.fromkeys((*sampling.stop, end))), "max_new_tokens": self._longest(prompts, sampling)}
+            longest = self._longest(prompts, sampling)
+            asked = {"stop": tuple(dict.fromkeys((*sampling.stop, end))), "max_new_tokens": longest}
             with progress("Writing", len(prompts)) as bar:
                 found = self.generator.generate(prompts, sampling.model_copy(update=asked), bar=bar)
+            tell_thoughts(found, model="the model", tokens=longest)
             for index, answer in dealt(texts, found):
                 answers[index] = answer.text
                 self.cache_hook.add_partial("generate_until", requests[index].args, answer.text)
@@ -189,17 +191,18 @@ class EngineLM(TemplateLM):  # type: ignore[misc]
     def _longest(self, prompts: Sequence[Sequence[int]], sampling: Sampling) -> int:
         """Tokens of an answer: the task's number, or what the model's configuration names for every text, as far as the model reads."""
         own = self.generator.configured
-        if own is None or own.max_new_tokens is None:
+        if self.longest or own is None or own.max_new_tokens is None:
             return sampling.max_new_tokens
         if self.backend == "seq2seq":
             return own.max_new_tokens
         return min(own.max_new_tokens, self.length - max(map(len, prompts)))
 
 
-def in_groups(requests: Sequence[Any]) -> Iterator[tuple[dict[str, list[int]], Sampling]]:
+def in_groups(requests: Sequence[Any], *, longest: int | None = None) -> Iterator[tuple[dict[str, list[int]], Sampling]]:
     """Requests for texts that are to be written in the same way: what is read, and the places of those that ask for it.
 
-    Where words are drawn, a text that is asked for several times is written as so many samples; else once.
+    Where words are drawn, a text that is asked for several times is written as so many samples; else once. `longest`: tokens of an
+    answer, whatever the requests say.
     """
     groups: dict[str, dict[str, list[int]]] = {}
     for index, request in enumerate(requests):
@@ -210,7 +213,7 @@ def in_groups(requests: Sequence[Any]) -> Iterator[tuple[dict[str, list[int]], S
         counts = {text: len(places) if sampling.temperature else 1 for text, places in texts.items()}
         for count in sorted(set(counts.values())):
             mine = {text: places for text, places in texts.items() if counts[text] == count}
-            yield mine, sampling.model_copy(update={"samples": count})
+            yield mine, sampling.model_copy(update={"samples": count, "max_new_tokens": longest or sampling.max_new_tokens})
 
 
 def dealt(texts: dict[str, list[int]], written: Sequence[Sequence[Any]]) -> Iterator[tuple[int, Any]]:

@@ -16,9 +16,10 @@ __all__ = ["BackendLM"]
 class BackendLM(LM):  # type: ignore[misc]
     """A backend behind the harness's interface; it is asked for the same texts as a model that runs here."""
 
-    def __init__(self, backend: Backend) -> None:
+    def __init__(self, backend: Backend, *, longest: int | None = None) -> None:
+        """`longest`: tokens of an answer; None for what the tasks say."""
         super().__init__()
-        self.answering = backend
+        self.answering, self.longest = backend, longest
 
     def loglikelihood(self, requests: Sequence[Any], disable_tqdm: bool = False) -> list[tuple[float, bool]]:
         """Log-likelihood of each continuation and whether it is what greedy decoding writes.
@@ -41,7 +42,7 @@ class BackendLM(LM):  # type: ignore[misc]
     def generate_until(self, requests: Sequence[Any], disable_tqdm: bool = False) -> list[str]:
         """A text per request, ended before its stop texts."""
         answers = [""] * len(requests)
-        for texts, sampling in in_groups(requests):
+        for texts, sampling in in_groups(requests, longest=self.longest):
             with progress("Writing", len(texts)) as bar:
                 found = self.answering.generate(list(texts), sampling, bar=bar)
             for index, answer in dealt(texts, found):

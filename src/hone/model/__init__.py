@@ -21,7 +21,8 @@ from hone.model.configuration import configuration_of
 from hone.model.dry import DryHead, DryHeld, cut_depth, cut_words, dry_network, outline, random_network, without_numbers
 from hone.model.encoder import EVALUATION_TOKENS, Encoder, Pooling, Vectors, load_encoder, pool, write_pooling
 from hone.model.four_bits import weights_of
-from hone.model.generate import Generated, Generator
+from hone.model.generate import Generator
+from hone.model.generated import Generated
 from hone.model.hub_upload import send_folder
 from hone.model.language import Head, LanguageModel, Seq2SeqModel, TextModel, load_language_model, load_text_model
 from hone.model.loading import Family, family, load_backbone, load_tokenizer, quiet_transformers, read_config
@@ -33,6 +34,7 @@ from hone.model.render import PLAIN_TEMPLATE, Rendered, Renderer
 from hone.model.sampling import Sampling
 from hone.model.score import Likelihood, Scorer
 from hone.model.spending import Price, Spent, told_spent
+from hone.model.thoughts import tell_thoughts, without_thoughts
 from hone.model.vllm_engine import VllmBackend
 from hone.model.vocabulary import train_tokenizer
 
@@ -111,12 +113,14 @@ __all__ = [
     "save_head",
     "send_folder",
     "server_settings",
+    "tell_thoughts",
     "token_batches",
     "told_spent",
     "train_tokenizer",
     "usual_words",
     "weights_of",
     "without_numbers",
+    "without_thoughts",
     "write_blank_model",
     "write_pooling",
 ]

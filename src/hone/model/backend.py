@@ -14,7 +14,8 @@ from hone.catalogue.locate import locate_model, without_languages
 from hone.core.console import Bar
 from hone.core.errors import BadModel, Usage
 from hone.model.arithmetic import Precision
-from hone.model.generate import Generated, Generator
+from hone.model.generate import Generator
+from hone.model.generated import Generated
 from hone.model.language import Seq2SeqModel, TextModel, load_text_model
 from hone.model.loading import family, read_config
 from hone.model.reader import TextReader, load_reader
@@ -24,6 +25,7 @@ from hone.model.render import PLAIN_TEMPLATE, Renderer
 from hone.model.sampling import Sampling
 from hone.model.score import Likelihood, Scorer
 from hone.model.spending import Ledger, Spent
+from hone.model.thoughts import tell_thoughts
 from hone.model.vllm_engine import VllmBackend
 
 __all__ = ["Backend", "LocalBackend", "load_backend"]
@@ -139,6 +141,7 @@ class LocalBackend:
         renderer = self._renderer
         ids = renderer.prompts(prompts, leaving=sampling.max_new_tokens) if renderer else self._sources(prompts)
         found = self._generator.generate(ids, sampling, bar=bar)
+        tell_thoughts(found, model=self.name, tokens=sampling.max_new_tokens)
         written = sum(len(answer.ids) for answers in found for answer in answers)
         self._ledger.add(sum(map(len, ids)), written, requests=len(found))
         return found

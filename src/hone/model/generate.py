@@ -7,7 +7,7 @@ import hashlib
 import random
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any
 
 import torch
 
@@ -15,28 +15,17 @@ from hone.core.console import Bar
 from hone.core.errors import Usage
 from hone.model.arithmetic import Arithmetic, autocast
 from hone.model.configured import Configured, Rule
+from hone.model.generated import Finish, Generated
 from hone.model.language import Seq2SeqModel, TextModel
 from hone.model.sampling import Sampling
 from hone.model.sharing import may_share
+from hone.model.thoughts import answer_in, decoded, kept_marks, may_open, opens_at_end, stopped
 from hone.model.write import Writing, begin_writing
 
-__all__ = ["Generated", "Generator"]
+__all__ = ["Generator"]
 
 _ROWS = 64  # written at a time
 _TOKENS = 16_384  # of prompts and answers, remembered at a time
-
-
-@dataclass(frozen=True)
-class Generated:
-    """One answer."""
-
-    text: str
-    """Without the stop text and special tokens."""
-    ids: tuple[int, ...]
-    """Tokens written, the end-of-sequence token left out."""
-    log_likelihood: float
-    """Of these tokens and of the end, where it was written: the model's own, before temperature and penalties; beams are scored after them."""
-    finish: Literal["end", "stop", "length"]
 
 
 @dataclass
@@ -45,10 +34,12 @@ class _Row:
     sample: int
     rng: random.Random
     seen: set[int]
+    is_open: bool
+    """Whether the prompt has begun a thought."""
     rule: Rule | None = None
     ids: list[int] = field(default_factory=list)
     likelihood: float = 0.0
-    finish: Literal["end", "stop", "length"] | None = None
+    finish: Finish | None = None
     text: str | None = None
 
 
@@ -85,6 +76,7 @@ class Generator:
         self._ends = {end for end in (*ends, tokenizer.eos_token_id) if end is not None}
         self._told_ends = self._ends - set(tokenizer.all_special_ids) if follows else set()
         """Ends that transformers leaves in the text: words that are no special tokens."""
+        self._marks = kept_marks(tokenizer)
 
     def generate(self, prompts: Sequence[Sequence[int]], sampling: Sampling, *, bar: Bar | None = None) -> list[list[Generated]]:
         """`sampling.samples` answers per prompt, best first where beams are kept; prompts are token ids.
@@ -126,7 +118,9 @@ class Generator:
         with torch.no_grad(), autocast(self.precision, self.net.device):
             writing = begin_writing(self.net, [prompt], shares=self.shares)
             for rows in self._rows(writing, [prompt], [0], sampling, answers):
-                text = self._text(rows[0].ids)
+                text = answer_in(self._text(rows[0].ids), is_open=rows[0].is_open)
+                if text is None or may_open(text):
+                    continue
                 held = max((n for stop in sampling.stop for n in range(1, len(stop)) if text.endswith(stop[:n])), default=0)
                 ready = text[: len(text) - held]
                 if (
@@ -144,6 +138,10 @@ class Generator:
     def _begun(self, prompt: Sequence[int]) -> set[int]:
         """Words that have occurred before the first is written: an encoder-decoder's sources do not count, as in transformers."""
         return set(self.net.opening) if isinstance(self.net, Seq2SeqModel) else set(prompt)
+
+    def _is_open(self, prompt: Sequence[int]) -> bool:
+        """Whether a prompt begins a thought, that the answer goes on with."""
+        return not isinstance(self.net, Seq2SeqModel) and opens_at_end(self.tokenizer, prompt)
 
     def _rules(self, prompts: Sequence[Sequence[int]], sampling: Sampling) -> list[Rule | None]:
         own = self.configured
@@ -179,6 +177,7 @@ class Generator:
                 sample,
                 random.Random(_seed(prompts[index], sample, sampling.seed)),
                 self._begun(prompts[index]),
+                self._is_open(prompts[index]),
                 rules[at],
             )
             for at, index in enumerate(part)
@@ -204,21 +203,22 @@ class Generator:
         for row in everything:
             assert row.finish is not None
             text = self._text(row.ids) if row.text is None else row.text
-            answers[row.request].append(Generated(text, tuple(row.ids), row.likelihood, row.finish))
+            answers[row.request].append(_generated(text, row.ids, row.likelihood, row.finish, row.is_open))
 
     def _append(self, row: _Row, token: int, sampling: Sampling) -> None:
         if token in self._ends:
             row.finish = "end"
             if token in self._told_ends:
-                row.text = _before(self._text([*row.ids, token]), sampling.stop)
+                text = self._text([*row.ids, token])
+                before = stopped(text, sampling.stop, is_open=row.is_open)
+                row.text = text if before is None else before
             return
         row.ids.append(token)
         row.seen.add(token)
         if sampling.stop:
-            text = self._text(row.ids)
-            places = [text.find(stop) for stop in sampling.stop if stop in text]
-            if places:
-                row.text, row.finish = text[: min(places)], "stop"
+            row.text = stopped(self._text(row.ids), sampling.stop, is_open=row.is_open)
+            if row.text is not None:
+                row.finish = "stop"
                 return
         if len(row.ids) >= sampling.max_new_tokens:
             row.finish = "length"
@@ -264,7 +264,8 @@ class Generator:
             if live:
                 writing.choose(chosen_rows)
                 logits = writing.step(tokens)
-        return [self._finished(search, sampling) for search in searches]
+        begun = map(self._is_open, prompts)
+        return [self._finished(search, sampling, is_open=is_open) for search, is_open in zip(searches, begun, strict=True)]
 
     def _advance(self, state: "_Search", totals: torch.Tensor, sampling: Sampling) -> list[tuple[int, int]] | None:
         """Extend the open beams of one search [n, V]; row and token of each that stays open, None once the search has ended."""
@@ -280,7 +281,7 @@ class Generator:
             if token in self._ends or length == sampling.max_new_tokens:
                 if rank < width:
                     ids = before.ids if token in self._ends else [*before.ids, token]
-                    finish: Literal["end", "length"] = "end" if token in self._ends else "length"
+                    finish: Finish = "end" if token in self._ends else "length"
                     told = token if token in self._told_ends else None
                     state.keep(_Beam(ids, score, before.seen, before.rule, finish, told), score / norm)
             elif len(opened) < width:
@@ -296,17 +297,17 @@ class Generator:
             norm = (sampling.max_new_tokens + self._forced) ** sampling.length_penalty
         return None if ends is True or state.kept[-1][0] >= opened[0].score / norm else picked
 
-    def _finished(self, state: "_Search", sampling: Sampling) -> list[Generated]:
+    def _finished(self, state: "_Search", sampling: Sampling, *, is_open: bool) -> list[Generated]:
         found = []
         for _, beam in state.kept[: sampling.samples]:
             text = self._text(beam.ids if beam.told is None else [*beam.ids, beam.told])
-            before = _before(text, sampling.stop)
-            found.append(Generated(before, tuple(beam.ids), beam.score, "stop" if before != text else beam.finish))
+            before = stopped(text, sampling.stop, is_open=is_open)
+            finish: Finish = beam.finish if before is None else "stop"
+            found.append(_generated(text if before is None else before, beam.ids, beam.score, finish, is_open))
         return found
 
     def _text(self, ids: Sequence[int]) -> str:
-        text: str = self.tokenizer.decode(ids, skip_special_tokens=True)
-        return text
+        return decoded(ids, self.tokenizer, self._marks)
 
 
 @dataclass
@@ -316,7 +317,7 @@ class _Beam:
     """Log-likelihood, after penalties."""
     seen: set[int]
     rule: Rule | None
-    finish: Literal["end", "length"] = "length"
+    finish: Finish = "length"
     told: int | None = None
     """The token that ended it, where that stands in the text."""
 
@@ -338,9 +339,9 @@ def _seed(prompt: Sequence[int], sample: int, seed: int) -> int:
     return int.from_bytes(hashlib.sha256(text.encode()).digest()[:8])
 
 
-def _before(text: str, stops: Sequence[str]) -> str:
-    """A text up to the first of the stop texts in it."""
-    return text[: min((text.find(stop) for stop in stops if stop in text), default=len(text))]
+def _generated(text: str, ids: Sequence[int], likelihood: float, finish: Finish, is_open: bool) -> Generated:
+    answer = answer_in(text, is_open=is_open)
+    return Generated(answer or "", tuple(ids), likelihood, finish, is_thought=answer is None)
 
 
 def _changed(scores: torch.Tensor, rows: "Sequence[_Row | _Beam]", penalty: float) -> torch.Tensor:

@@ -4,16 +4,18 @@ Source: https://platform.openai.com/docs/api-reference; where servers go further
 """
 
 from collections.abc import Callable, Sequence
-from typing import Any, Literal
+from typing import Any
 
 from hone.core.errors import Usage
-from hone.model.generate import Generated
+from hone.model.generated import Finish, Generated
 from hone.model.sampling import Sampling
 from hone.model.score import Likelihood
+from hone.model.thoughts import answer_in, begins_unopened, stopped
 
-__all__ = ["generated", "generation_body", "likelihood", "read_answers", "read_echo", "scoring_body"]
+__all__ = ["generated", "generation_body", "likelihood", "opens_thoughts", "read_answers", "read_echo", "scoring_body"]
 
 _STOPS = 4  # that OpenAI takes
+_THOUGHTS = ("reasoning_content", "reasoning")  # as DeepSeek, vLLM and llama.cpp, and as OpenRouter and Ollama name them
 Answer = dict[str, Any]
 
 
@@ -90,11 +92,16 @@ def _choice(choice: dict[str, Any], stops: Sequence[str]) -> dict[str, str]:
     if not isinstance(text, str):
         raise TypeError(f"a text is a {type(text).__name__}")
     finish = "length" if reason == "length" else "stop" if isinstance(choice.get("stop_reason"), str) else "end"
-    places = [text.find(stop) for stop in stops if stop in text]  # a server that leaves the stop text in
-    if places:
-        text, finish = text[: min(places)], "stop"
-    is_withheld = reason == "content_filter" or (not text and bool(said.get("refusal")))
-    return {"text": text, "finish": finish, **({"withheld": "yes"} if is_withheld else {})}
+    before = stopped(text, stops)  # a server that leaves the stop text in
+    if before is not None:
+        text, finish = before, "stop"
+    found = {"text": text, "finish": finish}
+    thought = next((said[name] for name in _THOUGHTS if isinstance(said.get(name), str) and said[name]), "")
+    if thought:
+        found["thought"] = thought
+    if reason == "content_filter" or (not text and bool(said.get("refusal"))):
+        found["withheld"] = "yes"
+    return found
 
 
 def _joined(parts: list[Any]) -> str:
@@ -102,13 +109,26 @@ def _joined(parts: list[Any]) -> str:
     return "".join(part if isinstance(part, str) else part["text"] for part in parts if isinstance(part, str) or "text" in part)
 
 
-def generated(answer: Answer) -> list[Generated]:
-    """Answers as every backend gives them; a server names neither token ids nor likelihoods."""
-    found = []
-    for one in answer["answers"]:
-        finish: Literal["end", "stop", "length"] = one["finish"]
-        found.append(Generated(one["text"], (), float("nan"), finish))
-    return found
+def generated(answer: Answer, *, is_open: bool = False) -> list[Generated]:
+    """Answers as every backend gives them; a server names neither token ids nor likelihoods.
+
+    Args:
+        is_open: the server's chat template begins thoughts, so that a text without any mark that was cut off is one.
+    """
+    return [_generated(one, is_open=is_open) for one in answer["answers"]]
+
+
+def _generated(one: dict[str, str], *, is_open: bool) -> Generated:
+    finish: Finish = one["finish"]  # type: ignore[assignment]
+    is_cut = finish == "length"
+    text = answer_in(one["text"], is_open=is_open and is_cut and "thought" not in one)
+    is_thought = text is None or (not text.strip() and (is_cut or "thought" in one))
+    return Generated(text or "", (), float("nan"), finish, is_thought=is_thought)
+
+
+def opens_thoughts(answers: Sequence[Answer]) -> bool:
+    """Whether some answers close a thought that they have not opened, as the server's chat template did."""
+    return any(begins_unopened(one["text"]) for answer in answers for one in answer["answers"])
 
 
 def read_echo(prompt: str | list[int], continuation: str | list[int]) -> Callable[[dict[str, Any]], Answer]:

@@ -19,14 +19,23 @@ from hone.core.errors import BadModel, Failed, HoneError, Usage
 from hone.core.store import digest_text
 from hone.model.answer_cache import AnswerCache
 from hone.model.endpoint import MALFORMED, Endpoint, Refusal, Stopped
-from hone.model.generate import Generated
+from hone.model.generated import Generated
 from hone.model.loading import load_tokenizer
-from hone.model.openai_protocol import generated, generation_body, likelihood, read_answers, read_echo, scoring_body
+from hone.model.openai_protocol import (
+    generated,
+    generation_body,
+    likelihood,
+    opens_thoughts,
+    read_answers,
+    read_echo,
+    scoring_body,
+)
 from hone.model.remote_settings import RemoteSettings
 from hone.model.render import PLAIN_TEMPLATE, Renderer
 from hone.model.sampling import Sampling
 from hone.model.score import Likelihood
 from hone.model.spending import Ledger, Spent
+from hone.model.thoughts import tell_thoughts
 
 __all__ = ["RemoteBackend"]
 
@@ -75,6 +84,7 @@ class RemoteBackend:
         self._cache = AnswerCache(self.settings.cache)
         self._ledger = Ledger(self.settings.price)
         self._entered: set[str] = set()
+        self._opens_thoughts = False
         self._limit = "max_tokens"
         self.payer = ""
         """For whom is asked from now on; see `paid`."""
@@ -163,13 +173,9 @@ class RemoteBackend:
             warn(
                 f"{withheld} of {len(answers)} answers were refused, withheld or cut by the server's content filter; they stand as they came."
             )
-        found = [generated(answer) for answer in answers]
-        unsaid = sum(not one.text.strip() and one.finish == "length" for several in found for one in several)
-        if unsaid:
-            warn(
-                f"{unsaid} of {len(answers)} answers are empty, for their {sampling.max_new_tokens} tokens were used up before the first word: "
-                f"{self.model} seems to think before it answers. Name one that does not, or turn that off on the server."
-            )
+        self._opens_thoughts = self._opens_thoughts or opens_thoughts(answers)
+        found = [generated(answer, is_open=self._opens_thoughts) for answer in answers]
+        tell_thoughts(found, model=self.model, tokens=sampling.max_new_tokens)
         return found
 
     def score(self, prompts: Sequence[str], continuations: Sequence[str], *, bar: Bar | None = None) -> list[Likelihood]:
@@ -298,7 +304,11 @@ class RemoteBackend:
         return self.count_tokens([prompt])[0] if isinstance(prompt, str) else len(prompt)
 
     def _guess_written(self, answer: Answer) -> int:
-        return sum(self.count_tokens([one["text"] for one in answer["answers"]])) if "answers" in answer else 1
+        return (
+            sum(self.count_tokens([one.get("thought", "") + one["text"] for one in answer["answers"]]))
+            if "answers" in answer
+            else 1
+        )
 
     def _enter(self, key: str, answer: Answer) -> None:
         if key in self._entered:

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from hone.core.errors import BadModel, Usage
+from hone.model.thoughts import closed
 
 __all__ = ["PLAIN_TEMPLATE", "Rendered", "Renderer", "Turn"]
 
@@ -84,10 +85,15 @@ class Renderer:
             done = whole
         return self._finish(pieces)
 
-    def prompt(self, prompt: str) -> list[int]:
-        """Token ids of a prompt alone, as the model reads it before it answers."""
+    def prompt(self, prompt: str, *, closes: bool = False) -> list[int]:
+        """Token ids of a prompt alone, as the model reads it before it answers.
+
+        Args:
+            closes: the answer follows at once, so a thought that the chat template begins is ended.
+        """
         if self.uses_chat:
-            return self._tokens(self._chat([("user", prompt)], opens_answer=True))
+            text = self._chat([("user", prompt)], opens_answer=True)
+            return self._tokens(closed(text) if closes else text)
         return [*self._start, *self._tokens(self._template.replace("{prompt}", prompt))]
 
     def answer(self, text: str, *, ends: bool = False) -> list[int]:
@@ -122,7 +128,7 @@ class Renderer:
         Raises:
             Usage: a continuation is empty, or too long to stand behind any prompt.
         """
-        known = {prompt: self._readable(prompt) for prompt in dict.fromkeys(prompts)}
+        known = {prompt: self._readable(prompt, closes=True) for prompt in dict.fromkeys(prompts)}
         before, after = [], []
         for index, (prompt, continuation) in enumerate(zip(prompts, continuations, strict=True), 1):
             ids = self.answer(continuation, ends=ends)
@@ -136,9 +142,9 @@ class Renderer:
             after.append(ids)
         return before, after
 
-    def _readable(self, prompt: str) -> list[int]:
+    def _readable(self, prompt: str, *, closes: bool = False) -> list[int]:
         """A prompt of at least one token: where there is none, the end of an earlier text stands for the beginning of this one."""
-        return self.prompt(prompt) or [self._end]
+        return self.prompt(prompt, closes=closes) or [self._end]
 
     def _cut(self, ids: list[int], room: int) -> list[int]:
         """The last tokens of a prompt that fit, behind the one that begins every text."""

@@ -6,16 +6,17 @@ Source: https://docs.vllm.ai/en/latest/api/vllm/sampling_params/
 """
 
 from collections.abc import Sequence
-from typing import Any, Literal, cast
+from typing import Any, cast
 
 from hone.core.console import Bar
 from hone.core.errors import BadModel, Usage, need
 from hone.model.arithmetic import Precision
-from hone.model.generate import Generated
+from hone.model.generated import Finish, Generated
 from hone.model.render import PLAIN_TEMPLATE, Renderer
 from hone.model.sampling import Sampling
 from hone.model.score import Likelihood
 from hone.model.spending import Ledger, Spent
+from hone.model.thoughts import answer_in, opens_at_end, tell_thoughts
 
 __all__ = ["SCORING", "VllmBackend", "generated_from", "likelihood_from", "sampling_arguments"]
 
@@ -50,18 +51,19 @@ def sampling_arguments(sampling: Sampling) -> dict[str, Any]:
     }
 
 
-def generated_from(output: Any) -> list[Generated]:
-    """The answers of one `RequestOutput`."""
+def generated_from(output: Any, *, is_open: bool = False) -> list[Generated]:
+    """The answers of one `RequestOutput`. `is_open`: whether its prompt begins a thought."""
     found = []
     for one in sorted(output.outputs, key=lambda each: each.index):
         ids = tuple(one.token_ids)
-        finish: Literal["end", "stop", "length"] = "length"
+        finish: Finish = "length"
         if one.finish_reason == "stop":
             finish = "stop" if isinstance(one.stop_reason, str) else "end"
         if finish == "end":
             ids = ids[:-1]  # the token that ended it
         likelihood = float("nan") if one.cumulative_logprob is None else float(one.cumulative_logprob)
-        found.append(Generated(one.text, ids, likelihood, finish))
+        text = answer_in(one.text, is_open=is_open)
+        found.append(Generated(text or "", ids, likelihood, finish, is_thought=text is None))
     return found
 
 
@@ -115,7 +117,10 @@ class VllmBackend:
         """
         arguments = sampling_arguments(sampling)
         ids = self._renderer.prompts(prompts, leaving=sampling.max_new_tokens)
-        found = [generated_from(output) for output in self._run(ids, arguments, bar)]
+        outputs = self._run(ids, arguments, bar)
+        opened = [opens_at_end(self._tokenizer, row) for row in ids]
+        found = [generated_from(output, is_open=is_open) for output, is_open in zip(outputs, opened, strict=True)]
+        tell_thoughts(found, model=self.name, tokens=sampling.max_new_tokens)
         self._ledger.add(sum(map(len, ids)), sum(len(one.ids) for answers in found for one in answers), requests=len(found))
         return found
 

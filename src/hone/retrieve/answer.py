@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 
 from hone.core.errors import Usage
 from hone.core.record import Record
-from hone.model import Backend, Generator, Renderer, Sampling, TextModel, TextReader
+from hone.model import Backend, Generator, Renderer, Sampling, TextModel, TextReader, tell_thoughts
 from hone.retrieve.prompt import with_passages
 from hone.retrieve.records import Passage
 from hone.retrieve.words import compared_words
@@ -63,8 +63,9 @@ def answer_from(
     prompted = _prompter(net, reader)
     prompt, shown = _fit(question, passages, lambda text: len(prompted(text)), room)
     generator = Generator(net, reader.tokenizer, precision=reader.precision)
-    text = generator.generate([prompted(prompt)], sampling)[0][0].text.strip()
-    return cited(question, passages, answer=text, shown=shown)
+    found = generator.generate([prompted(prompt)], sampling)
+    tell_thoughts(found, model="the model", tokens=sampling.max_new_tokens)
+    return cited(question, passages, answer=found[0][0].text.strip(), shown=shown)
 
 
 def answer_with(question: str, passages: Sequence[Passage], backend: Backend, *, sampling: Sampling | None = None) -> Answer:

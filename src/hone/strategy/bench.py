@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from hone.core.seeds import derive_seed
 from hone.core.store import digest_text
 from hone.measure import AnswerKey, Answers, Groups, LabelKey, LabelSetKey, Marks, NumberKey, TagKey, TextKey
-from hone.model import Encoder
+from hone.model import Encoder, without_thoughts
 from hone.task import Example, TaskKind
 
 __all__ = ["Bench", "Effort", "EncoderBench", "answer_key", "class_indices"]
@@ -198,7 +198,8 @@ def answer_key(
         return TagKey(tuple(row.label for row in examples), tuple(labels), metric, groups)
     if labels:
         return LabelKey(class_indices(labels, examples), metric, groups)
-    return TextKey(tuple((row.label, *row.more) for row in examples), metric, others, groups)
+    right = tuple(tuple(map(without_thoughts, (row.label, *row.more))) for row in examples)
+    return TextKey(right, metric, others, groups)
 
 
 def right_values(examples: Sequence[Example], labels: Sequence[str] = ()) -> NDArray[np.float64]:

@@ -20,6 +20,7 @@ from hone.model import (
     Sampling,
     Seq2SeqModel,
     TextReader,
+    without_thoughts,
 )
 from hone.tune.records import AnswerScore
 
@@ -50,7 +51,7 @@ def asked_rows(items: Sequence[Any], reader: TextReader, *, most: int) -> list[A
             begins, ends = item.answer
             begins = max(begins, 1)  # a model cannot be asked with nothing
             ids, right = item.ids[:begins], item.ids[begins:ends]
-        asked.append(Asked(list(ids), _text(reader, ids), _text(reader, right).strip()))
+        asked.append(Asked(list(ids), _text(reader, ids), without_thoughts(_text(reader, right).strip())))
     return asked
 
 

@@ -26,6 +26,7 @@ RULES: tuple[Rule, ...] = ("sum", "mean", "pmi", "calibrated")
 _CONTENT_FREE = ("N/A", "[MASK]", "nothing")
 _PREMISE = "Answer:"
 _ABSENT = -1e9  # the score of an option that a row does not have
+_NAMING = 32  # tokens in which an option is named
 _MARGIN = 8  # tokens of a chat template and of rounding
 
 
@@ -72,15 +73,16 @@ def probabilities(scores: Floats, temperature: float, *, classes: int = 0) -> Fl
     return np.pad(found, ((0, 0), (0, max(0, classes - found.shape[1]))))
 
 
-def score_options(backend: Backend, asked: Sequence[Asked], *, rules: Sequence[Rule]) -> OptionScores:
+def score_options(backend: Backend, asked: Sequence[Asked], *, rules: Sequence[Rule], longest: int = _NAMING) -> OptionScores:
     """Score every option of every row.
 
     Args:
         rules: what is needed to weigh by these; 'calibrated' means that all rows have the same options, as labels are.
+        longest: tokens in which a model that tells no likelihoods names an option, at least.
     """
     width = max((len(one.options) for one in asked), default=0)
     if not backend.can_score:
-        return _matched(backend, asked, width)
+        return _matched(backend, asked, width, max(longest, _NAMING))
     room = (
         backend.context_length - _MARGIN - max(backend.count_tokens(sorted({o for one in asked for o in one.options})), default=0)
     )
@@ -113,9 +115,9 @@ def content_free(backend: Backend, one: Asked) -> Floats:
     return np.asarray(np.log(softmax(found).mean(axis=0)), dtype=np.float64)
 
 
-def _matched(backend: Backend, asked: Sequence[Asked], width: int) -> OptionScores:
+def _matched(backend: Backend, asked: Sequence[Asked], width: int, longest: int) -> OptionScores:
     """By what the model writes: 0 for the option that it names, else -4; all alike where it names none or several."""
-    texts = write_texts(backend, asked, Sampling(max_new_tokens=32), finish=str.strip)
+    texts = write_texts(backend, asked, Sampling(max_new_tokens=longest), finish=str.strip)
     sums, tokens = np.zeros((len(asked), width)), np.zeros((len(asked), width))
     for row, (one, text) in enumerate(zip(asked, texts, strict=True)):
         names = [one.form.written(option, one.options) for option in one.options]

@@ -47,6 +47,8 @@ class TextBench(Bench):
     """Metrics of texts that are reported beside the one that ranks."""
     index: Index | None = None
     """Documents that may be looked up."""
+    longest: int | None = None
+    """Tokens of an answer, thoughts before it among them; None: somewhat more than most right answers have."""
     memo: dict[Any, OptionScores] = field(default_factory=dict, compare=False, repr=False)
     """Scores that several rules weigh."""
 
@@ -85,10 +87,15 @@ class TextBench(Bench):
 
     @cached_property
     def sampling(self) -> Sampling:
-        """Greedy, somewhat longer than most answers; a decoder without a chat template stops at the end of a line where all answers are one."""
+        """Greedy, as long as was asked for, or somewhat longer than most answers.
+
+        A decoder without a chat template stops at the end of a line where all answers are one.
+        """
         answers = [row.label for row in self.train[:2000]]
-        counts = self.base.backend.count_tokens(answers)
-        longest = min(_LONGEST, 8 + round(1.5 * float(np.quantile(counts, 0.98))))
+        longest = self.longest
+        if longest is None:
+            counts = self.base.backend.count_tokens(answers)
+            longest = min(_LONGEST, 8 + round(1.5 * float(np.quantile(counts, 0.98))))
         stop = ("\n\n" if any("\n" in answer for answer in answers) else "\n",) if self.base.joins else ()
         return Sampling(max_new_tokens=longest, stop=stop)
 

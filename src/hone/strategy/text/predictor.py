@@ -150,10 +150,11 @@ class Asker:
 
     def scores(self, examples: Sequence[Example], rules: Sequence[Rule]) -> OptionScores:
         """What the model makes of every option, as far as these rules ask."""
-        known = self.reading.content_free
+        known, longest = self.reading.content_free, self.reading.sampling.max_new_tokens
         if known is None:
-            return score_options(self.backend, self.asked(examples), rules=rules)
-        found = score_options(self.backend, self.asked(examples), rules=[rule for rule in rules if rule != "calibrated"])
+            return score_options(self.backend, self.asked(examples), rules=rules, longest=longest)
+        others = [rule for rule in rules if rule != "calibrated"]
+        found = score_options(self.backend, self.asked(examples), rules=others, longest=longest)
         return replace(found, content_free=np.array(known))
 
     def answer(self, examples: Sequence[Example]) -> Answers:
