@@ -502,6 +502,52 @@ def test_a_comparison_that_goes_on_tells_time_and_money_of_one_left_alone(tmp_pa
     )
 
 
+def test_another_price_goes_on_in_the_same_folder_and_tells_its_own_money(tmp_path: Path, monkeypatch):
+    """A price decides no answer: what was asked before stands, in a comparison that broke off and in one that is finished."""
+    choose, prompts = racing._choose, []
+
+    def reply(path: str, body):
+        if path.endswith("/models"):
+            return 200, {"data": [{"id": "tiny", "max_model_len": 300}]}
+        prompts.append(prompt_of(body))
+        return 200, chat_answer(f"about {prompt_of(body)[-12:]}", read=3, written=2)
+
+    def broken(entrant: Entrant, *, share: float) -> _Best:
+        if entrant.key == "one_shot":
+            raise Failed("broken off")
+        return choose(entrant, share=share)
+
+    def money(found: Comparison) -> dict[str, tuple[float | None, float | None]]:
+        return {row.strategy: (row.cost.usd, row.cost.usd_per_answers) for row in found.rows}
+
+    rows = completions(written_rows(30))
+    with serve(reply) as server:
+        asked = {"strategies": ("zero_shot", "one_shot"), "base_url": server.url}
+        with monkeypatch.context() as patch, pytest.raises(Failed, match="broken off"):
+            patch.setattr(racing, "_choose", broken)
+            compared(tmp_path, rows, "openai:tiny", price="1,2", **asked)
+        before = len(prompts)
+        found = compared(tmp_path, rows, "openai:tiny", price="10,20", **asked)
+        again = prompts[before:]
+        assert before and len(again) > before / 2, "the second strategy was asked"
+        assert set(prompts[:before]) & set(again) <= set(again[-9:]), "only timed rows are asked twice"
+        times = len(prompts)
+        cheap = compared(tmp_path, rows, "openai:tiny", price="1,2", **asked)
+        free = compared(tmp_path, rows, "openai:tiny", **asked)
+        assert len(prompts) == times
+    for row in found.rows:
+        assert row.cost.usd == pytest.approx((10 * row.cost.paid.read + 20 * row.cost.paid.written) / 1e6)
+        assert row.cost.usd_per_answers == pytest.approx(10_000 * (10 * 3 + 20 * 2) / 1e6)
+        dear, less = money(found)[row.strategy], money(cheap)[row.strategy]
+        assert less == (pytest.approx(dear[0] / 10), pytest.approx(dear[1] / 10))
+    assert set(money(free).values()) == {(None, None)} and "Money" not in comparison_table(free)
+    folder = Path(found.folder)
+    assert Comparison.model_validate_json((folder / "comparison.json").read_text(encoding="utf-8")) == free
+    assert [row.metrics for row in free.rows] == [row.metrics for row in found.rows]
+    assert "price:" not in (folder / "config.yaml").read_text(encoding="utf-8")
+    assert Bundle(folder / "best").provenance.cost == free.recommended_row.cost
+
+
 def prompt_of(body) -> str:
     return str(body["messages"][0]["content"])
 

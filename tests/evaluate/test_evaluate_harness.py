@@ -429,6 +429,11 @@ def test_a_finished_evaluation_is_read_back_and_its_server_asked_nothing(models,
         asked = len(state.asked)
         assert run_benchmarks(EvalSettings(out=str(tmp_path / "run"), **named)) == done
         assert len(state.asked) == asked
+        dear = run_benchmarks(EvalSettings(out=str(tmp_path / "run"), price="10,20", **named))
+        assert dear.spent.usd == pytest.approx((10 * done.spent.tokens_read + 20 * done.spent.tokens_written) / 1e6)
+        assert "--price 10,20" in dear.command and read_evaluations(tmp_path / "run") == [dear]
+        assert run_benchmarks(EvalSettings(out=str(tmp_path / "run"), **named)) == done, "a price decides no answer"
+        assert len(state.asked) == asked
     assert "Finished before" in capsys.readouterr().err
 
 

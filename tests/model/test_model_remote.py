@@ -12,6 +12,7 @@ import pytest
 import torch
 
 from hone.core.errors import Failed, Usage
+from hone.measure import Tokens
 from hone.model import Price, RemoteBackend, RemoteSettings, Sampling, load_backend
 from hone.model.answer_cache import FILE
 from tiny import SENTENCES
@@ -229,9 +230,10 @@ def test_each_answer_is_paid_by_the_first_who_asks_and_its_time_is_known_to_the_
         again.generate(["a", "b", "c", "d"], SHORT)
         assert again.spent().spared_seconds >= 0.015
         one = 7 / 1e6
-        assert [again.paid(name) for name in ("one", "two", "three")] == pytest.approx([2 * one, 2 * one, 0])
+        two = Tokens(read=2 * 3, written=2 * 2)
+        assert [again.paid(name) for name in ("one", "two", "three")] == [two, two, Tokens()]
         assert again.spent().usd == pytest.approx(4 * one) and len(server.asked) == 4
-        assert remote(server.url, cache=tmp_path).paid("one") is None
+        assert remote(server.url, cache=tmp_path).paid("one") == two, "tokens are counted, whatever they cost"
 
 
 def test_another_model_address_or_setting_is_another_question(tmp_path):

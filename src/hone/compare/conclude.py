@@ -12,6 +12,7 @@ from hone.compare.curve import learning_curve
 from hone.compare.effort import Forecast
 from hone.compare.forgotten import Retained
 from hone.compare.line_up import OTHER_METRICS, Models
+from hone.compare.money import priced
 from hone.compare.prepare import Prepared
 from hone.compare.race import Finished
 from hone.compare.records import Comparison, Data, LearningCurve, Machine, Mistake, ModelInfo, TaskInfo
@@ -21,15 +22,16 @@ from hone.core.console import progress
 from hone.core.device import core_count, processor_name, release_memory, total_memory
 from hone.core.store import folder_bytes, read_record, write_atomic, write_lines
 from hone.evaluate import Metric, measure_speed
-from hone.measure import AnswerKey, LabelMarks, Marks, ScoreMarks, perplexity_interval
-from hone.model import Encoder, Spent
+from hone.measure import AnswerKey, LabelMarks, Marks, ScoreMarks, Tokens, perplexity_interval
+from hone.model import Encoder
 from hone.retrieve import Passage
 from hone.strategy import Bench, TextBase, TextPredictor, answer_key
 from hone.task import Example, Task
 
-__all__ = ["conclude"]
+__all__ = ["at_price", "conclude"]
 
 MISTAKES = 20
+_CURVE = "curve.json"
 
 
 def conclude(
@@ -45,7 +47,7 @@ def conclude(
     """The test rows, read once, and what follows from the answers to them."""
     key = answer_key(task.split.test, task.labels, metric=task.metric, others=OTHER_METRICS, kind=task.kind)
     tested = _test(finished, task, key, forecast, retained, settings)
-    rows = judge(tested, key, labels=task.labels, seed=settings.seed)
+    rows = priced(judge(tested, key, labels=task.labels, seed=settings.seed), settings.price)
     curve = _curve(finished, recommend(rows, metric=task.metric, curve=None, may_lose=settings.may_lose).strategy, folder)
     infos = tuple(_model_info(models.encoders.get(name) or models.texts[name]) for name in models.order)
     signatures = tested[0].marks.signatures if isinstance(tested[0].marks, ScoreMarks) else {}
@@ -61,12 +63,28 @@ def conclude(
         data=_data(settings, prepared, task),
         rows=tuple(rows),
         recommended=recommend(rows, metric=task.metric, curve=curve, may_lose=settings.may_lose),
+        price=settings.price,
         may_lose=settings.may_lose,
         learning_curve=curve,
         mistakes=_mistakes(tested, task),
         machine=_machine(finished[0].entrant.bench),
         folder=str(folder),
         not_run={},
+    )
+
+
+def at_price(done: Comparison, price: str | None, folder: Path) -> Comparison:
+    """A finished comparison as it would be with another price: the same answers, whose money, and with it the cheapest of equals, change."""
+    rows = tuple(priced(done.rows, price))
+    metric, may_lose = done.task.metric, done.may_lose
+    curve = _kept_curve(folder, recommend(rows, metric=metric, curve=None, may_lose=may_lose).strategy)
+    return done.model_copy(
+        update={
+            "rows": rows,
+            "price": price,
+            "learning_curve": curve,
+            "recommended": recommend(rows, metric=metric, curve=curve, may_lose=may_lose),
+        }
     )
 
 
@@ -90,15 +108,18 @@ def _test(
             started = time.perf_counter()
             marks = key.mark(predictor.answer(rows))
             took = time.perf_counter() - started
-            spent = billed.backend.spent() if billed else Spent()
-            took += spent.spared_seconds - spared
+            answered = None
+            if billed:
+                spent = billed.backend.spent()
+                took += spent.spared_seconds - spared
+                answered = Tokens(read=spent.tokens_read, written=spent.tokens_written, is_estimate=spent.is_estimate)
             paid = billed.paid(payer) if billed else None
             speed = measure_speed(predictor, rows, answered_seconds=took, is_costly=writer is not None)
             size = folder_bytes(one.folder / "predictor")
             perplexity = _perplexity(writer, rows, seed=settings.seed) if writer else None
             estimate = forecast.estimates.get(one.entrant.key)
             forgetting = retained.measure(one, predictor)
-            tested.append(Tested(one, marks, speed, size, estimate, spent.usd, paid, perplexity, forgetting))
+            tested.append(Tested(one, marks, speed, size, estimate, answered, paid, perplexity, forgetting))
             passages = writer.passages(rows) if writer else [[] for _ in rows]
             write_lines(one.folder / "predictions.jsonl", _predictions(rows, marks, task.labels, passages))
             bar.advance()
@@ -134,15 +155,19 @@ def _predictions(
 
 
 def _curve(finished: Sequence[Finished], name: str, folder: Path) -> LearningCurve | None:
-    path = folder / "curve.json"
-    if path.exists():
-        curve = read_record(path, LearningCurve)
-        if curve.strategy == name:
-            return curve
+    if (known := _kept_curve(folder, name)) is not None:
+        return known
     found = learning_curve(next(one for one in finished if one.entrant.key == name))
     if found is not None:
-        write_atomic(path, found.to_json())
+        write_atomic(folder / _CURVE, found.to_json())
     return found
+
+
+def _kept_curve(folder: Path, name: str) -> LearningCurve | None:
+    """The learning curve of a strategy, where the last that was measured in this run is its."""
+    path = folder / _CURVE
+    known = read_record(path, LearningCurve) if path.exists() else None
+    return known if known is not None and known.strategy == name else None
 
 
 def _model_info(model: Encoder | TextBase) -> ModelInfo:

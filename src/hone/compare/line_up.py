@@ -255,10 +255,10 @@ def _text_entrants(
 
 
 def _remembering(base: TextBase, folder: Path) -> TextBase:
-    """A server's answers are kept in the run folder, so that a run that goes on pays for none of them twice."""
+    """A server's answers are kept in the run folder, so that a run that goes on pays for none of them twice; at what price, it says itself."""
     if base.server is None:
         return base
-    server = base.server.model_copy(update={"cache": folder / "answers"})
+    server = base.server.model_copy(update={"cache": folder / "answers", "price": None})
     return TextBase(base.name, base.precision, base.base_url, server)
 
 

@@ -21,7 +21,7 @@ from hone.core.console import Bar, note, progress
 from hone.core.device import peak_memory, release_memory
 from hone.core.record import Record
 from hone.core.store import read_errors, replace_folder, write_atomic
-from hone.measure import Answers, human_seconds
+from hone.measure import Answers, Tokens, human_seconds
 from hone.model import Precision
 from hone.strategy import Bench, Entrant, Fitted, Predictor, Settings, Strategy, TextBench, load_predictor
 
@@ -53,8 +53,8 @@ class Outcome(Record):
     """All its trials."""
     peak_bytes: int | None
     trials: tuple[Trial, ...]
-    usd: float | None = None
-    """Paid to a server for all its trials."""
+    paid: Tokens | None = None
+    """By which a server was paid for all its trials; None where none was asked."""
     spread: Spread | None
     """Of the chosen prompt over wordings and orders; None where neither was varied."""
     stopped_early: str | None
@@ -115,7 +115,7 @@ def race(entrants: Sequence[Entrant], folder: Path, *, embed_seconds: float) -> 
             extra = embed_seconds if entrant.strategy.reads_train_vectors else 0.0
             entrant.bench.charge(entrant.key)
             best = _choose(entrant, share=1.0)
-            done[entrant.key] = _write(entrant, best, folder, extra=extra, usd=entrant.bench.paid(entrant.key))
+            done[entrant.key] = _write(entrant, best, folder, extra=extra, paid=entrant.bench.paid(entrant.key))
             _tell(done[entrant.key])
     tuned = [entrant for entrant in entrants if entrant.strategy.moves_weights]
     shorts = _run_short(tuned, folder.parent / "work" / "short", done)
@@ -260,7 +260,7 @@ def _hopeless(shorts: Sequence[Finished]) -> dict[str, str]:
     return reasons
 
 
-def _write(entrant: Entrant, best: _Best, folder: Path, *, extra: float = 0.0, usd: float | None = None) -> Finished:
+def _write(entrant: Entrant, best: _Best, folder: Path, *, extra: float = 0.0, paid: Tokens | None = None) -> Finished:
     assert best.validation is not None and best.trial is not None
     peaks = [trial.peak_bytes for trial in best.trials if trial.peak_bytes is not None]
     outcome = Outcome(
@@ -268,7 +268,7 @@ def _write(entrant: Entrant, best: _Best, folder: Path, *, extra: float = 0.0, u
         seconds=extra + sum(trial.seconds for trial in best.trials),
         peak_bytes=max(peaks, default=None),
         trials=tuple(best.trials),
-        usd=usd,
+        paid=paid,
         spread=_spread(best) if isinstance(entrant.bench, TextBench) else None,
         stopped_early=None,
     )

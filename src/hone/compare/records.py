@@ -8,7 +8,7 @@ from typing import ClassVar, Literal
 
 from hone.core.record import Record
 from hone.evaluate.records import ClassScore, Metric
-from hone.measure.cost import cost_seconds
+from hone.measure.cost import Tokens, cost_seconds
 from hone.measure.marks import PairedTest
 from hone.task.records import Columns, Finding, TaskKind
 
@@ -121,10 +121,14 @@ class Cost(Record):
     latency_ms_median: float
     latency_ms_p95: float
     rows_per_second: float
+    paid: Tokens | None = None
+    """What a server read and wrote to choose settings and to answer the test rows; None where none was asked."""
+    further: Tokens | None = None
+    """The same for `ANSWERED_ROWS` further answers."""
     usd: float | None = None
-    """US dollars paid to a server to choose settings and to answer the test rows; None where no price is known."""
+    """US dollars for `paid`; None where no price is known."""
     usd_per_answers: float | None = None
-    """US dollars for `ANSWERED_ROWS` further answers."""
+    """US dollars for `further`."""
     estimate: Estimate | None = None
 
     @property
@@ -323,6 +327,8 @@ class Comparison(Record):
     folder: str
     not_run: dict[str, str]
     """Strategies that did not run, with the reason."""
+    price: str | None = None
+    """US dollars per million tokens that a server reads and writes, as given: IN,OUT; None where none was given."""
     may_lose: float | None = None
     """Share that a strategy may lose on retained tasks, on average, to be recommended; None: any."""
 

@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 
 from hone.compare.bundle import write_bundle
-from hone.compare.conclude import conclude
+from hone.compare.conclude import at_price, conclude
 from hone.compare.effort import Forecast, embeds, plan_effort, plan_text, usable_rows
 from hone.compare.forgotten import find_retained
 from hone.compare.line_up import LineUp, Models, benches, line_up, open_documents, open_rows
@@ -42,6 +42,7 @@ __all__ = ["compare_rows"]
 _RECORD = "comparison.json"
 _FINISHED = "finished.key"
 _DOCUMENTS = "documents.key"
+_PLAN = "plan.json"
 
 
 def compare_rows(settings: CompareSettings) -> Comparison:
@@ -70,7 +71,7 @@ def _compare(settings: CompareSettings, models: Models, prepared: Prepared, fold
         index = open_documents(settings, folder) if models.texts else None
         asked = _asked(settings, index)
         if _is_finished(folder, asked):
-            return read_back(folder / _RECORD, Comparison, verb="compare", told=lambda done: human_seconds(done.seconds))
+            return _read_back(settings, folder, asked)
         lined_up = line_up(models, prepared.task, settings, folder, index=index)
         _forget_other_documents(lined_up.entrants, index, folder)
         retained = find_retained(settings, models, folder, passes=_passes(lined_up.entrants))
@@ -90,7 +91,7 @@ def _compare(settings: CompareSettings, models: Models, prepared: Prepared, fold
     note(
         f"\n{plan_text(forecast, entrants, budget=settings.budget_seconds)}\nKept in {folder}; after an interruption the same command goes on.\n"
     )
-    _write_config(settings, forecast, entrants, folder)
+    _write_config(settings, forecast, folder)
     embed_seconds = _embed(entrants)
     if task.kind == "text-classification" and models.encoders:
         before = task.findings
@@ -110,13 +111,33 @@ def _compare(settings: CompareSettings, models: Models, prepared: Prepared, fold
             "not_run": not_run,
         }
     )
+    _write(comparison, folder, asked)
+    shutil.rmtree(folder / "work", ignore_errors=True)
+    return comparison
+
+
+def _write(comparison: Comparison, folder: Path, asked: str) -> None:
     (folder / _FINISHED).unlink(missing_ok=True)  # it speaks of the record that stands there until now
     write_atomic(folder / _RECORD, comparison.to_json())
     write_atomic(folder / "report.html", render_report(comparison))
     write_bundle(comparison, folder / "strategies", folder / "best")
     write_atomic(folder / _FINISHED, asked)  # last: it alone says that all that was asked is there
-    shutil.rmtree(folder / "work", ignore_errors=True)
-    return comparison
+
+
+def _read_back(settings: CompareSettings, folder: Path, asked: str) -> Comparison:
+    """What was finished before, with money at the price that is named now."""
+    done = read_back(folder / _RECORD, Comparison, verb="compare", told=lambda done: human_seconds(done.seconds))
+    if done.price == settings.price:
+        return done
+    note(
+        f"Money is told at the price {settings.price}; no question was asked again."
+        if settings.price
+        else "No price is named now."
+    )
+    done = at_price(done, settings.price, folder)
+    _write_config(settings, read_record(folder / _PLAN, Forecast), folder)
+    _write(done, folder, asked)
+    return done
 
 
 def _passes(entrants: Sequence[Entrant]) -> int:
@@ -126,7 +147,10 @@ def _passes(entrants: Sequence[Entrant]) -> int:
 
 
 def _asked(settings: CompareSettings, index: Index | None) -> str:
-    """Digest of what decides the record and not the folder: other strategies, retained tasks or documents go on in the same one."""
+    """Digest of what decides the record and not the folder: other strategies, retained tasks or documents go on in the same one.
+
+    A price decides neither: its money is told of the same answers.
+    """
     told = settings.model_dump_json(include={"strategies", "retain", "may_lose"})
     return digest_text(told, index.record.table if index else "", *_digests(*settings.retain))
 
@@ -148,7 +172,7 @@ def _is_finished(folder: Path, asked: str) -> bool:
 
 def _run_folder(settings: CompareSettings, task: Task, models: Models, held: ExitStack) -> Path:
     """The run's folder, for this process alone as long as it is held; one that holds another run is refused."""
-    asked = settings.model_dump_json(exclude={"out", "strategies", "retain", "may_lose"})
+    asked = settings.model_dump_json(exclude={"out", "strategies", "retain", "may_lose", "price"})
     prompts = _digests(settings.templates or "")
     key = digest_text(asked, task.split.digest, *models.digests, *prompts)
     return claim_folder(settings.out, settings.data, key=key, until=held)
@@ -270,7 +294,7 @@ def _forecast(
 
     Other strategies get a plan of their own as long as none that trains has finished; then all train as long as that one did.
     """
-    path = folder / "plan.json"
+    path = folder / _PLAN
     if path.exists():
         known, keys = read_record(path, Forecast), {one.key for one in entrants}
         if keys == {*known.estimates, *known.left_out}:
@@ -287,10 +311,10 @@ def _forecast(
     return forecast
 
 
-def _write_config(settings: CompareSettings, forecast: Forecast, entrants: Sequence[Entrant], folder: Path) -> None:
+def _write_config(settings: CompareSettings, forecast: Forecast, folder: Path) -> None:
     exact = settings.model_copy(
         update={"epochs": forecast.epochs, "arms": forecast.arms, "batch_rows": forecast.batch_rows, "out": None}
     )
     if forecast.left_out:
-        exact = exact.model_copy(update={"strategies": tuple(dict.fromkeys(one.strategy.name for one in entrants))})
+        exact = exact.model_copy(update={"strategies": tuple(dict.fromkeys(key.partition("@")[0] for key in forecast.estimates))})
     write_atomic(folder / "config.yaml", write_settings(COMPARE, exact))

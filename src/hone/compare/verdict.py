@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from hone.compare.baseline import LEVEL, Baseline, unbeaten_baseline
+from hone.compare.money import sum_tokens
 from hone.compare.race import Finished
 from hone.compare.records import (
     ANSWERED_ROWS,
@@ -32,6 +33,7 @@ from hone.measure import (
     AnswerKey,
     LabelMarks,
     Marks,
+    Tokens,
     cost_seconds,
     human_seconds,
     minimal_detectable_difference,
@@ -56,9 +58,9 @@ class Tested:
     speed: Speed
     bytes_on_disk: int
     estimate: Estimate | None
-    usd: float | None = None
-    """What a server's answers to the test rows cost, whoever had asked the same before."""
-    paid: float | None = None
+    answered: Tokens | None = None
+    """Of a server's answers to the test rows, whoever had asked the same before."""
+    paid: Tokens | None = None
     """What of that was paid for this strategy: each answer is paid once."""
     perplexity: Metric | None = None
     forgetting: Forgetting = _NOT_ASKED
@@ -150,8 +152,8 @@ def _cost(one: Tested) -> Cost:
         latency_ms_median=one.speed.latency_ms_median,
         latency_ms_p95=one.speed.latency_ms_p95,
         rows_per_second=one.speed.rows_per_second,
-        usd=(outcome.usd or 0.0) + one.paid if one.paid is not None else None,
-        usd_per_answers=one.usd / len(one.marks.per_row) * ANSWERED_ROWS if one.usd is not None else None,
+        paid=None if one.paid is None else sum_tokens([outcome.paid or Tokens(), one.paid]),
+        further=None if one.answered is None else sum_tokens([one.answered], times=ANSWERED_ROWS / len(one.marks.per_row)),
         estimate=one.estimate,
     )
 

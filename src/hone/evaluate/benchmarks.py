@@ -29,6 +29,7 @@ from hone.model import (
     Backend,
     Generator,
     Precision,
+    Price,
     Scorer,
     TextModel,
     TextReader,
@@ -78,7 +79,7 @@ def _run(settings: EvalSettings, held: ExitStack) -> Evaluation:
     (_check_elsewhere if source is None else _check_here)(settings)
     out = _claim(settings, source, asked, held)
     if (out / _RECORD).exists():
-        return read_back(out / _RECORD, Evaluation, verb="ask", told=lambda done: human_seconds(done.seconds))
+        return _read_back(settings, out)
     with released_if_refused(out):
         need("lm_eval", extra="harness")
         from hone.evaluate.harness import run_harness
@@ -107,6 +108,18 @@ def _run(settings: EvalSettings, held: ExitStack) -> Evaluation:
     )
     write_atomic(out / _RECORD, done.to_json())  # last: it alone says that all was asked
     shutil.rmtree(out / "work", ignore_errors=True)
+    return done
+
+
+def _read_back(settings: EvalSettings, out: Path) -> Evaluation:
+    """What was finished before, with money at the price that is named now: a price decides no answer."""
+    done = read_back(out / _RECORD, Evaluation, verb="ask", told=lambda done: human_seconds(done.seconds))
+    if done.settings.price == settings.price or done.spent is None:
+        return done
+    spent = done.spent.at(Price.parse(settings.price) if settings.price else None)
+    asked = done.settings.model_copy(update={"price": settings.price})
+    done = done.model_copy(update={"settings": asked, "command": _typed(asked), "spent": spent})
+    write_atomic(out / _RECORD, done.to_json())
     return done
 
 
@@ -198,7 +211,7 @@ def _claim(settings: EvalSettings, source: _Source | None, asked: str, held: Exi
     """The run folder of these settings, weights and questions, for this process alone as long as it is held."""
     digests = [asked] if source is None else [asked, *_trained_weights(Path(settings.model), source)]
     weights = "" if source is None else source.folder.sha256
-    key = digest_text(settings.model_dump_json(exclude={"out"}), weights, *digests)
+    key = digest_text(settings.model_dump_json(exclude={"out", "price"}), weights, *digests)
     return claim_folder(settings.out, f"eval-{Path(settings.model).name}", key=key, until=held)
 
 

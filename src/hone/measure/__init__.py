@@ -11,7 +11,7 @@ keeps a budget of forgetting. groups: rows that belong together. `resample` is t
 from hone.measure.calibration import brier, expected_calibration_error, fit_temperature, negative_log_likelihood
 from hone.measure.certificate import Certificate, DialTest, LossTest, certify, items_needed, naive_choice
 from hone.measure.correlation import spearman, spearman_draws
-from hone.measure.cost import cost_seconds, human_bytes, human_count, human_seconds, quantile
+from hone.measure.cost import Tokens, cost_seconds, human_bytes, human_count, human_seconds, quantile
 from hone.measure.curve import CurveFit, fit_learning_curve, forecast
 from hone.measure.entities import ENTITY_METRICS, marks_entities, score_entities
 from hone.measure.forgetting import (
@@ -109,6 +109,7 @@ __all__ = [
     "TaskRise",
     "TextKey",
     "TextLosses",
+    "Tokens",
     "bits_per_byte",
     "brier",
     "calibration_interval",

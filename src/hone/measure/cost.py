@@ -5,8 +5,18 @@ from collections.abc import Sequence
 import numpy as np
 
 from hone.core.errors import NotEnough
+from hone.core.record import Record
 
-__all__ = ["cost_seconds", "human_bytes", "human_count", "human_seconds", "quantile"]
+__all__ = ["Tokens", "cost_seconds", "human_bytes", "human_count", "human_seconds", "quantile"]
+
+
+class Tokens(Record):
+    """What a server read and wrote, by which it is paid."""
+
+    read: int = 0
+    written: int = 0
+    is_estimate: bool = False
+    """Whether some were estimated, because the server did not count them."""
 
 
 def cost_seconds(train_seconds: float, rows_per_second: float, *, rows: int) -> float:

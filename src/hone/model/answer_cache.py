@@ -10,6 +10,7 @@ from typing import Any
 
 from hone.core.console import warn
 from hone.core.store import disk_errors
+from hone.measure import Tokens
 
 __all__ = ["FILE", "AnswerCache"]
 
@@ -49,9 +50,14 @@ class AnswerCache:
     def __getitem__(self, key: str) -> dict[str, Any]:
         return self._known[key]
 
-    def answers(self) -> list[dict[str, Any]]:
-        """All that are known."""
-        return list(self._known.values())
+    def tokens(self, payer: str) -> Tokens:
+        """Of all answers that were asked for someone."""
+        mine = [answer for answer in list(self._known.values()) if answer.get("payer") == payer]
+        return Tokens(
+            read=sum(one["read"] for one in mine),
+            written=sum(one["written"] for one in mine),
+            is_estimate=any("is_estimate" in one for one in mine),
+        )
 
     def put(self, key: str, answer: dict[str, Any]) -> None:
         """Keep an answer, at once.

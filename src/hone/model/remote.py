@@ -17,6 +17,7 @@ from hone.catalogue.locate import ModelFolder
 from hone.core.console import Bar, note, warn
 from hone.core.errors import BadModel, Failed, HoneError, Usage
 from hone.core.store import digest_text
+from hone.measure import Tokens
 from hone.model.answer_cache import AnswerCache
 from hone.model.endpoint import MALFORMED, Endpoint, Refusal, Stopped
 from hone.model.generated import Generated
@@ -147,10 +148,9 @@ class RemoteBackend:
         """Tokens, requests and money of all answers given so far, those an earlier run paid for among them."""
         return self._ledger.spent()
 
-    def paid(self, payer: str) -> float | None:
-        """US dollars for all answers that were asked for this payer, in this run and earlier ones; None where no prices were given."""
-        mine = [answer for answer in self._cache.answers() if answer.get("payer") == payer]
-        return self._ledger.usd(sum(one["read"] for one in mine), sum(one["written"] for one in mine))
+    def paid(self, payer: str) -> Tokens:
+        """Of all answers that were asked for this payer, in this run and earlier ones."""
+        return self._cache.tokens(payer)
 
     def generate(self, prompts: Sequence[str], sampling: Sampling, *, bar: Bar | None = None) -> list[list[Generated]]:
         """`sampling.samples` answers per prompt; neither token ids nor likelihoods are known.

@@ -7,6 +7,7 @@ from pydantic import Field
 
 from hone.core.errors import Usage
 from hone.core.record import Record
+from hone.measure import Tokens
 
 __all__ = ["Ledger", "Price", "Spent", "told_spent"]
 
@@ -32,6 +33,10 @@ class Price(Record):
                 f"The price {text!r} is not understood. Give US dollars per million tokens read and written: --price 0.15,0.60"
             ) from None
 
+    def usd(self, tokens: Tokens) -> float:
+        """US dollars for so many tokens."""
+        return (tokens.read * self.read + tokens.written * self.written) / 1e6
+
 
 class Spent(Record):
     """What the answers that a backend gave have cost, each request counted once, however often its answer was used."""
@@ -47,6 +52,11 @@ class Spent(Record):
     """Whether tokens of some request were estimated, because the server did not count them."""
     spared_seconds: float = 0.0
     """That asking would have taken where an answer was known already: what is timed took so much longer."""
+
+    def at(self, price: Price | None) -> Self:
+        """The same at a price; None where it is not known."""
+        tokens = Tokens(read=self.tokens_read, written=self.tokens_written)
+        return self.model_copy(update={"usd": None if price is None else price.usd(tokens)})
 
 
 class Ledger:
@@ -77,11 +87,7 @@ class Ledger:
 
     def spent(self) -> Spent:
         """The sum so far."""
-        return self._spent.model_copy(update={"usd": self.usd(self._spent.tokens_read, self._spent.tokens_written)})
-
-    def usd(self, read: int, written: int) -> float | None:
-        """Of so many tokens; None where no prices were given."""
-        return None if self._price is None else (read * self._price.read + written * self._price.written) / 1e6
+        return self._spent.at(self._price)
 
 
 def told_spent(spent: Spent) -> str:

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from hone.core.seeds import derive_seed
 from hone.core.store import digest_text
-from hone.measure import AnswerKey, Answers, Groups, LabelKey, LabelSetKey, Marks, NumberKey, TagKey, TextKey
+from hone.measure import AnswerKey, Answers, Groups, LabelKey, LabelSetKey, Marks, NumberKey, TagKey, TextKey, Tokens
 from hone.model import Encoder, without_thoughts
 from hone.task import Example, TaskKind
 
@@ -75,8 +75,8 @@ class Bench(ABC):
         """Let answers be paid for by someone from now on, where they cost money."""
         return
 
-    def paid(self, payer: str) -> float | None:
-        """US dollars paid for someone's answers, each answer once; None where they cost none, or no price is known."""
+    def paid(self, payer: str) -> Tokens | None:
+        """What was read and written for someone's answers, each answer once; None where they cost nothing."""
         return None
 
     def spared_seconds(self) -> float:

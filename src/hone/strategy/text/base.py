@@ -7,6 +7,7 @@ import torch
 
 from hone.catalogue import ModelFolder, locate_model
 from hone.core.device import best_device, release_memory
+from hone.measure import Tokens
 from hone.model import (
     Backend,
     LocalBackend,
@@ -87,8 +88,8 @@ class TextBase:
         if isinstance(self.backend, RemoteBackend):
             self.backend.payer = payer
 
-    def paid(self, payer: str) -> float | None:
-        """US dollars that a server was paid for someone, in this run and earlier ones; None where it is not billed, or no price is known."""
+    def paid(self, payer: str) -> Tokens | None:
+        """What a server read and wrote for someone, in this run and earlier ones; None where it is not billed."""
         return self.backend.paid(payer) if isinstance(self.backend, RemoteBackend) else None
 
     def release(self) -> None:

@@ -12,7 +12,7 @@ import numpy as np
 import torch
 
 from hone.core.store import read_errors, write_atomic
-from hone.measure import AnswerKey, Answers, fit_temperature
+from hone.measure import AnswerKey, Answers, Tokens, fit_temperature
 from hone.model import Backend, Encoder, Sampling
 from hone.retrieve import Index
 from hone.strategy.bench import Bench, answer_key
@@ -72,8 +72,8 @@ class TextBench(Bench):
         if self.is_billed:
             self.base.charge(payer)
 
-    def paid(self, payer: str) -> float | None:
-        """To the server."""
+    def paid(self, payer: str) -> Tokens | None:
+        """By the server."""
         return self.base.paid(payer) if self.is_billed else None
 
     def spared_seconds(self) -> float:
