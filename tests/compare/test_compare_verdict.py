@@ -250,18 +250,59 @@ def test_the_sentences_hold_the_numbers_when_a_cheaper_one_is_recommended():
     assert any("If 2.0 points matter more to you than cost, take the full" in line for line in found.would_change)
 
 
-def test_where_the_fastest_is_not_the_cheapest_in_money_the_least_is_told():
-    paid = {"few": 1.2, "one": 0.6, "zero": 0.3, "bad": 0.1}  # US dollars for the test rows
-    ready = [one("few", 0.9, seconds=1), one("one", 0.9, seconds=5), one("zero", 0.89, seconds=9), one("bad", 0.4, seconds=9)]
-    ready = [replace(each, usd=paid[each.finished.entrant.key]) for each in ready]
-    found = advice(*ready)
-    assert found.strategy == "few"
+def advice_at(prices: dict[str, float], *tested: Ready, may_lose: float | None = None):
+    """With US dollars for 10,000 answers of those that a server gives."""
+    rows = [
+        row.model_copy(update={"cost": row.cost.model_copy(update={"usd_per_answers": prices.get(row.strategy)})})
+        for row in judged(*tested).values()
+    ]
+    return recommend(rows, metric="accuracy", curve=None, may_lose=may_lose)
+
+
+PAID = (one("few", 0.9, seconds=1), one("one", 0.9, seconds=5), one("zero", 0.89, seconds=9), one("bad", 0.4, seconds=9))
+
+
+def test_of_equals_that_a_server_is_paid_for_the_least_paid_is_recommended():
+    """How fast a server answers is chance; what would be bought with more money is told."""
+    found = advice_at({"few": 40.0, "one": 20.0, "zero": 10.0, "bad": 3.0}, *PAID)
+    assert found.strategy == "zero"
     assert (
-        "Its server would be paid $40.00 for 10,000 answers; the least of those not distinguishably worse than the best is $10.00, "
-        "for the zero." in found.because
+        "Its server would be paid $10.00 for 10,000 answers; of the others not distinguishably worse than the best, the one would cost "
+        "least: $20.00." in found.because
     )
-    found = advice(*ready[2:])
-    assert found.strategy == "zero" and "Its server would be paid $10.00 for 10,000 answers." in found.because
+    assert "It takes 19.0 s to train it and answer 10,000 rows here, against 11.0 s for the few." in found.because
+    assert "Cheaper, but worse than the best beyond chance when held against it alone: the bad (-50.0 points)." in found.because
+    assert "If time matters more to you than money, take the few: 11.0 s against 19.0 s." in found.would_change
+    alone = advice_at({"few": 40.0, "bad": 3.0}, PAID[0], PAID[3])
+    assert "Its server would be paid $40.00 for 10,000 answers." in alone.because
+    assert any(line.startswith("Every other strategy is distinguishably worse.") for line in alone.because)
+
+
+def test_a_slow_model_that_runs_here_goes_before_a_paid_equal_and_the_time_it_takes_is_told():
+    found = advice_at({"few": 40.0, "one": 20.0}, *PAID[:3])
+    assert found.strategy == "zero"
+    assert (
+        "It costs no server's money; of the others not distinguishably worse than the best, the one would cost least: $20.00."
+        in found.because
+    )
+    assert "If time matters more to you than money, take the few: 11.0 s against 19.0 s." in found.would_change
+    both = advice_at({"few": 40.0}, *PAID[:3])
+    assert both.strategy == "one", "of two that run here the faster"
+    assert any("the zero would cost least: nothing." in line for line in both.because)
+
+
+def test_a_paid_strategy_that_is_better_beyond_chance_is_recommended_at_its_price():
+    found = advice_at({"few": 40.0}, PAID[0], PAID[3])
+    assert found.strategy == "few"
+    assert "Its server would be paid $40.00 for 10,000 answers." in found.because
+    assert "Cheaper, but worse than the best beyond chance when held against it alone: the bad (-50.0 points)." in found.because
+
+
+def test_where_no_price_is_known_the_fastest_of_equals_is_recommended():
+    found = advice_at({}, *PAID)
+    assert found.strategy == "few" and not any(
+        "paid" in line or "money" in line for line in (*found.because, *found.would_change)
+    )
 
 
 def test_the_sentences_hold_the_numbers_when_the_best_is_recommended():

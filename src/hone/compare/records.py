@@ -133,7 +133,7 @@ class Cost(Record):
 
     @property
     def seconds(self) -> float:
-        """To train the strategy and then answer `ANSWERED_ROWS` rows: the cost by which strategies are ordered."""
+        """To train the strategy and then answer `ANSWERED_ROWS` rows: the cost by which equals are ordered, behind `usd_per_answers`."""
         return cost_seconds(self.train_seconds, self.rows_per_second, rows=ANSWERED_ROWS)
 
 

@@ -1,7 +1,8 @@
 """From answers on the test rows to rows of the table and one recommendation, with the evidence for each word.
 
 The rule: among the strategies that are not distinguishably worse than the best, the cheapest, where cost is the seconds to train it and
-then answer 10,000 rows on this machine. Here each is held against the best alone (paired test, 5%, not adjusted): the adjustment
+then answer 10,000 rows on this machine; where a server is paid, what that costs comes first, for how fast it answers is chance.
+Here each is held against the best alone (paired test, 5%, not adjusted): the adjustment
 for having picked the best guards the table against calling too much "worse", and would excuse real losses if it chose the winner.
 """
 
@@ -168,10 +169,10 @@ def recommend(rows: Sequence[Row], *, metric: str, curve: LearningCurve | None, 
     racing = [row for row in rows if row.stopped_early is None] or list(rows)
     best = racing[0]
     tied = [row for row in racing if row.difference is None or row.difference.p_value >= LEVEL]
-    usual = chosen = min(tied, key=lambda row: row.cost.seconds)
+    usual = chosen = min(tied, key=_costs)
     if may_lose is not None:
         within = [row for row in racing if row.forgetting.is_within(may_lose)]
-        cheapest = min((row for row in tied if row in within), key=lambda row: row.cost.seconds, default=None)
+        cheapest = min((row for row in tied if row in within), key=_costs, default=None)
         chosen = cheapest or (within[0] if within else usual)
     smallest = _smallest_visible(best, racing, metric)
     baseline = unbeaten_baseline(racing, metric)
@@ -183,10 +184,24 @@ def recommend(rows: Sequence[Row], *, metric: str, curve: LearningCurve | None, 
         best=best.strategy,
         unbeaten=None if baseline is None else baseline.headline(racing, metric),
         because=tuple(because),
-        would_change=tuple(_would_change(chosen, best, usual, metric, smallest, curve)),
+        would_change=tuple(_would_change(chosen, best, usual, tied, metric, smallest, curve)),
         keeps_budget=None if may_lose is None else chosen.forgetting.is_within(may_lose),
         minimal_detectable_difference=smallest,
     )
+
+
+def _costs(row: Row) -> tuple[float, float]:
+    """By which the cheapest of equals is found: US dollars for further answers, none where no server is paid; then seconds."""
+    return row.cost.usd_per_answers or 0.0, row.cost.seconds
+
+
+def _is_paid(rows: Sequence[Row]) -> bool:
+    """Whether the answers of some cost money."""
+    return any(row.cost.usd_per_answers for row in rows)
+
+
+def _fastest(rows: Sequence[Row]) -> Row:
+    return min(rows, key=lambda row: row.cost.seconds)
 
 
 def _because(
@@ -208,17 +223,26 @@ def _because(
             f"The highest {name} is that of {best.title}, {best.metrics[metric].value:.1%}; the difference of {_points(gap.value)} "
             f"(95% interval {_points(gap.low)} to {_points(gap.high)}) {verdict} (paired test, p = {gap.p_value:.2f})."
         )
-    if chosen.cost.usd_per_answers is not None:
-        lines.append(_paid(chosen, chosen.cost.usd_per_answers, tied))
+    if _is_paid([chosen, *tied]):
+        lines.append(_paid(chosen, tied))
     if doubt := _doubt(best, metric, baseline):
         lines.append(doubt)
-    cheaper = [row for row in racing if row.cost.seconds < chosen.cost.seconds]
+    return lines + _cheapness(chosen, best, tied, racing)
+
+
+def _cheapness(chosen: Row, best: Row, tied: Sequence[Row], racing: Sequence[Row]) -> list[str]:
+    """What it takes, against what its equals take; and what would be cheaper still, and is worse."""
+    lines = []
+    cheaper = [row for row in racing if _costs(row) < _costs(chosen)]
     cost = f"{human_seconds(chosen.cost.seconds)} to train it and answer {ANSWERED_ROWS:,} rows here"
-    if chosen.cost.seconds > min(row.cost.seconds for row in tied) or chosen not in tied:  # a budget of forgetting decided
-        lines.append(f"It takes {cost}, against {human_seconds(best.cost.seconds)} for {best.title}.")
-        return lines
+    if chosen not in tied or _costs(chosen) > min(map(_costs, tied)):  # a budget of forgetting decided
+        return [f"It takes {cost}, against {human_seconds(best.cost.seconds)} for {best.title}."]
     if len(tied) == 1:
         lines.append(f"Every other strategy is distinguishably worse. It takes {cost}.")
+    elif _is_paid(tied):
+        fastest = _fastest(tied)
+        against = "" if fastest is chosen else f", against {human_seconds(fastest.cost.seconds)} for {fastest.title}"
+        lines.append(f"It takes {cost}{against}.")
     elif chosen is not best:
         lines.append(
             f"It is the cheapest of the {len(tied)} that are not distinguishably worse than the best: {cost}, "
@@ -232,14 +256,16 @@ def _because(
     return lines
 
 
-def _paid(chosen: Row, usd: float, tied: Sequence[Row]) -> str:
-    """What its answers cost in money, by which the cheapest in time may not be the cheapest."""
-    told = f"Its server would be paid ${usd:,.2f} for {ANSWERED_ROWS:,} answers"
-    prices = {row.title: row.cost.usd_per_answers for row in tied if row is not chosen and row.cost.usd_per_answers is not None}
-    title = min(prices, key=lambda one: prices[one], default=None)
-    if title is None or prices[title] >= usd:
+def _paid(chosen: Row, tied: Sequence[Row]) -> str:
+    """What its answers cost in money, against its equals'."""
+    usd = chosen.cost.usd_per_answers
+    told = "It costs no server's money" if usd is None else f"Its server would be paid ${usd:,.2f} for {ANSWERED_ROWS:,} answers"
+    others = [row for row in tied if row is not chosen]
+    if not others:
         return f"{told}."
-    return f"{told}; the least of those not distinguishably worse than the best is ${prices[title]:,.2f}, for {title}."
+    least = min(others, key=_costs)
+    price = f"${least.cost.usd_per_answers:,.2f}" if least.cost.usd_per_answers is not None else "nothing"
+    return f"{told}; of the others not distinguishably worse than the best, {least.title} would cost least: {price}."
 
 
 def _on_budget(chosen: Row, usual: Row, racing: Sequence[Row], may_lose: float) -> list[str]:
@@ -290,7 +316,9 @@ def _doubt(best: Row, metric: str, baseline: Baseline | None) -> str:
     return f"{said}: the ranking means little. A larger model, or more rows, is needed before any is of use."
 
 
-def _would_change(chosen: Row, best: Row, usual: Row, metric: str, smallest: float, curve: LearningCurve | None) -> list[str]:
+def _would_change(
+    chosen: Row, best: Row, usual: Row, tied: Sequence[Row], metric: str, smallest: float, curve: LearningCurve | None
+) -> list[str]:
     found = chosen.metrics[metric]
     lines = [
         f"More test rows: with {found.n}, a difference below {100 * smallest:.1f} points is missed at least one time in five."
@@ -300,6 +328,12 @@ def _would_change(chosen: Row, best: Row, usual: Row, metric: str, smallest: flo
     elif chosen is not best:
         lines.append(
             f"If {100 * abs(best.metrics[metric].value - found.value):.1f} points matter more to you than cost, take {best.title}."
+        )
+    fastest = _fastest(tied)
+    if chosen is usual and _is_paid(tied) and fastest is not chosen:
+        lines.append(
+            f"If time matters more to you than money, take {fastest.title}: {human_seconds(fastest.cost.seconds)} against "
+            f"{human_seconds(chosen.cost.seconds)}."
         )
     if curve is not None and curve.still_rises is not None and curve.gain_low is not None and curve.gain_high is not None:
         span = (
