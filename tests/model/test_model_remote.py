@@ -236,6 +236,20 @@ def test_each_answer_is_paid_by_the_first_who_asks_and_its_time_is_known_to_the_
         assert remote(server.url, cache=tmp_path).paid("one") == two, "tokens are counted, whatever they cost"
 
 
+def test_what_is_timed_is_asked_each_time_and_paid_for(tmp_path):
+    """Else the first of the rows that are timed would take no time, as it is the one that warmed up."""
+    with serve(repeat) as server:
+        there = remote(server.url, cache=tmp_path)
+        there.payer = "one"
+        there.generate(["a"], SHORT)
+        with there.afresh():
+            assert [texts(there.generate(["a", "b", "a"], SHORT)) for _ in range(3)] == [["A", "B", "A"]] * 3
+        assert server.prompts().count("a") == 4 and server.prompts().count("b") == 3
+        assert there.paid("one") == Tokens(read=7 * 3, written=7 * 2) == remote(server.url, cache=tmp_path).paid("one")
+        there.generate(["a"], SHORT)
+        assert len(server.prompts()) == 7
+
+
 def test_another_model_address_or_setting_is_another_question(tmp_path):
     def reply(_path, body):
         return 200, chat_answer(f"{body['model']} {body['temperature']} {body.get('seed')}")

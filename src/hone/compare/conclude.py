@@ -11,8 +11,8 @@ import numpy as np
 from hone.compare.curve import learning_curve
 from hone.compare.effort import Forecast
 from hone.compare.forgotten import Retained
-from hone.compare.line_up import OTHER_METRICS, Models
-from hone.compare.money import priced
+from hone.compare.line_up import ANSWERS, OTHER_METRICS, Models
+from hone.compare.money import priced, usd_of
 from hone.compare.prepare import Prepared
 from hone.compare.race import Finished
 from hone.compare.records import Comparison, Data, LearningCurve, Machine, Mistake, ModelInfo, TaskInfo
@@ -23,7 +23,7 @@ from hone.core.device import core_count, processor_name, release_memory, total_m
 from hone.core.store import folder_bytes, read_record, write_atomic, write_lines
 from hone.evaluate import Metric, measure_speed
 from hone.measure import AnswerKey, LabelMarks, Marks, ScoreMarks, Tokens, perplexity_interval
-from hone.model import Encoder
+from hone.model import Encoder, known_tokens
 from hone.retrieve import Passage
 from hone.strategy import Bench, TextBase, TextPredictor, answer_key
 from hone.task import Example, Task
@@ -50,6 +50,7 @@ def conclude(
     rows = priced(judge(tested, key, labels=task.labels, seed=settings.seed), settings.price)
     curve = _curve(finished, recommend(rows, metric=task.metric, curve=None, may_lose=settings.may_lose).strategy, folder)
     infos = tuple(_model_info(models.encoders.get(name) or models.texts[name]) for name in models.order)
+    asked = known_tokens(folder / ANSWERS)
     signatures = tested[0].marks.signatures if isinstance(tested[0].marks, ScoreMarks) else {}
     return Comparison(
         hone_version=version("hone-lm"),
@@ -64,6 +65,8 @@ def conclude(
         rows=tuple(rows),
         recommended=recommend(rows, metric=task.metric, curve=curve, may_lose=settings.may_lose),
         price=settings.price,
+        asked=asked,
+        usd=usd_of(asked, settings.price),
         may_lose=settings.may_lose,
         learning_curve=curve,
         mistakes=_mistakes(tested, task),
@@ -82,6 +85,7 @@ def at_price(done: Comparison, price: str | None, folder: Path) -> Comparison:
         update={
             "rows": rows,
             "price": price,
+            "usd": usd_of(done.asked, price),
             "learning_curve": curve,
             "recommended": recommend(rows, metric=metric, curve=curve, may_lose=may_lose),
         }
@@ -113,8 +117,8 @@ def _test(
                 spent = billed.backend.spent()
                 took += spent.spared_seconds - spared
                 answered = Tokens(read=spent.tokens_read, written=spent.tokens_written, is_estimate=spent.is_estimate)
-            paid = billed.paid(payer) if billed else None
             speed = measure_speed(predictor, rows, answered_seconds=took, is_costly=writer is not None)
+            paid = billed.paid(payer) if billed else None  # what was timed is paid for, too
             size = folder_bytes(one.folder / "predictor")
             perplexity = _perplexity(writer, rows, seed=settings.seed) if writer else None
             estimate = forecast.estimates.get(one.entrant.key)

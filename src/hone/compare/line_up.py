@@ -26,8 +26,10 @@ from hone.strategy import (
 )
 from hone.task import HEAD_KINDS, Passage, Task, TaskKind, Template, bundled_templates, read_templates
 
-__all__ = ["OTHER_METRICS", "LineUp", "Models", "benches", "find_models", "line_up", "open_documents", "open_rows"]
+__all__ = ["ANSWERS", "OTHER_METRICS", "LineUp", "Models", "benches", "find_models", "line_up", "open_documents", "open_rows"]
 
+ANSWERS = "answers"
+"""Folder of a run in which a server's answers are kept."""
 OTHER_METRICS = tuple(name for name in TEXT_METRICS if not name.startswith("rougeLsum_"))
 """Of written answers, reported beside the one that ranks."""
 
@@ -258,7 +260,7 @@ def _remembering(base: TextBase, folder: Path) -> TextBase:
     """A server's answers are kept in the run folder, so that a run that goes on pays for none of them twice; at what price, it says itself."""
     if base.server is None:
         return base
-    server = base.server.model_copy(update={"cache": folder / "answers", "price": None})
+    server = base.server.model_copy(update={"cache": folder / ANSWERS, "price": None})
     return TextBase(base.name, base.precision, base.base_url, server)
 
 

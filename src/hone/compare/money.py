@@ -9,7 +9,7 @@ from hone.compare.records import Row
 from hone.measure import Tokens
 from hone.model import Price
 
-__all__ = ["priced", "sum_tokens"]
+__all__ = ["priced", "sum_tokens", "usd_of"]
 
 
 def sum_tokens(parts: Sequence[Tokens], *, times: float = 1.0) -> Tokens:
@@ -21,20 +21,19 @@ def sum_tokens(parts: Sequence[Tokens], *, times: float = 1.0) -> Tokens:
     )
 
 
-def priced(rows: Sequence[Row], price: str | None) -> list[Row]:
-    """Rows with the money for their tokens at a price; without any where none is given.
+def usd_of(tokens: Tokens | None, price: str | None) -> float | None:
+    """US dollars for tokens at a price; None where either is not known.
 
     Raises:
         Usage: the price is not two numbers.
     """
-    known = Price.parse(price) if price else None
+    return None if tokens is None or not price else Price.parse(price).usd(tokens)
 
-    def usd(tokens: Tokens | None) -> float | None:
-        return None if known is None or tokens is None else known.usd(tokens)
 
-    return [
-        row.model_copy(
-            update={"cost": row.cost.model_copy(update={"usd": usd(row.cost.paid), "usd_per_answers": usd(row.cost.further)})}
-        )
-        for row in rows
-    ]
+def priced(rows: Sequence[Row], price: str | None) -> list[Row]:
+    """Rows with the money for their tokens at a price; without any where none is given. Raises: as `usd_of` does."""
+    found = []
+    for row in rows:
+        usd = {"usd": usd_of(row.cost.paid, price), "usd_per_answers": usd_of(row.cost.further, price)}
+        found.append(row.model_copy(update={"cost": row.cost.model_copy(update=usd)}))
+    return found

@@ -122,7 +122,7 @@ class Cost(Record):
     latency_ms_p95: float
     rows_per_second: float
     paid: Tokens | None = None
-    """What a server read and wrote to choose settings and to answer the test rows; None where none was asked."""
+    """What a server read and wrote to choose settings, to answer the test rows and to be timed; None where none was asked."""
     further: Tokens | None = None
     """The same for `ANSWERED_ROWS` further answers."""
     usd: float | None = None
@@ -329,6 +329,11 @@ class Comparison(Record):
     """Strategies that did not run, with the reason."""
     price: str | None = None
     """US dollars per million tokens that a server reads and writes, as given: IN,OUT; None where none was given."""
+    asked: Tokens | None = None
+    """All that servers read and wrote for this comparison: for the rows of the table, and to see what they can and how fast they are, and
+    for the learning curve; None where none was asked."""
+    usd: float | None = None
+    """US dollars for `asked`; None where no price is known."""
     may_lose: float | None = None
     """Share that a strategy may lose on retained tasks, on average, to be recommended; None: any."""
 

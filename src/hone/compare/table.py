@@ -224,16 +224,8 @@ def _circumstances(comparison: Comparison) -> str:
     lines += _forgotten(comparison)
     if comparison.may_lose is not None:
         lines.append(budget_sentence(comparison))
-    paid = [row for row in comparison.rows if row.cost.usd is not None]
-    if paid:
-        lines.append(
-            "Money: "
-            + ", ".join(
-                f"{row.title} ${row.cost.usd:,.4f}, ${row.cost.usd_per_answers or 0:,.2f} for {ANSWERED_ROWS:,} answers"
-                for row in paid
-            )
-            + "."
-        )
+    if comparison.usd is not None:
+        lines.append(_money_sentence(comparison, comparison.usd))
     lines += [f"† {row.title} stopped early. {sentence(row.stopped_early)}" for row in comparison.rows if row.stopped_early]
     for reason in dict.fromkeys(comparison.not_run.values()):
         lines.append(f"Not run ({reason}): {', '.join(name for name, why in comparison.not_run.items() if why == reason)}.")
@@ -263,6 +255,17 @@ def _time_sentence(comparison: Comparison) -> str:
     took = sum(row.cost.train_seconds for row in estimated)
     expected = sum(row.cost.estimate.seconds for row in estimated if row.cost.estimate is not None)
     return f"{text}; training {human_seconds(took)} where {human_seconds(expected)} had been estimated."
+
+
+def _money_sentence(comparison: Comparison, usd: float) -> str:
+    """What a server was paid in all, what of it for each strategy, and what further answers would cost."""
+    about = "about " if comparison.asked is not None and comparison.asked.is_estimate else ""
+    paid = [
+        f"{row.title} ${row.cost.usd:,.4f}, ${row.cost.usd_per_answers or 0:,.2f} for {ANSWERED_ROWS:,} answers"
+        for row in comparison.rows
+        if row.cost.usd is not None
+    ]
+    return "; ".join([f"Money: {about}${usd:,.4f} in all", *([", ".join(paid)] if paid else [])]) + "."
 
 
 def _places(comparison: Comparison) -> str:

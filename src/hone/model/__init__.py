@@ -3,6 +3,7 @@
 The only folder that talks to transformers (with `hone.train` where training needs it). Next: `hone.train`.
 """
 
+from hone.model.answer_cache import known_tokens
 from hone.model.arithmetic import Arithmetic, Precision, autocast, plain_autocast, product_dtype, resolve_precision
 from hone.model.backend import Backend, LocalBackend, load_backend
 from hone.model.batches import pad, token_batches
@@ -91,6 +92,7 @@ __all__ = [
     "head_scale",
     "is_behind_server",
     "is_elsewhere",
+    "known_tokens",
     "load_backbone",
     "load_backend",
     "load_classifier",

@@ -12,7 +12,7 @@ from hone.core.console import warn
 from hone.core.store import disk_errors
 from hone.measure import Tokens
 
-__all__ = ["FILE", "AnswerCache"]
+__all__ = ["FILE", "AnswerCache", "known_tokens"]
 
 FILE = "remote-answers.jsonl"
 
@@ -42,7 +42,8 @@ class AnswerCache:
             except (ValueError, KeyError, TypeError):
                 lost += bool(line.strip())
         if lost:
-            warn(f"{path}: {lost} {'line' if lost == 1 else 'lines'} cannot be read; those answers are asked for again.")
+            lines = "line" if lost == 1 else "lines"
+            warn(f"{path}: {lost} {lines} cannot be read; those answers are asked for again.", once=str(path))
 
     def __contains__(self, key: str) -> bool:
         return key in self._known
@@ -50,9 +51,9 @@ class AnswerCache:
     def __getitem__(self, key: str) -> dict[str, Any]:
         return self._known[key]
 
-    def tokens(self, payer: str) -> Tokens:
-        """Of all answers that were asked for someone."""
-        mine = [answer for answer in list(self._known.values()) if answer.get("payer") == payer]
+    def tokens(self, payer: str | None = None) -> Tokens:
+        """Of all answers that were asked for someone; None: for anyone."""
+        mine = [answer for answer in list(self._known.values()) if payer is None or answer.get("payer") == payer]
         return Tokens(
             read=sum(one["read"] for one in mine),
             written=sum(one["written"] for one in mine),
@@ -75,3 +76,8 @@ class AnswerCache:
                 with self.path.open("ab") as file:
                     file.write((b"\n" if self._is_torn else b"") + line.encode("utf-8", "surrogatepass"))
             self._is_torn = False
+
+
+def known_tokens(folder: Path) -> Tokens | None:
+    """Of all answers that were kept in a folder; None where there are none."""
+    return AnswerCache(folder).tokens() if (folder / FILE).exists() else None

@@ -7,8 +7,10 @@ and what has been spent counts an answer that an earlier run paid for, so an int
 import json
 import math
 import time
-from collections.abc import Callable, Sequence
+import uuid
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
+from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -86,6 +88,9 @@ class RemoteBackend:
         self._ledger = Ledger(self.settings.price)
         self._entered: set[str] = set()
         self._opens_thoughts = False
+        self._asks_afresh = False
+        self._turn: tuple[str, ...] = ()
+        """Part of every key where answers that are known are not to be used."""
         self._limit = "max_tokens"
         self.payer = ""
         """For whom is asked from now on; see `paid`."""
@@ -151,6 +156,15 @@ class RemoteBackend:
     def paid(self, payer: str) -> Tokens:
         """Of all answers that were asked for this payer, in this run and earlier ones."""
         return self._cache.tokens(payer)
+
+    @contextmanager
+    def afresh(self) -> Iterator[None]:
+        """Inside this block every question is asked, also where its answer is known: for timing. What that costs is kept like the rest."""
+        self._asks_afresh = True
+        try:
+            yield
+        finally:
+            self._asks_afresh, self._turn = False, ()
 
     def generate(self, prompts: Sequence[str], sampling: Sampling, *, bar: Bar | None = None) -> list[list[Generated]]:
         """`sampling.samples` answers per prompt; neither token ids nor likelihoods are known.
@@ -218,6 +232,8 @@ class RemoteBackend:
 
     def _ask_all(self, asked: Sequence[Asked], bar: Bar | None) -> list[Answer]:
         """Answers in order. The same request is sent once; the first that fails for good ends all, and what is finished is kept."""
+        if self._asks_afresh:
+            self._turn = (uuid.uuid4().hex,)
         keys = [self._key(body) for body, _ in asked]
         first: dict[str, int] = {}
         for index, key in enumerate(keys):
@@ -324,7 +340,7 @@ class RemoteBackend:
 
     def _key(self, body: dict[str, Any]) -> str:
         """Digest of everything that decides an answer."""
-        return digest_text(self._endpoint.base_url, self._path, json.dumps(body, sort_keys=True))
+        return digest_text(self._endpoint.base_url, self._path, json.dumps(body, sort_keys=True), *self._turn)
 
     def _explained(self, refusal: Refusal) -> HoneError:
         return self._endpoint.explained(refusal, model=self.model, path=self._path)

@@ -2,8 +2,8 @@
 
 import json
 import shutil
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal, Protocol
@@ -15,7 +15,7 @@ from hone.core.errors import BadModel
 from hone.core.record import Record
 from hone.core.store import write_atomic, write_lines
 from hone.measure import Answers
-from hone.model import Backend, LanguageModel, Likelihood, RemoteSettings, Sampling, Seq2SeqModel, load_encoder
+from hone.model import Backend, LanguageModel, Likelihood, RemoteBackend, RemoteSettings, Sampling, Seq2SeqModel, load_encoder
 from hone.retrieve import Passage
 from hone.strategy.label_words import described, label_words
 from hone.strategy.text.answering import Asked, OptionScores, Rule, probabilities, score_options, write_texts
@@ -208,17 +208,8 @@ class TextPredictor:
 
     def computed_afresh(self) -> AbstractContextManager[None]:
         """What is computed here is computed anew each time; a server is asked again, though its answers are remembered."""
-        return nullcontext() if self.base.is_local else self._forgetful()
-
-    @contextmanager
-    def _forgetful(self) -> Iterator[None]:
-        server = (self.base.server or RemoteSettings()).model_copy(update={"cache": None})
-        remembering = self.asker
-        self.asker = replace(remembering, backend=replace(self.base, server=server).backend)
-        try:
-            yield
-        finally:
-            self.asker = remembering
+        backend = self.asker.backend
+        return backend.afresh() if isinstance(backend, RemoteBackend) else nullcontext()
 
     def save(self, folder: Path) -> None:
         """The form, the examples, and what was trained."""
