@@ -185,7 +185,7 @@ def _from_here(settings: EvalSettings, source: _Source) -> _Model:
     if settings.chat and not reader.tokenizer.chat_template:
         raise Usage(f"--chat asks for the model's chat template, and '{settings.model}' has none. Leave out --chat.")
     scorer = Scorer(net, precision=reader.precision)
-    generator = Generator(net, reader.tokenizer, precision=reader.precision, follows=True)
+    generator = Generator(net, reader.tokenizer, precision=reader.precision, follows="all")
     if not scorer.shares:
         note("This architecture cannot share prefixes between questions, so each is read whole.")
     answering = EngineLM(scorer, generator, reader.tokenizer, length=reader.context_length, longest=settings.max_tokens)

@@ -115,7 +115,9 @@ class LocalBackend:
 
     @cached_property
     def _generator(self) -> Generator:
-        return Generator(self.net, self.reader.tokenizer, precision=self.reader.precision, takes_over=self._takes_over)
+        return Generator(
+            self.net, self.reader.tokenizer, precision=self.reader.precision, takes_over=self._takes_over, follows="words"
+        )
 
     def score(self, prompts: Sequence[str], continuations: Sequence[str], *, bar: Bar | None = None) -> list[Likelihood]:
         """Log-likelihood of each continuation, tokenised apart from its prompt as in training.

@@ -11,10 +11,10 @@ from typing import Any
 
 import torch
 
-from hone.core.console import Bar
+from hone.core.console import Bar, note
 from hone.core.errors import Usage
 from hone.model.arithmetic import Arithmetic, autocast
-from hone.model.configured import Configured, Rule
+from hone.model.configured import Configured, Follows, Rule
 from hone.model.generated import Finish, Generated
 from hone.model.language import Seq2SeqModel, TextModel
 from hone.model.sampling import Sampling
@@ -54,12 +54,12 @@ class Generator:
         precision: Arithmetic,
         shares: bool | None = None,
         takes_over: bool = True,
-        follows: bool = False,
+        follows: Follows = "ends",
     ) -> None:
         """
         Args:
-            follows: what the model's generation_config.json says holds where a request leaves it open, as in transformers; else of it
-                only where texts end and what they are made to begin with.
+            follows: how much holds of what the model's generation_config.json says where a request leaves it open; what does not is
+                told, except by `ends`.
             shares: whether keys are remembered; None: wherever the architecture, tried with real numbers, allows it.
             takes_over: the network no longer trains, and lies in bf16 where it computes so; else its parameters stay as they are.
         """
@@ -68,13 +68,13 @@ class Generator:
         self.shares = shares is not False and may_share(net, precision)
         if takes_over:
             net.stop_training(precision)
-        self.configured = Configured(net) if follows else None
+        self.configured = None if follows == "ends" else Configured(net, follows)
         configured = getattr(net.base.generation_config, "eos_token_id", None)
         ends = configured if isinstance(configured, list) else [configured]
         self._forced = len(net.opening) - 1 if isinstance(net, Seq2SeqModel) else 0
         """Tokens that every answer is made to begin with; they count in the length of a beam, as in transformers."""
         self._ends = {end for end in (*ends, tokenizer.eos_token_id) if end is not None}
-        self._told_ends = self._ends - set(tokenizer.all_special_ids) if follows else set()
+        self._told_ends = self._ends - set(tokenizer.all_special_ids) if follows == "all" else set()
         """Ends that transformers leaves in the text: words that are no special tokens."""
         self._marks = kept_marks(tokenizer)
 
@@ -85,6 +85,7 @@ class Generator:
             Usage: more answers than beams, or beams together with a temperature.
         """
         if self.configured is not None:
+            self._tell_unfollowed(self.configured.unfollowed(sampling))
             sampling = self.configured.filled(sampling)
         if sampling.beams > 1 and sampling.samples > sampling.beams:
             raise Usage(f"{sampling.samples} answers per prompt are more than {sampling.beams} beams find. Name as many beams.")
@@ -109,6 +110,11 @@ class Generator:
                 if bar:
                     bar.advance(len(part))
         return answers
+
+    def _tell_unfollowed(self, said: str) -> None:
+        if said:
+            name = getattr(self.net.base.config, "_name_or_path", "") or "The model"
+            note(f"{name}: its generation_config.json says {said}; answers are written without that.", once=f"{name} {said}")
 
     def stream(self, prompt: Sequence[int], sampling: Sampling) -> Iterator[str]:
         """One answer, piece by piece as it is written; pieces joined are the text that `generate` gives."""

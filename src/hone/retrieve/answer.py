@@ -62,7 +62,7 @@ def answer_from(
     room = reader.context_length - (0 if net.is_encoder_decoder else sampling.max_new_tokens)
     prompted = _prompter(net, reader)
     prompt, shown = _fit(question, passages, lambda text: len(prompted(text)), room)
-    generator = Generator(net, reader.tokenizer, precision=reader.precision)
+    generator = Generator(net, reader.tokenizer, precision=reader.precision, follows="words")
     found = generator.generate([prompted(prompt)], sampling)
     tell_thoughts(found, model="the model", tokens=sampling.max_new_tokens)
     return cited(question, passages, answer=found[0][0].text.strip(), shown=shown)

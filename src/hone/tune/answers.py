@@ -83,7 +83,7 @@ def write_answers(
         cutter = Renderer(reader.tokenizer, length=reader.context_length, chat=False)
         prompts = [cutter.fitting(ids, leaving=most) for ids in prompts]
     was_training = net.training
-    generator = Generator(net, reader.tokenizer, precision=reader.precision, takes_over=False)
+    generator = Generator(net, reader.tokenizer, precision=reader.precision, takes_over=False, follows="words")
     with progress(title, len(asked)) as bar:
         found = generator.generate(prompts, Sampling(max_new_tokens=most), bar=bar)
     net.train(was_training)
