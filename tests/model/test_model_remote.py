@@ -590,6 +590,33 @@ def test_tokens_that_the_server_does_not_count_are_estimated_and_said_to_be():
     assert there.is_estimate
 
 
+@pytest.mark.parametrize(
+    "usage",
+    [
+        None,
+        [],
+        {},
+        {"prompt_tokens": None, "completion_tokens": "many"},
+        {"prompt_tokens": 0, "completion_tokens": 0},
+        {"prompt_tokens": -1, "completion_tokens": -1},
+    ],
+)
+def test_tokens_that_cannot_be_are_estimated_and_the_answer_is_not_paid_for_again(usage):
+    with serve(lambda *_: (200, chat_answer("abcdefgh") | {"usage": usage})) as server:
+        there = remote(server.url)
+        assert texts(there.generate(["a" * 10], SHORT)) == ["abcdefgh"]
+        spent = there.spent()
+        assert len(server.asked) == 1
+    assert (spent.tokens_read, spent.tokens_written, spent.is_estimate) == (3, 2, True)
+
+
+def test_an_empty_answer_of_no_tokens_is_counted_as_the_server_counts_it():
+    with serve(lambda *_: (200, chat_answer("", written=0))) as server:
+        there = remote(server.url)
+        there.generate(["a"], SHORT)
+        assert (there.spent().tokens_written, there.spent().is_estimate) == (0, False)
+
+
 def test_a_length_that_nobody_says_is_assumed_and_told(capsys):
     with serve(lambda path, body: (200, {"data": [{"id": "other", "max_model_len": 5}]})) as server:
         assert remote(server.url).context_length == 8192

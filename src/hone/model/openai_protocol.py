@@ -78,7 +78,8 @@ def read_answers(samples: int, stops: Sequence[str]) -> Callable[[dict[str, Any]
             raise Usage(
                 f"The server gave {len(choices)} of {samples} answers to a prompt: it does not know 'n'. Ask for samples=1."
             )
-        return {"answers": [_choice(choice, stops) for choice in choices[:samples]], **_usage(found)}
+        answers = [_choice(choice, stops) for choice in choices[:samples]]
+        return {"answers": answers, **_usage(found, wrote=any(one["text"] or "thought" in one for one in answers))}
 
     return read
 
@@ -147,7 +148,7 @@ def read_echo(prompt: str | list[int], continuation: str | list[int]) -> Callabl
             raise ValueError(f"{len(likelihoods)} log-likelihoods")
         values = [float(value) for value in likelihoods[first:end]]
         greedy = all(value >= max(top.values()) for value, top in zip(values, best[first:end], strict=True))
-        return {"log_likelihood": sum(values), "is_greedy": greedy, "tokens": end - first, **_usage(found)}
+        return {"log_likelihood": sum(values), "is_greedy": greedy, "tokens": end - first, **_usage(found, wrote=False)}
 
     return read
 
@@ -181,8 +182,16 @@ def likelihood(answer: Answer) -> Likelihood:
     return Likelihood(float(answer["log_likelihood"]), bool(answer["is_greedy"]), int(answer["tokens"]))
 
 
-def _usage(found: dict[str, Any]) -> Answer:
-    """Tokens that the server counted, None where it did not."""
-    usage = found.get("usage") or {}
-    read, written = usage.get("prompt_tokens"), usage.get("completion_tokens")
-    return {"read": None if read is None else int(read), "written": None if written is None else int(written)}
+def _usage(found: dict[str, Any], *, wrote: bool) -> Answer:
+    """Tokens that the server counted, None where it did not, or counted what cannot be: no answer is asked for again for that.
+
+    Args:
+        wrote: whether there is a text, which has at least one token.
+    """
+    usage = found.get("usage")
+    told = usage if isinstance(usage, dict) else {}
+    return {"read": _count(told.get("prompt_tokens"), 1), "written": _count(told.get("completion_tokens"), int(wrote))}
+
+
+def _count(said: Any, least: int) -> int | None:
+    return said if isinstance(said, int) and not isinstance(said, bool) and said >= least else None
