@@ -4,7 +4,7 @@ beats it.
 Serves `verdict`. Where none does beyond chance, no strategy is worth its price, however they rank among themselves.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import NamedTuple
 
 from hone.compare.records import Row
@@ -36,11 +36,15 @@ class Baseline(NamedTuple):
         return f"{said}: {'tuning brings nothing here yet' if tunes else 'none is of use here yet'}."
 
 
-def unbeaten_baseline(racing: Sequence[Row], metric: str) -> Baseline | None:
-    """The baseline that none of these strategies beats, best first; None where one does or none is known."""
+def unbeaten_baseline(racing: Sequence[Row], metric: str, unseen: Collection[str] = ()) -> Baseline | None:
+    """The baseline that none of these strategies beats, best first; None where one does or none is known.
+
+    Args:
+        unseen: labels that nobody could know of, so that none of them is answered always.
+    """
     best = racing[0]
     if best.per_class:
-        return _one_answer(best, racing, metric)
+        return _one_answer(best, racing, metric, unseen)
     found = next((row for row in racing if plainest(row)), None)
     if found is None or len(racing) == 1 or not _is_level(found):
         return None
@@ -52,12 +56,13 @@ def _is_level(plain: Row) -> bool:
     return plain.difference is None or plain.difference.p_value >= LEVEL
 
 
-def _one_answer(best: Row, racing: Sequence[Row], metric: str) -> Baseline | None:
+def _one_answer(best: Row, racing: Sequence[Row], metric: str, unseen: Collection[str]) -> Baseline | None:
     """The most frequent class of the test rows, given always, where it would do as well as any strategy."""
-    usual = max(best.per_class, key=lambda one: one.support)
-    rows = sum(one.support for one in best.per_class)
-    shares = [one.support / rows for one in best.per_class]
-    share, classes = max(shares), len(shares)
+    answered = [one for one in best.per_class if one.label not in unseen]
+    usual = max(answered, key=lambda one: one.support)
+    rows, classes = sum(one.support for one in best.per_class), len(best.per_class)
+    shares = [one.support / rows for one in answered]
+    share = max(shares)
     f1 = 2 * share / (1 + share)
     floor = {"macro_f1": f1 / classes, "weighted_f1": f1 * share}.get(metric, share)
     if any(row.metrics[metric].low > floor for row in racing):

@@ -78,7 +78,7 @@ def write_card(comparison: Comparison, row: Row, *, licence: str | None = None) 
 
 ## Limits
 
-{_honesty(comparison, row)} Texts unlike the rows it was made from were not measured.
+{_honesty(comparison, row)} Texts unlike the rows it was made from were not measured.{_unseen(comparison)}
 
 {_forgetting(row)}
 """
@@ -128,6 +128,15 @@ def _details(comparison: Comparison, row: Row) -> str:
         return "\n".join(f"- {name}: {signature}" for name, signature in comparison.task.metrics.items())
     weak = sorted((one for one in row.per_class if one.support), key=lambda one: one.f1)[:3]
     return f"Weakest classes by F1: {', '.join(f'{one.label} ({one.f1:.2f}, {one.support} rows)' for one in weak)}."
+
+
+def _unseen(comparison: Comparison) -> str:
+    labels = comparison.task.unseen
+    return (
+        f" It knows nothing of {', '.join(labels)}, which test rows have and no training row has; that counted as wrong."
+        if labels
+        else ""
+    )
 
 
 def _honesty(comparison: Comparison, row: Row) -> str:

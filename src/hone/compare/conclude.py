@@ -3,6 +3,7 @@
 import shlex
 import time
 from collections.abc import Iterator, Sequence
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 
@@ -25,7 +26,7 @@ from hone.evaluate import Metric, measure_speed
 from hone.measure import AnswerKey, LabelMarks, Marks, ScoreMarks, Tokens, perplexity_interval
 from hone.model import Encoder, known_tokens
 from hone.retrieve import Passage
-from hone.strategy import Bench, TextBase, TextPredictor, answer_key
+from hone.strategy import Bench, TextBase, TextPredictor, answer_key, right_labels
 from hone.task import Example, Task
 
 __all__ = ["at_price", "conclude"]
@@ -46,9 +47,12 @@ def conclude(
 ) -> Comparison:
     """The test rows, read once, and what follows from the answers to them."""
     key = answer_key(task.split.test, task.labels, metric=task.metric, others=OTHER_METRICS, kind=task.kind)
+    labels = right_labels(task.split.test, task.labels)
+    unseen = labels[len(task.labels) :]
     tested = _test(finished, task, key, forecast, retained, settings)
-    rows = priced(judge(tested, key, labels=task.labels, seed=settings.seed), settings.price)
-    curve = _curve(finished, recommend(rows, metric=task.metric, curve=None, may_lose=settings.may_lose).strategy, folder)
+    rows = priced(judge(tested, key, labels=labels, seed=settings.seed), settings.price)
+    choose = partial(recommend, rows, metric=task.metric, may_lose=settings.may_lose, unseen=unseen)
+    curve = _curve(finished, choose(curve=None).strategy, folder)
     infos = tuple(_model_info(models.encoders.get(name) or models.texts[name]) for name in models.order)
     asked = known_tokens(folder / ANSWERS)
     signatures = tested[0].marks.signatures if isinstance(tested[0].marks, ScoreMarks) else {}
@@ -58,18 +62,18 @@ def conclude(
         started="",
         seconds=0.0,
         seed=settings.seed,
-        task=TaskInfo(kind=task.kind, labels=task.labels, metric=task.metric, metrics=signatures),
+        task=TaskInfo(kind=task.kind, labels=task.labels, unseen=unseen, metric=task.metric, metrics=signatures),
         model=infos[0],
         models=infos,
         data=_data(settings, prepared, task),
         rows=tuple(rows),
-        recommended=recommend(rows, metric=task.metric, curve=curve, may_lose=settings.may_lose),
+        recommended=choose(curve=curve),
         price=settings.price,
         asked=asked,
         usd=usd_of(asked, settings.price),
         may_lose=settings.may_lose,
         learning_curve=curve,
-        mistakes=_mistakes(tested, task),
+        mistakes=_mistakes(tested, task, labels),
         machine=_machine(finished[0].entrant.bench),
         folder=str(folder),
         not_run={},
@@ -79,15 +83,15 @@ def conclude(
 def at_price(done: Comparison, price: str | None, folder: Path) -> Comparison:
     """A finished comparison as it would be with another price: the same answers, whose money, and with it the cheapest of equals, change."""
     rows = tuple(priced(done.rows, price))
-    metric, may_lose = done.task.metric, done.may_lose
-    curve = _kept_curve(folder, recommend(rows, metric=metric, curve=None, may_lose=may_lose).strategy)
+    choose = partial(recommend, rows, metric=done.task.metric, may_lose=done.may_lose, unseen=done.task.unseen)
+    curve = _kept_curve(folder, choose(curve=None).strategy)
     return done.model_copy(
         update={
             "rows": rows,
             "price": price,
             "usd": usd_of(done.asked, price),
             "learning_curve": curve,
-            "recommended": recommend(rows, metric=metric, curve=curve, may_lose=may_lose),
+            "recommended": choose(curve=curve),
         }
     )
 
@@ -125,7 +129,7 @@ def _test(
             forgetting = retained.measure(one, predictor)
             tested.append(Tested(one, marks, speed, size, estimate, answered, paid, perplexity, forgetting))
             passages = writer.passages(rows) if writer else [[] for _ in rows]
-            write_lines(one.folder / "predictions.jsonl", _predictions(rows, marks, task.labels, passages))
+            write_lines(one.folder / "predictions.jsonl", _predictions(rows, marks, right_labels(rows, task.labels), passages))
             bar.advance()
     return tested
 
@@ -217,7 +221,7 @@ def _machine(bench: Bench) -> Machine:
     )
 
 
-def _mistakes(tested: Sequence[Tested], task: Task) -> tuple[Mistake, ...]:
+def _mistakes(tested: Sequence[Tested], task: Task, labels: Sequence[str]) -> tuple[Mistake, ...]:
     """Test rows that most strategies get wrong, the most confidently wrong first; of texts those that score lowest."""
     racing = [one for one in tested if one.finished.outcome.stopped_early is None] or list(tested)
     marks = [one.marks for one in racing]
@@ -235,7 +239,7 @@ def _mistakes(tested: Sequence[Tested], task: Task) -> tuple[Mistake, ...]:
                 place=example.place,
                 text=example.text,
                 label=example.label,
-                answers={key: _said(one, int(index), task.labels) for key, one in zip(keys, marks, strict=True)},
+                answers={key: _said(one, int(index), labels) for key, one in zip(keys, marks, strict=True)},
                 confidence={
                     key: float(one.confidence[index]) for key, one in zip(keys, marks, strict=True) if isinstance(one, LabelMarks)
                 },

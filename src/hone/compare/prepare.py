@@ -50,6 +50,7 @@ from hone.task import (
     remove_leaks,
     split_examples,
     split_unlabelled,
+    unseen_labels,
     usual_metric,
 )
 
@@ -208,8 +209,15 @@ def _prepare_labelled(settings: CompareSettings) -> Prepared:
     )
     split, leaks = remove_leaks(split)
     everyone = [*split.train, *split.validation, *split.test]
-    told = [rejected_rows(rejected), *findings, *leaks, near_duplicates(examples), *class_balance(everyone)]
-    labels = tuple(sorted({example.label for example in everyone}))
+    told = [
+        rejected_rows(rejected),
+        *findings,
+        *leaks,
+        *_unseen(settings, split),
+        near_duplicates(examples),
+        *class_balance(everyone),
+    ]
+    labels = tuple(sorted({example.label for example in split.train}))
     descriptions = {composed(label): text for label, text in settings.descriptions.items()}
     _check_descriptions(descriptions, labels)
     task = Task(
@@ -250,7 +258,8 @@ def _prepare_unlabelled(settings: CompareSettings, material: Material) -> Prepar
         is_labelled=False,
     )
     everyone = [*split.train, *split.validation, *split.test]
-    told = [rejected_rows(rejected), *findings, *leaks, near_duplicates(examples)]
+    unseen = _unseen(settings, split) if is_head else []
+    told = [rejected_rows(rejected), *findings, *leaks, *unseen, near_duplicates(examples)]
     kind, labels, usual, known = _answers(material, split)
     shape = material.shape or ("instruction" if material.kind == "chat" else "text-to-text")
     task = Task(
@@ -269,14 +278,21 @@ def _prepare_unlabelled(settings: CompareSettings, material: Material) -> Prepar
 
 def _answers(material: Material, split: Split) -> tuple[TaskKind, tuple[str, ...], str, Sequence[str]]:
     """What rows are answered with, its labels, the metric that usually ranks it, and all that can."""
-    everyone = [*split.train, *split.validation, *split.test]
     if material.kind == "choice":
-        return "multiple-choice", tuple(LETTERS[: max(len(row.choices) for row in everyone)]), "accuracy", ("accuracy",)
+        most = max(len(row.choices) for part in (split.train, split.validation, split.test) for row in part)
+        return "multiple-choice", tuple(LETTERS[:most]), "accuracy", ("accuracy",)
     if material.kind not in HEAD_KINDS:
         return "text-generation", (), usual_metric(material.shape, split.train), TEXT_METRICS
-    kind, labels = HEAD_KINDS[material.kind], head_labels(everyone)
+    kind, labels = HEAD_KINDS[material.kind], head_labels(split.train)
     known = _RANKING.get(kind) or (ENTITY_METRICS[:1] if marks_entities(labels) else TAG_METRICS)
     return kind, labels, known[0], known
+
+
+def _unseen(settings: CompareSettings, split: Split) -> list[Finding | None]:
+    """What is told of labels that rows which judge have and no training row has."""
+    judging = {"validation": split.validation, "test": split.test}
+    names = {name: Path(getattr(settings, name) or f"{name} rows").name for name in judging}
+    return [unseen_labels(rows, split.train, name=names[name]) for name, rows in judging.items()]
 
 
 def _in_order(material: Material) -> tuple[str, ...]:
@@ -305,7 +321,7 @@ def _check_descriptions(descriptions: dict[str, str], labels: tuple[str, ...]) -
     unknown = sorted(set(descriptions) - set(labels))
     if unknown:
         raise BadData(
-            f"descriptions are given for {', '.join(map(repr, unknown))}, which are no labels of the data. Labels: {', '.join(labels)}."
+            f"descriptions are given for {', '.join(map(repr, unknown))}, which no training row has. Labels: {', '.join(labels)}."
         )
 
 
@@ -319,7 +335,7 @@ def look_closer(task: Task, encoder: Encoder, *, seed: int) -> Task:
         everyone = [everyone[index] for index in sorted(chosen)]
     with progress("Looking for likely mislabels", len(everyone)) as bar:
         vectors = encoder.embed([example.text for example in everyone], advance=bar.advance)
-    index = {label: position for position, label in enumerate(task.labels)}
+    index = {label: position for position, label in enumerate(sorted({example.label for example in everyone}))}
     targets = [index[example.label] for example in everyone]
     found.append(likely_mislabels(vectors, targets, everyone, seed=derive_seed(seed, "mislabels")))
     return replace(task, findings=(*task.findings, *(finding for finding in found if finding is not None)))

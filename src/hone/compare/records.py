@@ -177,7 +177,7 @@ class Row(Record):
     per_class: tuple[ClassScore, ...]
     """Empty where answers are written."""
     confusion: tuple[tuple[int, ...], ...]
-    """Counts, [true label, predicted label], both in the order of `task.labels`; empty where answers are written."""
+    """Counts, [true label, predicted label], both in the order of `task.right`; empty where answers are written."""
     difference: Difference | None
     """None for the best row itself."""
     p_best: float
@@ -273,9 +273,16 @@ class TaskInfo(Record):
     kind: TaskKind
     labels: tuple[str, ...]
     """Of a multiple choice the letters; empty where answers are written."""
+    unseen: tuple[str, ...] = ()
+    """Labels of test rows that no training row has: nobody answers them, and they count as wrong."""
     metric: str
     metrics: dict[str, str]
     """All metrics of written answers, with their signatures; empty for labels, whose metrics are scikit-learn's."""
+
+    @property
+    def right(self) -> tuple[str, ...]:
+        """What test rows are right with: `labels`, then those `unseen`."""
+        return (*self.labels, *self.unseen)
 
 
 class ModelInfo(Record):

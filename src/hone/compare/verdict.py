@@ -6,7 +6,7 @@ Here each is held against the best alone (paired test, 5%, not adjusted): the ad
 for having picked the best guards the table against calling too much "worse", and would excuse real losses if it chose the winner.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -159,12 +159,15 @@ def _cost(one: Tested) -> Cost:
     )
 
 
-def recommend(rows: Sequence[Row], *, metric: str, curve: LearningCurve | None, may_lose: float | None = None) -> Recommendation:
+def recommend(
+    rows: Sequence[Row], *, metric: str, curve: LearningCurve | None, may_lose: float | None = None, unseen: Collection[str] = ()
+) -> Recommendation:
     """The cheapest strategy that is not distinguishably worse than the best.
 
     Args:
         may_lose: share that may be forgotten on average. Who lost more stands aside; where all who remain are worse than the best, the
             best of them is taken, and where nobody remains, whoever would have been without it.
+        unseen: labels that no training row has, and which so nobody answers.
     """
     racing = [row for row in rows if row.stopped_early is None] or list(rows)
     best = racing[0]
@@ -175,7 +178,7 @@ def recommend(rows: Sequence[Row], *, metric: str, curve: LearningCurve | None, 
         cheapest = min((row for row in tied if row in within), key=_costs, default=None)
         chosen = cheapest or (within[0] if within else usual)
     smallest = _smallest_visible(best, racing, metric)
-    baseline = unbeaten_baseline(racing, metric)
+    baseline = unbeaten_baseline(racing, metric, unseen)
     because = _because(chosen, best, tied, racing, metric, baseline)
     if may_lose is not None:
         because[1:1] = _on_budget(chosen, usual, racing, may_lose)

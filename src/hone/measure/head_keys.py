@@ -11,10 +11,10 @@ from hone.measure.groups import Groups
 from hone.measure.intervals import Interval
 from hone.measure.label_sets import LABEL_SET_METRICS, macro_f1_of, score_label_sets
 from hone.measure.labels import ratio
-from hone.measure.marks import Answers
+from hone.measure.marks import Answers, with_unanswered
 from hone.measure.numbers import NUMBER_METRICS, RANKING_NUMBER_METRICS, number_interval, score_numbers
 from hone.measure.resample import require_rows
-from hone.measure.score_marks import ScoreKey
+from hone.measure.score_marks import ScoreKey, ScoreMarks
 from hone.measure.scores import ResampledScore, SumScore
 
 __all__ = ["LIKELY", "TAG_METRICS", "LabelSetKey", "NumberKey", "TagKey", "score_tags", "tag_metrics"]
@@ -69,6 +69,7 @@ class LabelSetKey(ScoreKey):
     truth: npt.NDArray[np.bool_]
     """Whether a row has a label, [n, C]."""
     labels: tuple[str, ...]
+    """The last may be such as no strategy answers."""
     metric: str
     groups: Groups | None = None
 
@@ -80,6 +81,11 @@ class LabelSetKey(ScoreKey):
     def fits(self, answers: Answers) -> bool:
         """How likely each label is there, [n, C]."""
         return isinstance(answers, np.ndarray) and answers.shape == self.truth.shape
+
+    def mark(self, answers: Answers) -> ScoreMarks:
+        """Columns of the last labels may be missing."""
+        assert isinstance(answers, np.ndarray)
+        return super().mark(with_unanswered(answers, len(self.labels)))
 
     def score(self, answers: Answers, names: Sequence[str]) -> Mapping[str, ResampledScore]:
         """Of the labels that are said to be there."""

@@ -28,7 +28,7 @@ from hone.measure.significance import (
     share_of_wins,
 )
 
-__all__ = ["AnswerKey", "Answers", "LabelKey", "LabelMarks", "Marks", "PairedTest"]
+__all__ = ["AnswerKey", "Answers", "LabelKey", "LabelMarks", "Marks", "PairedTest", "with_unanswered"]
 
 FloatArray = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.int64]
@@ -38,6 +38,11 @@ Answers = npt.NDArray[np.float64] | tuple[str, ...]
 
 PairedTest = Literal["mcnemar_exact", "paired_permutation", "paired_bootstrap"]
 """The last is in records of earlier versions alone."""
+
+
+def with_unanswered(answers: FloatArray, classes: int) -> FloatArray:
+    """Shares [n, C] with columns of 0 behind them for classes that no strategy answers, [n, classes]."""
+    return np.pad(answers, ((0, 0), (0, max(0, classes - answers.shape[1]))))
 
 
 class Marks(Protocol):
@@ -223,11 +228,13 @@ class LabelKey:
     metric: str
     groups: Groups | None = None
     """Which rows belong together."""
+    classes: int = 0
+    """How many there are, where the last may be such as no strategy answers."""
 
     def mark(self, answers: Answers) -> LabelMarks:
-        """`answers`: class probabilities, [n, C]."""
+        """`answers`: class probabilities, [n, C]; columns of the last classes may be missing."""
         assert isinstance(answers, np.ndarray) and len(answers) == len(self.truth)
-        return LabelMarks(self.truth, answers, self.metric, self.groups)
+        return LabelMarks(self.truth, with_unanswered(answers, self.classes), self.metric, self.groups)
 
     def probability_best(self, marks: Sequence[Marks], *, seed: int) -> list[float]:
         """Resamples the rows for all strategies at once."""

@@ -3,7 +3,7 @@
 Read `contracts.py` first, then any one strategy: `zero_shot.py` is the shortest. Next: `hone.evaluate` scores predictors.
 """
 
-from hone.strategy.bench import Bench, Effort, EncoderBench, answer_key, class_indices
+from hone.strategy.bench import Bench, Effort, EncoderBench, answer_key, class_indices, right_labels
 from hone.strategy.contracts import Entrant, Fitted, Predictor, Probabilities, Settings, Strategy
 from hone.strategy.load import load_predictor
 from hone.strategy.predictors import NetPredictor, PredictorRecord, VectorPredictor
@@ -35,4 +35,5 @@ __all__ = [
     "encoder_strategies",
     "load_predictor",
     "plain_backend",
+    "right_labels",
 ]

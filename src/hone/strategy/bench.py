@@ -18,9 +18,9 @@ from hone.core.seeds import derive_seed
 from hone.core.store import digest_text
 from hone.measure import AnswerKey, Answers, Groups, LabelKey, LabelSetKey, Marks, NumberKey, TagKey, TextKey, Tokens
 from hone.model import Encoder, without_thoughts
-from hone.task import Example, TaskKind
+from hone.task import Example, TaskKind, other_labels
 
-__all__ = ["Bench", "Effort", "EncoderBench", "answer_key", "class_indices"]
+__all__ = ["Bench", "Effort", "EncoderBench", "answer_key", "class_indices", "right_labels"]
 
 Targets = NDArray[np.int64]
 
@@ -108,8 +108,9 @@ class Bench(ABC):
 
     @cached_property
     def validation_targets(self) -> Targets:
-        """Class index per validation row, [n]; all 0 where there are no classes."""
-        return class_indices(self.classes, self.validation)
+        """Class index per validation row, [n]; all 0 where there are no classes, and -1 of a label that no training row has."""
+        found = class_indices(right_labels(self.validation, self.classes), self.validation)
+        return np.where(found < max(1, len(self.classes)), found, -1)
 
     @cached_property
     def rows_digest(self) -> str:
@@ -184,7 +185,7 @@ def answer_key(
     others: tuple[str, ...] = (),
     kind: TaskKind | None = None,
 ) -> AnswerKey:
-    """What is right for some rows.
+    """What is right for some rows; a label that is none of `labels` is right too, and no strategy answers it.
 
     Args:
         others: metrics of texts that are reported beside the one that ranks. kind: where answers are neither texts nor one label each.
@@ -193,13 +194,20 @@ def answer_key(
     if kind == "regression":
         return NumberKey(right_values(examples), metric, groups)
     if kind == "multi-label-classification":
-        return LabelSetKey(right_values(examples, labels).astype(bool), tuple(labels), metric, groups)
+        every = right_labels(examples, labels)
+        return LabelSetKey(right_values(examples, every).astype(bool), every, metric, groups)
     if kind == "token-classification":
         return TagKey(tuple(row.label for row in examples), tuple(labels), metric, groups)
     if labels:
-        return LabelKey(class_indices(labels, examples), metric, groups)
+        every = right_labels(examples, labels)
+        return LabelKey(class_indices(every, examples), metric, groups, len(every))
     right = tuple(tuple(map(without_thoughts, (row.label, *row.more))) for row in examples)
     return TextKey(right, metric, others, groups)
+
+
+def right_labels(examples: Sequence[Example], labels: Sequence[str]) -> tuple[str, ...]:
+    """The labels that are answered, and behind them those that only these rows have; none where there are none to answer."""
+    return (*labels, *other_labels(examples, labels)) if labels else ()
 
 
 def right_values(examples: Sequence[Example], labels: Sequence[str] = ()) -> NDArray[np.float64]:

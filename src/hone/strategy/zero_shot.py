@@ -77,6 +77,7 @@ def fitted_prototypes(
 ) -> Fitted:
     """A predictor from class prototypes [C, D]: scale set on validation rows, content-free texts [m, C] divided out."""
     cosines = bench.validation_vectors().astype(np.float64) @ prototypes.T
-    scale = fit_scale(cosines, bench.validation_targets, blank)
+    targets = bench.validation_targets
+    scale = fit_scale(cosines[targets >= 0], targets[targets >= 0], blank)
     offset = _content_free_logs(blank, scale) if blank is not None else np.zeros(len(bench.labels))
     return fitted_scorer(bench, Prototypes(prototypes, scale, offset), settings)

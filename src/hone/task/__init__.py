@@ -54,6 +54,7 @@ from hone.task.records import Columns, Example, Finding, Rejected, Split, Table,
 from hone.task.refuse import Refused
 from hone.task.split import MIN_ROWS_PER_CLASS, drop_rare, split_examples, split_unlabelled
 from hone.task.templates import Template, bundled_templates, few_shot_prompt, read_templates
+from hone.task.unseen import labels_of, other_labels, unseen_labels
 from hone.task.written import ANSWERED_KINDS, LETTERS, as_examples, join_references, read_dialogue, usual_metric
 
 __all__ = [
@@ -117,6 +118,7 @@ __all__ = [
     "head_labels",
     "infer_columns",
     "join_references",
+    "labels_of",
     "likely_mislabels",
     "load_like",
     "load_material",
@@ -126,6 +128,7 @@ __all__ = [
     "near_duplicates",
     "normalise",
     "open_rows",
+    "other_labels",
     "read_asked",
     "read_dialogue",
     "read_mixture",
@@ -140,5 +143,6 @@ __all__ = [
     "shingle_similarity",
     "split_examples",
     "split_unlabelled",
+    "unseen_labels",
     "usual_metric",
 ]

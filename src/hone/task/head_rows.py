@@ -9,6 +9,7 @@ from typing import Any
 
 from hone.task.kinds import Kind, Material, MultiLabelled, Scored, Tagged
 from hone.task.records import Example, TaskKind
+from hone.task.unseen import other_labels
 
 __all__ = ["HEAD_KINDS", "as_head_examples", "head_labels"]
 
@@ -37,6 +38,4 @@ def _example(row: Any) -> Example:
 
 def head_labels(examples: Sequence[Example]) -> tuple[str, ...]:
     """All labels or tags, sorted; of numbers none."""
-    rows = [example.row for example in examples]
-    found = {name for row in rows for name in (row.tags if isinstance(row, Tagged) else getattr(row, "labels", ()))}
-    return tuple(sorted(found))
+    return other_labels(examples, ())

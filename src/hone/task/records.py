@@ -109,6 +109,7 @@ class Finding(Record):
         "long_text",
         "likely_mislabel",
         "unused_rows",
+        "unseen_label",
     ]
     severity: Literal["removed", "warning", "info"]
     message: str
@@ -131,7 +132,8 @@ class Split:
 class Task:
     """One set of rows: what a right answer is.
 
-    `labels` is sorted, and empty where answers are written or numbers; a class index anywhere in hone is an index into it.
+    `labels` are those of the training rows, sorted, and empty where answers are written or numbers; a class index anywhere in hone is an
+    index into it. Labels that only validation or test rows have are not among them: they count as wrong.
     """
 
     name: str

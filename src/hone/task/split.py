@@ -46,8 +46,8 @@ def split_examples(
     Returns:
         Three disjoint lists, each with every class, each ordered by hash; and the digest over them.
     Raises:
-        BadData: fewer than 20 rows, one class only, a class with fewer than 3 rows (or groups), a given part with
-            labels that the other rows lack or with groups that stand on both sides.
+        BadData: fewer than 20 rows, one class only, a class with fewer than 3 rows (or groups), a given part with groups that stand on
+            both sides.
     """
     given = {name: rows for name, rows in (("validation", validation), ("test", test)) if rows is not None}
     _check_amount(examples, given, is_labelled=is_labelled)
@@ -63,8 +63,8 @@ def split_examples(
         _check_rare(examples, grouped=grouped)
         ordered = _by_hash(examples, seed)
         parts |= assign_groups(ordered, shares, seed=seed) if grouped else _stratify(ordered, shares)
-    for name in given:
-        _check_given(name, given[name], parts["train"], grouped=grouped)
+    for name in given if grouped else ():
+        _check_given(name, given[name], parts["train"])
     train, held, tested = (_by_hash(parts[name], seed) for name in ("train", "validation", "test"))
     return Split(train=train, validation=held, test=tested, digest=split_digest(train, held, tested))
 
@@ -208,19 +208,10 @@ def _check_rare(examples: Sequence[Example], *, grouped: bool) -> None:
     )
 
 
-def _check_given(name: str, rows: Sequence[Example], train: Sequence[Example], *, grouped: bool) -> None:
-    """What a given part may not hold: labels that nothing trains, and groups that training holds too."""
-    known = {example.label for example in train}
-    unknown = [example for example in rows if example.label not in known]
-    if unknown:
-        counts = Counter(example.label for example in unknown)
-        places = "\n".join(f"  {example.place}: '{example.label}'" for example in unknown[:10])
-        raise BadData(
-            f"The {name} rows hold {len(counts)} labels that the training rows lack: {_names(counts)}.\n{places}\n"
-            f"Known: {', '.join(sorted(known)[:20])}. Correct these lines, or add training rows with these labels."
-        )
+def _check_given(name: str, rows: Sequence[Example], train: Sequence[Example]) -> None:
+    """What a given part may not hold: groups that training holds too."""
     groups = {example.group for example in train if example.group is not None}
-    shared = [example for example in rows if grouped and example.group in groups]
+    shared = [example for example in rows if example.group in groups]
     if shared:
         raise BadData(
             f"{len(shared)} {name} rows belong to groups that training holds too, such as '{shared[0].group}' "

@@ -24,11 +24,10 @@ from hone.measure import (
     score_texts,
 )
 from hone.model import TextReader
-from hone.task import Example, MultiLabelled, Passage, Scored, Tagged
+from hone.task import Example, MultiLabelled, Passage, Scored, Tagged, other_labels
 from hone.train import Answers, AnswerSpan, Labelled, Stretch, Tag, passage_answers
 from hone.tune.choose import Chosen
 from hone.tune.heads import HeadKey, HeadMetric, resampled
-from hone.tune.unseen import other_labels
 
 __all__ = ["make_key", "outside"]
 

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from hone.core.console import note
+from hone.core.console import note, warn
 from hone.core.errors import BadData
 from hone.core.seeds import derive_seed
 from hone.core.store import digest_text
@@ -22,11 +22,11 @@ from hone.task import (
     choice_template,
     load_like,
     load_material,
+    unseen_labels,
 )
 from hone.train import Classify, LogitObjective, MultiLabel, Objective, Tag
 from hone.tune.records import RowCounts
 from hone.tune.settings import TuneSettings
-from hone.tune.unseen import warn_of_unseen
 
 __all__ = ["Divided", "Rows", "count_rows", "encode_rows", "read_rows", "trainable_items"]
 
@@ -183,8 +183,8 @@ def encode_rows(settings: TuneSettings, divided: Divided, objective: Objective) 
         raise BadData(
             f"{settings.test}: once rows are cut to the model's context, nothing is left to measure. Give a larger --length."
         )
-    warn_of_unseen(divided.validation, divided.train, name=settings.validation or f"{settings.data}, validation rows")
-    unseen = warn_of_unseen(divided.test, divided.train, name=settings.test) if settings.test else 0
+    _warn_of_unseen(divided.validation, divided.train, name=settings.validation or f"{settings.data}, validation rows")
+    unseen = _warn_of_unseen(divided.test, divided.train, name=settings.test) if settings.test else 0
     older: list[Any] = []
     if settings.replay:
         older = trainable_items(objective.encode(_load_like(settings, settings.replay, material).rows))
@@ -198,6 +198,15 @@ def encode_rows(settings: TuneSettings, divided: Divided, objective: Objective) 
     )
     digest = digest_text(*(repr(_content(row)) for row in (*divided.train, *divided.validation, *divided.test)))
     return Rows([*items, *older], len(older), chosen_on, tested, counts, digest, unseen)
+
+
+def _warn_of_unseen(rows: Sequence[Any], train: Sequence[Any], *, name: str) -> int:
+    """Say which labels these rows have and no training row has; the number of rows with one."""
+    found = unseen_labels(rows, train, name=name)
+    if found is None:
+        return 0
+    warn(found.message)
+    return found.count
 
 
 def _judging(objective: LogitObjective[Any], rows: Sequence[Any]) -> list[Any]:

@@ -347,8 +347,11 @@ def test_a_class_without_a_training_row_is_still_among_the_answers(make_bench: M
 def test_a_training_row_is_no_class_without_labels(make_bench: MakeBench):
     bench = make_bench()
     assert bench.train_targets.tolist() == [0] * 24 and len(bench.draw_per_class(5, seed=0)) == 5
+    other = [Example("a", "unknown", "x", 1)]
     with pytest.raises(KeyError):
-        make_bench("text-classification", validation=[Example("a", "unknown", "x", 1)]).key.mark(np.ones((1, 3)) / 3)
+        _ = make_bench("text-classification", train=other).train_targets
+    bench = make_bench("text-classification", validation=other)
+    assert bench.validation_targets.tolist() == [-1] and not bench.key.mark(np.eye(3)[:1]).per_row.any()
 
 
 CHAT = """

@@ -75,8 +75,8 @@ def _charts(comparison: Comparison) -> dict[str, str]:
             name=f"interval-{index}",
             is_marked=row.strategy == chosen,
         )
-        if row.confusion and len(comparison.task.labels) > views.MANY_CLASSES:
-            charts[f"confusion_{row.strategy}"] = figures.confusion_figure(row, comparison.task.labels, name=f"confusion-{index}")
+        if row.confusion and len(comparison.task.right) > views.MANY_CLASSES:
+            charts[f"confusion_{row.strategy}"] = figures.confusion_figure(row, comparison.task.right, name=f"confusion-{index}")
     if words.forgetting_reason(comparison) is None:
         for name, (width, height) in (("wide", _WIDE), ("narrow", _NARROW)):
             charts[f"forgetting_{name}"] = figures.forgetting_figure(

@@ -112,7 +112,7 @@ class TextBench(Bench):
         """The right answer in words."""
         if self.kind == "multiple-choice":
             return example.choices[self.labels.index(example.label)]
-        return label_words(self.labels)[example.label] if self.kind == "text-classification" else example.label
+        return label_words(self.labels).get(example.label, example.label) if self.kind == "text-classification" else example.label
 
     def solved(self, example: Example) -> Shot:
         """A training row as a solved example."""
@@ -160,7 +160,8 @@ class TextBench(Bench):
         reading = asker.reading
         weighed = scores.weighed(reading.rule)
         logs = np.log(np.maximum(softmax(weighed), 1e-300))
-        temperature = fit_temperature(logs, self.validation_targets) if len(logs) else 1.0
+        known = self.validation_targets >= 0
+        temperature = fit_temperature(logs[known], self.validation_targets[known]) if known.sum() > 1 else 1.0
         changes: dict[str, object] = {"temperature": temperature}
         if reading.rule == "calibrated" and scores.content_free is not None:
             changes["content_free"] = tuple(scores.content_free.tolist())

@@ -99,7 +99,8 @@ class TuneText:
         net = self.network(bench)
         reader = bench.base.reader.leaving_room(net.virtual)
         objective = self._objective(bench, reader)
-        train, held = (self._encoded(bench, objective, rows) for rows in (bench.train, bench.validation))
+        can_tell = [row for row, target in zip(bench.validation, bench.validation_targets, strict=True) if target >= 0]
+        train, held = (self._encoded(bench, objective, rows) for rows in (bench.train, can_tell))
         checkpoint = checkpoint_path(bench, self.name, settings, share)
 
         def score(net: nn.Module) -> float:

@@ -4,18 +4,20 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
-from hone.core.console import warn
 from hone.core.errors import BadData
-from hone.task import Example, MultiLabelled, Tagged
+from hone.task.kinds import MultiLabelled, Tagged
+from hone.task.records import Example, Finding
 
-__all__ = ["labels_of", "other_labels", "warn_of_unseen"]
+__all__ = ["labels_of", "other_labels", "unseen_labels"]
 
 _SHOWN = 8
+_PLACES = 20
 _COUNTED = {Example: "such rows", MultiLabelled: "such labels", Tagged: "such words"}
 
 
 def labels_of(row: Any) -> tuple[str, ...]:
-    """The label, labels or tags of a row; none of other kinds."""
+    """The label, labels or tags of a row, also of one that an example carries; none of other kinds."""
+    row = _as_read(row)
     if isinstance(row, Example):
         return (row.label,)
     return row.labels if isinstance(row, MultiLabelled) else row.tags if isinstance(row, Tagged) else ()
@@ -26,8 +28,8 @@ def other_labels(rows: Sequence[Any], labels: Sequence[str]) -> tuple[str, ...]:
     return tuple(sorted({label for row in rows for label in labels_of(row)} - set(labels)))
 
 
-def warn_of_unseen(rows: Sequence[Any], train: Sequence[Any], *, name: str) -> int:
-    """Say which labels these rows have and no training row has; the number of rows with one.
+def unseen_labels(rows: Sequence[Any], train: Sequence[Any], *, name: str) -> Finding | None:
+    """Which labels these rows have and no training row has, and how many rows have one.
 
     Args:
         name: what the rows are called.
@@ -38,7 +40,7 @@ def warn_of_unseen(rows: Sequence[Any], train: Sequence[Any], *, name: str) -> i
     counts = Counter(label for row in rows for label in set(labels_of(row)))
     unseen = sorted((label for label in counts if label not in known), key=lambda label: (-counts[label], label))
     if not unseen:
-        return 0
+        return None
     shown = ", ".join(f"'{label}' ({counts[label]})" for label in unseen[:_SHOWN])
     more = f" and {len(unseen) - _SHOWN} more" if len(unseen) > _SHOWN else ""
     if len(unseen) == len(counts):
@@ -46,10 +48,19 @@ def warn_of_unseen(rows: Sequence[Any], train: Sequence[Any], *, name: str) -> i
             f"{name}: no row has a label that the training rows have. Theirs: {', '.join(sorted(known)[:20])}; here: {shown}{more}. "
             "Write the labels of both alike, or give other rows."
         )
-    hit = sum(not known.issuperset(labels_of(row)) for row in rows)
-    what = "tags" if isinstance(rows[0], Tagged) else "labels"
-    warn(
-        f"{name}: {hit:,} of {len(rows):,} rows have {what} that no training row has: {shown}{more}. They cannot be learnt, and "
-        f"{_COUNTED[type(rows[0])]} always count as wrong."
+    hit = [row for row in rows if not known.issuperset(labels_of(row))]
+    kind = type(_as_read(rows[0]))
+    what = "tags" if kind is Tagged else "labels"
+    return Finding(
+        kind="unseen_label",
+        severity="warning",
+        message=f"{name}: {len(hit):,} of {len(rows):,} rows have {what} that no training row has: {shown}{more}. They cannot be learnt, and "
+        f"{_COUNTED[kind]} always count as wrong.",
+        count=len(hit),
+        places=tuple(row.place for row in hit[:_PLACES]),
     )
-    return hit
+
+
+def _as_read(row: Any) -> Any:
+    """The row that an example was made of, where it carries one."""
+    return row.row if isinstance(row, Example) and row.row is not None else row
