@@ -204,8 +204,9 @@ def _prepare_labelled(settings: CompareSettings) -> Prepared:
             other = _load_like(source, table)
             held[name] = other.examples
             rejected += other.rejected
+    grouped = True if settings.group is not None else None
     split = split_examples(
-        examples, seed=settings.seed, test=held.get("test"), validation=held.get("validation"), grouped=settings.group is not None
+        examples, seed=settings.seed, test=held.get("test"), validation=held.get("validation"), grouped=grouped
     )
     split, leaks = remove_leaks(split)
     everyone = [*split.train, *split.validation, *split.test]

@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from hone.core.errors import BadData
 from hone.task.decode import TextFile, bad_character
 from hone.task.labels import composed
+from hone.task.passages import as_passage, passage_column
 from hone.task.reader import Broken, Reader
 from hone.task.records import Columns, Example, Rejected
 from hone.task.rejects import Unusable
@@ -18,12 +19,15 @@ __all__ = ["joined_text", "keep_rows", "read_row", "written_number"]
 def keep_rows(reader: Reader, columns: Columns, *, name: str, file: TextFile | None) -> tuple[list[Example], list[Rejected]]:
     """Read all rows in the chosen columns: the usable ones as examples, the others with line, column and reason.
 
+    Where no group was chosen, a passage beside which something is asked is the row's group.
+
     Args:
         name: the file's name in places and messages. file: the text under the reader, for what to do about bad bytes.
     """
     width = len(columns.text)
     wanted = (*columns.text, columns.label, *((columns.group,) if columns.group is not None else ()))
     label_of = _label_reader(columns.label, reader.class_names.get(columns.label), file)
+    passage = passage_column(columns.text) if columns.group is None else None
     groups: dict[object, str] = {}
     examples: list[Example] = []
     rejected: list[Rejected] = []
@@ -36,6 +40,8 @@ def keep_rows(reader: Reader, columns: Columns, *, name: str, file: TextFile | N
             text = joined_text(cells, columns.text, file) if width > 1 else _one_text(cells[0], columns.text[0], file)
             label = label_of(cells[width])
             group = _group(cells[-1], groups) if columns.group is not None else None
+            if passage is not None:
+                group = _group(as_passage(cells[passage]), groups)
         except Unusable as unusable:
             rejected.append(Rejected(name, line, unusable.column, unusable.reason))
             continue

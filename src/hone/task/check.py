@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from hone.core.errors import BadData
 from hone.task.duplicates import text_key
 from hone.task.near import NEAR_SHARE, nearest_copies, shingle_similarity
+from hone.task.passages import LEAST_LETTERS
 from hone.task.records import Example, Finding, Rejected, Split
 from hone.task.shingles import Common, common_shingles
 from hone.task.split import split_digest
@@ -22,7 +23,6 @@ _UNEVEN_RATIO = 10
 _FEW_ROWS = 10
 _SHOWN_CLASSES = 6
 _LARGE_SHARE = 0.2
-_PASSAGE = 60  # letters from which a group that stands in the text is a passage, and no name of a source
 
 
 def rejected_rows(rejected: Sequence[Rejected]) -> Finding | None:
@@ -183,7 +183,7 @@ def _shared_passages(train: Sequence[Example], test: Sequence[Example]) -> Findi
 
 def _asked_of_passage(example: Example) -> str | None:
     """What a row asks beyond the passage that its group is; None where its group is none of its text."""
-    if not example.group or len(example.group) < _PASSAGE or example.group not in example.text:
+    if not example.group or len(example.group) < LEAST_LETTERS or example.group not in example.text:
         return None
     return example.asked.replace(example.group, "", 1)
 

@@ -12,6 +12,7 @@ from hone.core.errors import BadData
 from hone.task.choices import NAMED_BY, Choices, NamedBy, has_lettered_parts, holds_choices, is_blank, place_of, read_choices
 from hone.task.layout import Layout, Sheet, Wish
 from hone.task.nested import holds_list
+from hone.task.passages import PASSAGE_NAMES
 from hone.task.rejects import Unusable
 
 __all__ = ["find_choice"]
@@ -19,7 +20,6 @@ __all__ = ["find_choice"]
 _LISTS = ("choices", "options", "candidates", "endings", "answer_choices", "alternatives", "possible_answers")
 _BEFORE = "context_options"
 _FAMILIES = ("option", "choice", "ending", "candidate", "sol", "op", "answer")
-_CONTEXTS = ("context", "passage", "article", "paragraph", "premise", "dialogue", "support")
 _QUESTIONS = (
     "question",
     "query",
@@ -91,7 +91,7 @@ def find_choice(sheet: Sheet, wish: Wish) -> Layout | None:
 def _question(sheet: Sheet, wish: Wish) -> tuple[str, ...]:
     """The columns of the question: what it is about first."""
     question = sheet.find((*_QUESTIONS, *(_QUESTIONS_IF_NAMED if wish.kind else ())))
-    context = sheet.find(_CONTEXTS)
+    context = sheet.find(PASSAGE_NAMES)
     return tuple(column for column in (context, question) if column)
 
 

@@ -20,4 +20,4 @@ def as_completion(row: Completion | Choice, *, template: Template | None = None)
     if isinstance(row, Completion):
         return row
     prompt, answer = (template or choice_template()).pair(row.question, row.choices[row.answer], options=row.choices)
-    return Completion(prompt, answer, row.file, row.line)
+    return Completion(prompt, answer, row.file, row.line, group=row.group)

@@ -9,6 +9,7 @@ import shlex
 from collections.abc import Iterable, Sequence
 
 from hone.core.errors import BadData, did_you_mean
+from hone.task.passages import PASSAGE_NAMES
 from hone.task.profile import Profile, is_number, name_words, profile_column
 from hone.task.records import Columns
 from hone.task.refuse import Refused
@@ -65,7 +66,11 @@ def infer_columns(
     if text and label is not None:
         return Columns(text=tuple(text), label=label, group=group)
     names = dict.fromkeys(header for header in headers if header)
-    profiles = [profile_column(name, [row[headers.index(name)] for row in sample_rows]) for name in names if name != group]
+    profiles = [
+        profile_column(name, [row[headers.index(name)] for row in sample_rows])
+        for name in names
+        if name != group or "_".join(name_words(name)) in PASSAGE_NAMES
+    ]
     reasons = []
     if label is None:
         chosen, why = _choose_label([profile for profile in profiles if profile.name not in text], profiles)

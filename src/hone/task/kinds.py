@@ -4,7 +4,7 @@
 included, for every kind but `Example`, `Scored` and `MultiLabelled`, whose texts are read as `load_table` reads them.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal, TypeAlias, get_args
 
 from hone.task.records import Example, Rejected, TaskShape
@@ -69,6 +69,8 @@ class Completion(_Placed):
     file: str
     line: int
     more: tuple[str, ...] = ()
+    group: str | None = field(default=None, compare=False)
+    """What it has in common with rows that belong to it: the passage that is asked about."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,6 +114,11 @@ class Passage(_Placed):
     file: str
     line: int
 
+    @property
+    def group(self) -> str:
+        """Questions on one passage belong together."""
+        return self.context
+
 
 @dataclass(frozen=True, slots=True)
 class Scored(_Placed):
@@ -143,6 +150,8 @@ class Choice(_Placed):
     """Index of the right choice, from 0."""
     file: str
     line: int
+    group: str | None = field(default=None, compare=False)
+    """The passage that the question is about, where there is one."""
 
 
 MaterialRow: TypeAlias = Example | Plain | Completion | Dialogue | Tagged | Passage | Scored | MultiLabelled | Choice

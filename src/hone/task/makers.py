@@ -9,6 +9,7 @@ from hone.task.dialogues import read_messages
 from hone.task.kinds import Choice, Completion, Dialogue, Kind, MaterialRow, MultiLabelled, Passage, Plain, Scored, Tagged
 from hone.task.layout import Layout
 from hone.task.nested import nested, written
+from hone.task.passages import as_passage, passage_column
 from hone.task.profile import is_number, name_words
 from hone.task.reader import Reader
 from hone.task.rejects import Unusable
@@ -27,6 +28,11 @@ def row_maker(reader: Reader, layout: Layout, moved: list[int]) -> Make:
     target = layout.target or ""
     names = reader.class_names.get(target)
     known: dict[str, str] = {}
+    passage = passage_column(inputs)
+
+    def group(cells: Sequence[object]) -> str | None:
+        found = as_passage(cells[passage]) if passage is not None else None
+        return None if found is None else known.setdefault(found, found)
 
     def plain(cells: Sequence[object], name: str, line: int) -> MaterialRow:
         parts = [written(cell, column, file) for cell, column in zip(cells, inputs, strict=True)]
@@ -39,7 +45,7 @@ def row_maker(reader: Reader, layout: Layout, moved: list[int]) -> Make:
         if not several:
             raise Unusable(target, "no answer: the cell is an empty list")
         first, *more = (written(answer, target, file) for answer in several)
-        return Completion("\n\n".join(parts), first, name, line, tuple(more))
+        return Completion("\n\n".join(parts), first, name, line, tuple(more), group(cells))
 
     def chat(cells: Sequence[object], name: str, line: int) -> MaterialRow:
         system = cells[width] if layout.system is not None else None
@@ -67,7 +73,7 @@ def row_maker(reader: Reader, layout: Layout, moved: list[int]) -> Make:
         found = read_choice(
             cells, columns=inputs, target=target, among=layout.choices, named_by=layout.named_by, names=names, file=file
         )
-        return Choice(*found, name, line)
+        return Choice(*found, name, line, group(cells))
 
     makers: dict[Kind, Make] = {
         "plain": plain, "completion": completion, "chat": chat, "tag": tag, "answers": answers, "score": score,

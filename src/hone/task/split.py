@@ -23,6 +23,7 @@ _FEWEST_ROWS = 20
 _PLACES = 20
 _SHARES = {"train": 0.6, "validation": 0.2, "test": 0.2}
 _HELD = 0.25
+_LEAST_SHARE = 0.5  # of its share, that a part must have of whole groups
 _MOST_HELD = 1000  # rows held back for choosing beside a given test file: their accuracy is known to 2 points, the rest trains
 
 
@@ -32,7 +33,7 @@ def split_examples(
     seed: int,
     test: Sequence[Example] | None = None,
     validation: Sequence[Example] | None = None,
-    grouped: bool,
+    grouped: bool | None,
     is_labelled: bool = True,
 ) -> Split:
     """Divide 60/20/20 per class; with test or validation given, the rest 75/25; with both given, all of it trains.
@@ -41,7 +42,8 @@ def split_examples(
 
     Args:
         test, validation: rows that the user keeps apart; they are taken whole.
-        grouped: keep rows of one `Example.group` together; a row without a group is a group of its own.
+        grouped: keep rows of one `Example.group` together; a row without a group is a group of its own. None: where groups come again and
+            every part can have its share, with every class, of whole ones; they are not held against rows that the user keeps apart.
         is_labelled: whether there must be two labels at least.
     Returns:
         Three disjoint lists, each with every class, each ordered by hash; and the digest over them.
@@ -60,13 +62,36 @@ def split_examples(
             open_part = next(name for name in ("validation", "test") if name not in given)
             held_share = _HELD if open_part == "test" else min(_HELD, _MOST_HELD / len(examples))
             shares = {"train": 1 - held_share, open_part: held_share}
-        _check_rare(examples, grouped=grouped)
-        ordered = _by_hash(examples, seed)
-        parts |= assign_groups(ordered, shares, seed=seed) if grouped else _stratify(ordered, shares)
+        parts |= _divide(examples, shares, seed=seed, grouped=grouped)
     for name in given if grouped else ():
         _check_given(name, given[name], parts["train"])
     train, held, tested = (_by_hash(parts[name], seed) for name in ("train", "validation", "test"))
     return Split(train=train, validation=held, test=tested, digest=split_digest(train, held, tested))
+
+
+def _divide(
+    examples: Sequence[Example], shares: Mapping[str, float], *, seed: int, grouped: bool | None
+) -> dict[str, list[Example]]:
+    """Rows to parts; see `split_examples`, whose errors it raises."""
+    ordered = _by_hash(examples, seed)
+    if grouped is None and (parts := _whole_groups(ordered, shares, seed=seed)) is not None:
+        return parts
+    _check_rare(examples, grouped=bool(grouped))
+    return assign_groups(ordered, shares, seed=seed) if grouped else _stratify(ordered, shares)
+
+
+def _whole_groups(ordered: list[Example], shares: Mapping[str, float], *, seed: int) -> dict[str, list[Example]] | None:
+    """Whole groups to parts; None where no group comes again, or some part would lack a class or half of its share."""
+    names = [row.group for row in ordered if row.group is not None]
+    if len(set(names)) == len(names):
+        return None
+    try:
+        _check_rare(ordered, grouped=True)
+        parts = assign_groups(ordered, shares, seed=seed)
+    except BadData:
+        return None
+    fits = all(len(parts[name]) >= _LEAST_SHARE * share * len(ordered) for name, share in shares.items())
+    return parts if fits else None
 
 
 def split_unlabelled(
@@ -78,7 +103,7 @@ def split_unlabelled(
 ) -> Split:
     """As `split_examples`, for rows whose answers are no classes: written ones, and choices. Nothing is stratified.
 
-    Rows of one group stay on one side, where there are at least three groups and the user keeps no rows apart.
+    Rows of one group stay on one side, where every part can have whole groups.
 
     Raises:
         BadData: fewer than 20 rows.
@@ -94,16 +119,9 @@ def split_unlabelled(
 
     kept = bare(examples), bare(test), bare(validation)  # the dictionary goes by identity: they must live until its last use
     assert kept[0] is not None
-    grouped = test is None and validation is None and _has_groups(examples)
-    split = split_examples(kept[0], seed=seed, test=kept[1], validation=kept[2], grouped=grouped, is_labelled=False)
+    split = split_examples(kept[0], seed=seed, test=kept[1], validation=kept[2], grouped=None, is_labelled=False)
     train, held, tested = ([whole[id(row)] for row in part] for part in (split.train, split.validation, split.test))
     return Split(train=train, validation=held, test=tested, digest=split_digest(train, held, tested))
-
-
-def _has_groups(examples: Sequence[Example]) -> bool:
-    """Whether there are groups, and enough of them for every part to have one."""
-    groups = {row.group for row in examples}
-    return groups != {None} and len(groups) >= MIN_ROWS_PER_CLASS
 
 
 def split_digest(train: Iterable[Example], validation: Iterable[Example], test: Iterable[Example]) -> str:

@@ -42,7 +42,7 @@ def _completion(row: Completion) -> Example | str:
     if not answers:
         return "empty answer"
     first, *more = answers
-    return Example(row.prompt, first, row.file, row.line, more=tuple(more))
+    return Example(row.prompt, first, row.file, row.line, row.group, more=tuple(more))
 
 
 def _dialogue(row: Dialogue) -> Example | str:
@@ -81,14 +81,13 @@ def _passage(row: Passage) -> Example | str:
         return "no answer in the context"
     first, *more = dict.fromkeys(row.answers)
     text = f"{row.context}\n\n{row.question}"
-    # Questions on one text stay together.
-    return Example(text, first, row.file, row.line, group=row.context, more=tuple(more), row=row)
+    return Example(text, first, row.file, row.line, row.group, more=tuple(more), row=row)
 
 
 def _choice(row: Choice) -> Example | str:
     if len(row.choices) > len(LETTERS):
         return f"{len(row.choices)} choices, more than there are letters"
-    return Example(row.question, LETTERS[row.answer], row.file, row.line, choices=row.choices)
+    return Example(row.question, LETTERS[row.answer], row.file, row.line, row.group, row.choices)
 
 
 ANSWERED_KINDS: dict[Kind, Callable[[Any], Example | str]] = {
