@@ -7,7 +7,16 @@ from dataclasses import replace
 import pytest
 
 from hone.core.errors import BadData
-from hone.task import MIN_ROWS_PER_CLASS, Example, drop_rare, near_duplicates, remove_leaks, split_examples, split_unlabelled
+from hone.task import (
+    MIN_ROWS_PER_CLASS,
+    Example,
+    drop_rare,
+    hold_back,
+    near_duplicates,
+    remove_leaks,
+    split_examples,
+    split_unlabelled,
+)
 
 
 def rows(counts, *, groups=None, start=0):
@@ -178,3 +187,23 @@ def test_rows_without_choices_are_divided_as_they_were_before_choices_counted():
     assert (
         split_unlabelled([Example(f"text {index} of a", "a", "a.csv", index + 2) for index in range(20)], seed=5).digest == before
     )
+
+
+def test_rows_held_back_are_whole_groups_where_groups_come_again():
+    held = hold_back([f"g{at % 20}" for at in range(100)], 10)
+    assert len(held) == 10 and len({at % 20 for at in held}) == 2
+    assert hold_back([None] * 100, 10) == hold_back([f"g{at}" for at in range(100)], 10) == list(range(10))
+
+
+@pytest.mark.parametrize(("names", "size"), [(3, 20), (5, 12), (2, 6), (1, 6)])
+def test_of_large_groups_one_is_held_back_unless_it_is_over_a_third_of_the_rows(names, size):
+    groups = [f"g{at % names}" for at in range(60)]
+    held = hold_back(groups, 6)
+    assert len(held) == size
+    assert names < 3 or {groups[at] for at in held} == {groups[held[0]]}
+
+
+def test_next_to_nothing_is_not_held_back_for_the_sake_of_large_groups():
+    groups = ["alone", *[f"g{at % 9}" for at in range(90)]]
+    held = hold_back(groups, 9)
+    assert len(held) == 11 and {groups[at] for at in held} >= {"alone"}

@@ -15,6 +15,7 @@ from hone.task.check import class_balance, long_texts, near_duplicates, rejected
 from hone.task.completions import as_completion, choice_template
 from hone.task.corpus import ROW_FILES, WHOLE_TEXTS, Source, Unread, file_kind, files_below, find_sources, read_texts
 from hone.task.duplicates import find_duplicates, normalise
+from hone.task.groups import hold_back
 from hone.task.head_rows import HEAD_KINDS, as_head_examples, head_labels
 from hone.task.infer import infer_columns
 from hone.task.kinds import (
@@ -116,6 +117,7 @@ __all__ = [
     "find_duplicates",
     "find_sources",
     "head_labels",
+    "hold_back",
     "infer_columns",
     "join_references",
     "labels_of",

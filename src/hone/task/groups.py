@@ -1,6 +1,6 @@
 """Whole groups to the parts of a split: rows of one customer or one document never stand on both sides.
 
-Serves `split`. Greedy, as scikit-learn's StratifiedGroupKFold: each group goes where its classes are missed most.
+Serves `split`; `hold_back` is for one part alone. Greedy, as scikit-learn's StratifiedGroupKFold: each group goes where its classes are missed most.
 The one surprise: groups with the rarest classes choose first, since they have the fewest places to go.
 """
 
@@ -12,7 +12,9 @@ from dataclasses import dataclass
 from hone.core.errors import BadData
 from hone.task.records import Example
 
-__all__ = ["assign_groups"]
+__all__ = ["assign_groups", "hold_back"]
+
+_MOST_HELD = 1 / 3  # of the rows, that whole groups may take to have one part at all
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +49,33 @@ def assign_groups(ordered: Sequence[Example], shares: Mapping[str, float], *, se
         held[part].update(group.labels)
     _repair(assigned, sorted(sizes))
     return {part: [example for group in chosen for example in group.rows] for part, chosen in assigned.items()}
+
+
+def hold_back(groups: Sequence[str | None], count: int) -> list[int]:
+    """Places of about `count` rows to judge by, ascending, of whole groups where groups come again.
+
+    Groups are taken as they come, as far as they fit; one that does not is taken where all others would be less than half of `count`.
+
+    Args:
+        groups: of each row, in an order that says nothing of the rows; None is a group of its own.
+    Returns:
+        The first `count` places where no group comes again, or where groups are so few that whole ones would be a third of the rows.
+    """
+    members: defaultdict[object, list[int]] = defaultdict(list)
+    for at, name in enumerate(groups):
+        members[("row", at) if name is None else ("group", name)].append(at)
+    held: list[int] = []
+    larger: list[list[int]] = []
+    for mine in members.values():
+        if len(held) + len(mine) <= count:
+            held += mine
+        else:
+            larger.append(mine)
+    if 2 * len(held) < count and larger:
+        smallest = min(larger, key=len)
+        held += smallest
+    fits = len(members) < len(groups) and len(held) <= max(count, _MOST_HELD * len(groups))
+    return sorted(held) if fits else list(range(count))
 
 
 def _collect(ordered: Sequence[Example], seed: int) -> list[_Group]:

@@ -20,6 +20,7 @@ from hone.task import (
     Tagged,
     as_completion,
     choice_template,
+    hold_back,
     load_like,
     load_material,
     unseen_labels,
@@ -79,10 +80,7 @@ def read_rows(settings: TuneSettings) -> Divided:
     if settings.validation:
         train, validation = list(material.rows), list(_load_like(settings, settings.validation, material).rows)
     else:
-        order = list(material.rows)
-        random.Random(derive_seed(settings.seed, "split")).shuffle(order)
-        held = min(_MOST, max(1, round(_SHARE * len(order))))
-        validation, train = order[:held], order[held:]
+        train, validation = _divide(material.rows, seed=settings.seed)
     test = list(_load_like(settings, settings.test, material).rows) if settings.test else []
     tested = {_question(row) for row in test}
     chosen_on = [row for row in validation if _question(row) not in tested]
@@ -96,6 +94,28 @@ def read_rows(settings: TuneSettings) -> Divided:
             "choose on. Add rows."
         )
     return Divided(material, kept, chosen_on, test, len(train) - len(kept) + len(validation) - len(chosen_on))
+
+
+def _divide(rows: Sequence[Any], *, seed: int) -> tuple[list[Any], list[Any]]:
+    """A tenth to choose on, of whole groups where there are enough; that there are not is said."""
+    order = list(rows)
+    random.Random(derive_seed(seed, "split")).shuffle(order)
+    held = set(hold_back([_group(row) for row in order], min(_MOST, max(1, round(_SHARE * len(order))))))
+    validation, train = ([row for at, row in enumerate(order) if (at in held) == is_held] for is_held in (True, False))
+    known = {_group(row) for row in train} - {None}
+    shared = sum(_group(row) in known for row in validation)
+    if shared:
+        note(
+            f"{shared:,} of {len(validation):,} validation rows ask about a passage that training rows ask about too: there are too few to keep "
+            "them apart."
+        )
+    return train, validation
+
+
+def _group(row: Any) -> str | None:
+    """What rows have in common that belong together."""
+    found: str | None = getattr(row, "group", None)
+    return found
 
 
 def _load(settings: TuneSettings, source: str) -> Material:

@@ -25,6 +25,7 @@ from hone.task import (
     as_examples,
     bundled_templates,
     find_duplicates,
+    hold_back,
     join_references,
     load_material,
     normalise,
@@ -167,7 +168,6 @@ def _read(task: MixtureTask, mixture: TaskMixture, seed: int) -> TaskRows:
         read=len(material.rows) + len(material.rejected),
         rejected=len(material.rejected) + unusable,
         repeated=repeated,
-        leaked=len(examples) - len(train) - (0 if task.validation else len(held)) if train else 0,
     )
 
 
@@ -195,10 +195,9 @@ def _distinct(material: Material) -> tuple[list[Example], int, int]:
 
 
 def _divide(examples: Sequence[Example], count: int) -> tuple[list[Example], list[Example]]:
-    """The first `count` rows, with all that share a group with one of them left out of the rest."""
-    held = list(examples[:count])
-    groups = {row.group for row in held} - {None}
-    return held, [row for row in examples[count:] if row.group not in groups]
+    """About `count` rows to be evaluated, of whole groups where there are enough, and the rest."""
+    held = set(hold_back([row.group for row in examples], count))
+    return [row for at, row in enumerate(examples) if at in held], [row for at, row in enumerate(examples) if at not in held]
 
 
 def _labels(material: Material) -> set[str]:
