@@ -19,6 +19,7 @@ from hone.compare.run import compare_rows
 from hone.compare.schema import comparison_schema
 from hone.compare.settings import CompareSettings
 from hone.core.errors import BadData, Usage
+from hone.strategy import answer_key
 from tiny import SENTENCES
 from tiny_words import save_word_model
 
@@ -189,8 +190,37 @@ def test_ranking_is_by_what_is_better_the_higher_it_is(tmp_path):
 
 def test_options_of_classes_are_refused(tmp_path):
     data, _ = write_files(tmp_path, "tag")
-    with pytest.raises(Usage, match="--group"):
-        prepare(CompareSettings(data=data, group="id"))
+    with pytest.raises(Usage, match="--describe and --drop-rare are for rows with one label each"):
+        prepare(CompareSettings(data=data, drop_rare=True))
+
+
+@every
+def test_rows_of_a_named_group_stay_on_one_side_and_widen_the_intervals(kind, tmp_path):
+    data, test = write_files(tmp_path, kind)
+    rows = [json.loads(line) | {"customer": f"customer {at % 12}"} for at, line in enumerate(Path(data).read_text().splitlines())]
+    Path(data).write_text("".join(json.dumps(row) + "\n" for row in rows))
+    task = prepare(CompareSettings(data=data, group="customer"), writes=kind == "answers").task
+    split = task.split
+    parts = [{example.group for example in part} for part in (split.train, split.validation, split.test)]
+    assert all(parts) and sum(map(len, parts)) == len(set.union(*parts)) == 12
+    assert task.columns.group == "customer" and "customer" not in (*task.columns.text, task.columns.label)
+    assert answer_key(split.test, task.labels, metric=task.metric, kind=task.kind).groups.count == len(parts[2])
+    held = [json.loads(line) | {"customer": f"customer {at % 12}"} for at, line in enumerate(Path(test).read_text().splitlines())]
+    Path(test).write_text("".join(json.dumps(row) + "\n" for row in held))
+    with pytest.raises(BadData, match=r"\d+ test rows belong to groups that training holds too, such as 'customer"):
+        prepare(CompareSettings(data=data, test=test, group="customer"), writes=kind == "answers")
+
+
+@pytest.mark.parametrize(
+    ("group", "message"),
+    [("custmer", "There is no column 'custmer'. Did you mean 'customer'"), ("customer", "holds 2 groups, and at least 3")],
+)
+def test_a_group_that_is_not_there_or_too_coarse_is_named(group, message, tmp_path):
+    data, _ = write_files(tmp_path, "score")
+    rows = [json.loads(line) | {"customer": at % 2} for at, line in enumerate(Path(data).read_text().splitlines())]
+    Path(data).write_text("".join(json.dumps(row) + "\n" for row in rows))
+    with pytest.raises(BadData, match=message):
+        prepare(CompareSettings(data=data, group=group))
 
 
 def test_a_model_that_writes_is_told_that_an_encoder_answers_these_rows(tmp_path):

@@ -128,7 +128,7 @@ def _other_kind(settings: CompareSettings, *, besides: str = "") -> Kind | None:
     if settings.kind or settings.prompt or settings.completion or (settings.text and not settings.label):
         return None
     try:
-        layout = recognise_layout(settings.data)
+        layout = recognise_layout(settings.data, group=settings.group)
     except BadData:
         return None
     if settings.label:
@@ -154,7 +154,7 @@ def _material(settings: CompareSettings, *, writes: bool | None) -> Material | N
         return None
     kind, prompt, completion = settings.kind, settings.prompt, settings.completion
     try:
-        known = recognise_kind(settings.data, kind=kind, prompt=prompt, completion=completion)
+        known = recognise_kind(settings.data, kind=kind, prompt=prompt, completion=completion, group=settings.group)
     except BadData as error:
         if kind or prompt or completion or isinstance(error, Refused):
             raise
@@ -177,7 +177,13 @@ def _material(settings: CompareSettings, *, writes: bool | None) -> Material | N
 def _load_written(settings: CompareSettings, source: str, *, kind: str | None) -> Material:
     """A source with the columns that were named. Raises: as `load_material` does."""
     return load_material(
-        source, kind=kind, prompt=settings.prompt, completion=settings.completion, text=settings.text, label=settings.label
+        source,
+        kind=kind,
+        prompt=settings.prompt,
+        completion=settings.completion,
+        text=settings.text,
+        label=settings.label,
+        group=settings.group,
     )
 
 
@@ -204,9 +210,8 @@ def _prepare_labelled(settings: CompareSettings) -> Prepared:
             other = _load_like(source, table)
             held[name] = other.examples
             rejected += other.rejected
-    grouped = True if settings.group is not None else None
     split = split_examples(
-        examples, seed=settings.seed, test=held.get("test"), validation=held.get("validation"), grouped=grouped
+        examples, seed=settings.seed, test=held.get("test"), validation=held.get("validation"), grouped=_grouped(settings)
     )
     split, leaks = remove_leaks(split)
     everyone = [*split.train, *split.validation, *split.test]
@@ -238,10 +243,8 @@ def _prepare_labelled(settings: CompareSettings) -> Prepared:
 
 def _prepare_unlabelled(settings: CompareSettings, material: Material) -> Prepared:
     """Rows whose answer is no class: written, chosen, a number, several labels, or a tag for every word."""
-    if settings.group or settings.descriptions or settings.drop_rare:
-        raise Usage(
-            "--group, --describe and --drop-rare are for rows with one label each, and these have answers of another kind."
-        )
+    if settings.descriptions or settings.drop_rare:
+        raise Usage("--describe and --drop-rare are for rows with one label each, and these have answers of another kind.")
     sources = {"train": material}
     for name in ("test", "validation"):
         if source := getattr(settings, name):
@@ -254,10 +257,10 @@ def _prepare_unlabelled(settings: CompareSettings, material: Material) -> Prepar
     examples = rows.pop("train")
     examples, findings = find_duplicates(examples, is_labelled=False) if is_head else join_references(examples)
     held = rows if is_head else {name: join_references(mine)[0] for name, mine in rows.items()}
-    split, leaks = remove_leaks(
-        split_unlabelled(examples, seed=settings.seed, test=held.get("test"), validation=held.get("validation")),
-        is_labelled=False,
+    split = split_unlabelled(
+        examples, seed=settings.seed, test=held.get("test"), validation=held.get("validation"), grouped=_grouped(settings)
     )
+    split, leaks = remove_leaks(split, is_labelled=False)
     everyone = [*split.train, *split.validation, *split.test]
     unseen = _unseen(settings, split) if is_head else []
     told = [rejected_rows(rejected), *findings, *leaks, *unseen, near_duplicates(examples)]
@@ -270,11 +273,16 @@ def _prepare_unlabelled(settings: CompareSettings, material: Material) -> Prepar
         labels=labels,
         metric=_metric(settings, usual, known),
         split=split,
-        columns=Columns(text=_in_order(material), label=material.target or "", because=material.because),
+        columns=Columns(text=_in_order(material), label=material.target or "", group=settings.group, because=material.because),
         findings=tuple(finding for finding in told if finding is not None),
         descriptions={},
     )
     return Prepared(task, rejected, given - len(everyone))
+
+
+def _grouped(settings: CompareSettings) -> bool | None:
+    """Whether groups must stay whole; None where that is wished for the passages that rows ask about."""
+    return True if settings.group is not None else None
 
 
 def _answers(material: Material, split: Split) -> tuple[TaskKind, tuple[str, ...], str, Sequence[str]]:

@@ -13,7 +13,7 @@ from hone.task.reader import Broken, Reader
 from hone.task.records import Columns, Example, Rejected
 from hone.task.rejects import Unusable
 
-__all__ = ["joined_text", "keep_rows", "read_row", "written_number"]
+__all__ = ["joined_text", "keep_rows", "name_group", "read_row", "written_number"]
 
 
 def keep_rows(reader: Reader, columns: Columns, *, name: str, file: TextFile | None) -> tuple[list[Example], list[Rejected]]:
@@ -39,9 +39,9 @@ def keep_rows(reader: Reader, columns: Columns, *, name: str, file: TextFile | N
         try:
             text = joined_text(cells, columns.text, file) if width > 1 else _one_text(cells[0], columns.text[0], file)
             label = label_of(cells[width])
-            group = _group(cells[-1], groups) if columns.group is not None else None
+            group = name_group(cells[-1], groups) if columns.group is not None else None
             if passage is not None:
-                group = _group(as_passage(cells[passage]), groups)
+                group = name_group(as_passage(cells[passage]), groups)
         except Unusable as unusable:
             rejected.append(Rejected(name, line, unusable.column, unusable.reason))
             continue
@@ -139,8 +139,8 @@ def _label_reader(column: str, names: tuple[str, ...] | None, file: TextFile | N
     return read
 
 
-def _group(cell: object, known: dict[object, str]) -> str | None:
-    """A group's name; a row without one stands alone."""
+def name_group(cell: object, known: dict[object, str]) -> str | None:
+    """A group's name, one string for all of its rows; None for a row without one, which stands alone."""
     if cell is None or cell != cell or not (text := str(cell).strip()):
         return None
     return known.setdefault(text, text)

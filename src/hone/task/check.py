@@ -75,7 +75,7 @@ def remove_leaks(split: Split, *, is_labelled: bool = True) -> tuple[Split, list
     validation, by_test = _without(split.validation, split.test, "validation", "test", common=common)
     train, from_test = _without(split.train, split.test, "training", "test", common=common)
     train, from_validation = _without(train, validation, "training", "validation", common=common)
-    many = _many_gone(split.train, len(split.train) - len(train), is_labelled=is_labelled)
+    many = _many_gone(split.train, len(split.train) - len(train))
     told = (from_test, by_test, from_validation, many, _shared_passages(train, split.test))
     findings = [finding for finding in told if finding is not None]
     if not findings:
@@ -96,16 +96,16 @@ def remove_leaks(split: Split, *, is_labelled: bool = True) -> tuple[Split, list
     return Split(train=train, validation=validation, test=split.test, digest=digest), findings
 
 
-def _many_gone(train: list[Example], gone: int, *, is_labelled: bool) -> Finding | None:
+def _many_gone(train: list[Example], gone: int) -> Finding | None:
     """A warning where a large share of the training rows repeats the rows that judge them: the rows are hardly independent."""
     if gone <= _LARGE_SHARE * len(train):
         return None
-    cure = ": name the column that tells the sources apart with --group" if is_labelled else ""
     return Finding(
         kind="leak",
         severity="warning",
         message=f"{gone} of {counted(len(train), 'training row')} ({gone / len(train):.0%}) left out as copies of validation or "
-        f"test rows. Rows made from one source do this, such as questions about one passage{cure}.",
+        "test rows. Rows made from one source do this, such as questions about one passage: name the column that tells the sources apart "
+        "with --group.",
         count=gone,
     )
 

@@ -28,12 +28,12 @@ def as_head_examples(material: Material) -> list[Example]:
 
 def _example(row: Any) -> Example:
     if isinstance(row, Scored):
-        return Example(row.text, f"{row.score:.12g}", row.file, row.line, row=row)
+        return Example(row.text, f"{row.score:.12g}", row.file, row.line, row.group, row=row)
     if isinstance(row, MultiLabelled):
-        return Example(row.text, ", ".join(sorted(row.labels)), row.file, row.line, row=row)
+        return Example(row.text, ", ".join(sorted(row.labels)), row.file, row.line, row.group, row=row)
     assert isinstance(row, Tagged)
     tags = tuple("_".join(tag.split()) for tag in row.tags)  # a space stands between tags
-    return Example(" ".join(row.tokens), " ".join(tags), row.file, row.line, row=replace(row, tags=tags))
+    return Example(" ".join(row.tokens), " ".join(tags), row.file, row.line, row.group, row=replace(row, tags=tags))
 
 
 def head_labels(examples: Sequence[Example]) -> tuple[str, ...]:

@@ -2,6 +2,7 @@
 
 `load_material` makes them; the class of the rows says which kind it is. Texts stand as the file has them, blanks
 included, for every kind but `Example`, `Scored` and `MultiLabelled`, whose texts are read as `load_table` reads them.
+Rows of one `group` belong together: that of a column which the user named, or the passage that they ask about.
 """
 
 from dataclasses import dataclass, field
@@ -70,7 +71,6 @@ class Completion(_Placed):
     line: int
     more: tuple[str, ...] = ()
     group: str | None = field(default=None, compare=False)
-    """What it has in common with rows that belong to it: the passage that is asked about."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +88,7 @@ class Dialogue(_Placed):
     messages: tuple[Message, ...]
     file: str
     line: int
+    group: str | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,6 +99,7 @@ class Tagged(_Placed):
     tags: tuple[str, ...]
     file: str
     line: int
+    group: str | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,11 +115,7 @@ class Passage(_Placed):
     starts: tuple[int, ...]
     file: str
     line: int
-
-    @property
-    def group(self) -> str:
-        """Questions on one passage belong together."""
-        return self.context
+    group: str | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,6 +126,7 @@ class Scored(_Placed):
     score: float
     file: str
     line: int
+    group: str | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,6 +137,7 @@ class MultiLabelled(_Placed):
     labels: tuple[str, ...]
     file: str
     line: int
+    group: str | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,7 +151,6 @@ class Choice(_Placed):
     file: str
     line: int
     group: str | None = field(default=None, compare=False)
-    """The passage that the question is about, where there is one."""
 
 
 MaterialRow: TypeAlias = Example | Plain | Completion | Dialogue | Tagged | Passage | Scored | MultiLabelled | Choice
@@ -173,3 +172,5 @@ class Material:
     """Columns that the model reads."""
     target: str | None = None
     """Column of what it learns; None where that is the same."""
+    group: str | None = None
+    """Column that was named as telling which rows belong together."""

@@ -40,6 +40,7 @@ class Wish:
     completion: str | None = None
     text: tuple[str, ...] = ()
     label: str | None = None
+    group: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -59,7 +59,7 @@ def row_maker(reader: Reader, layout: Layout, moved: list[int]) -> Make:
         found, starts, elsewhere = read_answers(cells[2], target, context, file)
         if elsewhere:
             moved.append(line)
-        return Passage(question, context, found, starts, name, line)
+        return Passage(question, context, found, starts, name, line, context)
 
     def score(cells: Sequence[object], name: str, line: int) -> MaterialRow:
         return Scored(joined_text(cells[:width], inputs, file), _number(cells[width], target), name, line)

@@ -100,13 +100,12 @@ def split_unlabelled(
     seed: int,
     test: Sequence[Example] | None = None,
     validation: Sequence[Example] | None = None,
+    grouped: bool | None = None,
 ) -> Split:
-    """As `split_examples`, for rows whose answers are no classes: written ones, and choices. Nothing is stratified.
-
-    Rows of one group stay on one side, where every part can have whole groups.
+    """As `split_examples`, for rows whose answers are no classes: written ones, choices, numbers and the like. Nothing is stratified.
 
     Raises:
-        BadData: fewer than 20 rows.
+        BadData: fewer than 20 rows, fewer than 3 groups that must be kept together, or such as stand in a given part too.
     """
     whole: dict[int, Example] = {}
 
@@ -119,9 +118,20 @@ def split_unlabelled(
 
     kept = bare(examples), bare(test), bare(validation)  # the dictionary goes by identity: they must live until its last use
     assert kept[0] is not None
-    split = split_examples(kept[0], seed=seed, test=kept[1], validation=kept[2], grouped=None, is_labelled=False)
+    if grouped and (test is None or validation is None):
+        _check_groups(kept[0])
+    split = split_examples(kept[0], seed=seed, test=kept[1], validation=kept[2], grouped=grouped, is_labelled=False)
     train, held, tested = ([whole[id(row)] for row in part] for part in (split.train, split.validation, split.test))
     return Split(train=train, validation=held, test=tested, digest=split_digest(train, held, tested))
+
+
+def _check_groups(examples: Sequence[Example]) -> None:
+    count = _class_sizes(examples, grouped=True).total()
+    if count < MIN_ROWS_PER_CLASS:
+        raise BadData(
+            f"The column named with --group holds {counted(count, 'group')}, and at least {MIN_ROWS_PER_CLASS} are needed: one to train on, one "
+            "to choose on and one for the test. Name another column, or leave out --group."
+        )
 
 
 def split_digest(train: Iterable[Example], validation: Iterable[Example], test: Iterable[Example]) -> str:

@@ -50,7 +50,7 @@ def _dialogue(row: Dialogue) -> Example | str:
     before = row.messages[:last]
     if not before:
         return "nothing is said before the answer"
-    return Example(_said(before), row.messages[last].content.strip(), row.file, row.line)
+    return Example(_said(before), row.messages[last].content.strip(), row.file, row.line, row.group)
 
 
 def _said(before: Sequence[Message]) -> str:
@@ -81,7 +81,7 @@ def _passage(row: Passage) -> Example | str:
         return "no answer in the context"
     first, *more = dict.fromkeys(row.answers)
     text = f"{row.context}\n\n{row.question}"
-    return Example(text, first, row.file, row.line, row.group, more=tuple(more), row=row)
+    return Example(text, first, row.file, row.line, row.group or row.context, more=tuple(more), row=row)
 
 
 def _choice(row: Choice) -> Example | str:
