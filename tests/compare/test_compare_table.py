@@ -71,13 +71,13 @@ def test_a_folder_with_blanks_is_quoted_in_the_command():
 
 
 def test_the_next_step_for_choices_hands_the_choices_over():
+    """On the command line, which has a place for them now."""
     base = SAMPLES["two_classes"]
     comparison = base.model_copy(update={"task": base.task.model_copy(update={"kind": "multiple-choice"})})
     (step,) = [line for line in comparison_table(comparison).splitlines() if line.startswith("Next:")]
-    assert "hone predict" not in step
-    assert f"hone.load('{base.folder}/best').predict([\"a question\"], choices=[[" in step
+    assert step.endswith(f'hone predict {base.folder}/best "a question" --choice "one" --choice "another"')
     card = write_card(comparison, comparison.rows[0])
-    assert "hone predict" not in card and 'hone.load("FOLDER").predict(["a question"], choices=[[' in card
+    assert 'hone predict FOLDER "a question" --choice "one" --choice "another"' in card
     assert 'hone predict FOLDER "a text"' in write_card(base, base.rows[0])
 
 

@@ -239,6 +239,28 @@ def test_the_bundle_of_a_choice_needs_the_choices(choice: Comparison):
         bundle.predict(["sail mast rope tide note"])
 
 
+@pytest.mark.parametrize("given", [[], [("a",)], ["ab"], [("a", "")], [("a", "b"), ("a", "b")]])
+def test_what_are_no_choices_is_refused_with_what_to_give(choice: Comparison, given):
+    with pytest.raises(Usage, match=r"choices"):
+        Bundle(Path(choice.folder) / "best").predict(["sail mast"], choices=given)
+
+
+def test_a_bundle_of_choices_answers_the_file_it_was_compared_on_and_single_questions(choice: Comparison, tmp_path: Path, capsys):
+    best, data = Path(choice.folder) / "best", Path(choice.folder).parent / "rows.jsonl"
+    assert choice.data.columns.choices == ("choices",)
+    assert run(["predict", str(best), str(data), "--out", str(tmp_path / "out.jsonl")]) == 0
+    rows = [json.loads(line) for line in (tmp_path / "out.jsonl").read_text(encoding="utf-8").splitlines()]
+    answers = Bundle(best).predict([row["question"] for row in rows], choices=[row["choices"] for row in rows])
+    assert [(row["predicted"], row["predicted_text"]) for row in rows] == [(one.label, one.choice) for one in answers]
+    assert all(row["choices"]["ABC".index(row["predicted"])] == row["predicted_text"] for row in rows)
+    capsys.readouterr()
+    first, ask = rows[0], ["predict", str(best), rows[0]["question"]]
+    assert run([*ask, *(part for one in first["choices"] for part in ("--choice", one))]) == 0
+    assert capsys.readouterr().out == f"{first['predicted']}\t{first['predicted_text']}\t{answers[0].confidence:.3f}\n"
+    assert run(ask) == 3
+    assert "--choice ONE --choice ANOTHER" in capsys.readouterr().err
+
+
 def test_more_choices_than_the_bundle_knows_are_refused(choice: Comparison):
     with pytest.raises(Usage, match="4 choices"):
         Bundle(Path(choice.folder) / "best").predict(["sail mast"], choices=[("boats", "chess", "bread", "rope")])

@@ -98,6 +98,37 @@ def test_dialogues_are_answered_from_what_was_said_before_their_last_answer(mode
     ] == ended
 
 
+@pytest.mark.parametrize(("kind", "method"), [("llama", "lora"), ("t5", "full"), ("llama", "prompt")])
+def test_a_run_on_choices_answers_with_the_choice_that_it_finds_likeliest(kind, method, model, tmp_path, capsys):
+    """The right ones say 'refund', whatever their place: a run that learnt that chooses so among choices that it never saw together."""
+    rows = [
+        {
+            "question": f"{text} {n}",
+            "choices": ["please refund the money", "it is late"][:: 1 if n % 3 else -1],
+            "answer": "please refund the money",
+        }
+        for n, text in enumerate(SENTENCES * 6)
+    ]
+    (tmp_path / "rows.jsonl").write_text("\n".join(json.dumps(row) for row in rows))
+    done = tune_rows(settings(str(tmp_path / "rows.jsonl"), model(kind), tmp_path / "run", method=method, steps=60))
+    assert (done.kind, done.columns, done.choice_columns) == ("choice", ("question",), ("choices",))
+    source = without_answers(tmp_path / "rows.jsonl", tmp_path / "new.jsonl")
+    assert predict_file(load_answering(tmp_path / "run"), source, tmp_path / "out.jsonl") == len(rows)
+    found = lines(tmp_path / "out.jsonl")
+    assert all(row["choices"]["AB".index(row["predicted"])] == row["predicted_text"] for row in found)
+    assert all(0.5 <= row["confidence"] <= 1 for row in found)
+    right = sum(row["predicted_text"] == "please refund the money" for row in found)
+    assert right > 0.9 * len(rows) or method == "prompt"
+    assert (
+        run(["predict", str(tmp_path / "run"), "where is it", "--choice", "it is late", "--choice", "please refund the money"])
+        == 0
+    )
+    letter, text, sure = capsys.readouterr().out.strip().split("\t")
+    assert ["it is late", "please refund the money"]["AB".index(letter)] == text and 0.5 <= float(sure) <= 1
+    with pytest.raises(Usage, match="needs the choices of each text"):
+        load_answering(tmp_path / "run").predict(["where is it"])
+
+
 def test_tables_texts_and_columns_by_another_name(model, tmp_path, capsys):
     data, _ = write_files(tmp_path, "multi_label")
     tune_rows(settings(data, model("bert"), tmp_path / "run", steps=60))

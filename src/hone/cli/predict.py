@@ -11,6 +11,7 @@ Examples:
   hone predict runs/tickets-1a2b3c4d/best "my parcel never came"
   hone predict best new.csv --out answered.csv
   hone predict runs/dialogues-5e6f7a8b new.jsonl --out answered.jsonl
+  hone predict runs/quiz-9c0d1e2f/best "what melts first?" --choice ice --choice iron
 """
 
 
@@ -19,8 +20,16 @@ Examples:
 @click.argument("inputs", nargs=-1, required=True)
 @click.option("--out", type=click.Path(path_type=Path), help="With a file of rows: where the answers go (.csv or .jsonl).")
 @click.option("--text", metavar="COLUMN[,COLUMN]", help="With a file of rows: its text columns.")
+@click.option(
+    "--choice",
+    metavar="TEXT|COLUMN",
+    multiple=True,
+    help="Of multiple choice, once for each: the choices of a text; with a file of rows, their columns.",
+)
 @click.option("--json", "as_json", is_flag=True, help="One JSON object per answer, with all probabilities.")
-def command(folder: Path, inputs: tuple[str, ...], out: Path | None, text: str | None, as_json: bool) -> None:
+def command(
+    folder: Path, inputs: tuple[str, ...], out: Path | None, text: str | None, choice: tuple[str, ...], as_json: bool
+) -> None:
     """Answer one or more texts, or every row of one FILE with --out, with what lies in FOLDER: `best` of a comparison, or a run of `hone tune`."""
     from hone.core.console import note, result
     from hone.core.errors import Usage
@@ -30,7 +39,7 @@ def command(folder: Path, inputs: tuple[str, ...], out: Path | None, text: str |
     if out is not None:
         if len(inputs) != 1 or not _is_file(inputs[0]):
             raise Usage(f"--out needs one file of rows; '{' '.join(inputs)}' is no file.")
-        rows = predict_file(ready, Path(inputs[0]), out, text=tuple(text.split(",")) if text else ())
+        rows = predict_file(ready, Path(inputs[0]), out, text=tuple(text.split(",")) if text else (), choices=choice)
         note(f"{rows:,} rows answered, in {out}.")
         return
     files = [one for one in inputs if _is_file(one)]
@@ -38,7 +47,7 @@ def command(folder: Path, inputs: tuple[str, ...], out: Path | None, text: str |
         raise Usage(f"'{files[0]}' is a file. Say where the answers to its rows go: --out answers.csv.")
     if text is not None:
         raise Usage("--text names columns of a file of rows. Name one file and --out, or leave --text out.")
-    for answer in ready.predict(list(inputs)):
+    for answer in ready.predict(list(inputs), choices=[choice] * len(inputs) if choice else ()):
         sure = "" if answer.confidence is None else f"\t{answer.confidence:.3f}"  # a class alone has one
         result(answer.to_json(indent=None) if as_json else f"{answer.told}{sure}")
 

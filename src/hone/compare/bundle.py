@@ -19,7 +19,7 @@ from hone.core.record import Record
 from hone.core.store import replace_folder, write_atomic
 from hone.measure import LIKELY, Answers
 from hone.strategy import Predictor, load_predictor
-from hone.task import Columns, Example, TaskKind, refuse_other_than_texts
+from hone.task import Columns, Example, TaskKind, refuse_other_than_choices, refuse_other_than_texts
 
 __all__ = ["Answer", "Bundle", "Provenance", "write_bundle"]
 
@@ -63,10 +63,14 @@ class Answer(Record):
     label: str | float | tuple[str, ...]
     confidence: float | None
     probabilities: dict[str, float]
+    choice: str | None = None
+    """Of multiple choice: the text of the likeliest, whose letter is the label."""
 
     @property
     def told(self) -> str:
         """As it is shown."""
+        if self.choice is not None:
+            return f"{self.label}\t{self.choice}"
         return ", ".join(self.label) if isinstance(self.label, tuple) else str(self.label)
 
 
@@ -126,11 +130,8 @@ class Bundle:
             Usage: `texts` is no list of texts, or choices are missing, or given where there are none.
         """
         refuse_other_than_texts(texts)
-        if (self.provenance.kind == "multiple-choice") != bool(choices) and texts:
-            wanted = "needs the choices of each text" if not choices else "answers without choices"
-            raise Usage(
-                f"{self.folder} {wanted}: a bundle answers as it was compared. From Python: predict(texts, choices=[...])."
-            )
+        chooses = self.provenance.kind == "multiple-choice"
+        refuse_other_than_choices(choices, len(texts), chooses=chooses, folder=self.folder)
         most = max(map(len, choices), default=0)
         if most > len(self.labels):
             raise Usage(
@@ -142,7 +143,8 @@ class Bundle:
         ]
         answers = self.predictor.answer(asked)
         if self.provenance.kind == "text-classification" or choices:
-            return [self._answer(row) for row in np.round(np.asarray(answers), 6)]
+            shares = np.round(np.asarray(answers), 6)
+            return [self._answer(row, mine) for row, mine in zip(shares, given, strict=True)]
         return [Answer(label=said, confidence=None, probabilities={}) for said in self._said(answers)]
 
     def _said(self, answers: Answers) -> Sequence[str | float | tuple[str, ...]]:
@@ -153,10 +155,11 @@ class Bundle:
             return [float(value) for value in answers]
         return [tuple(label for label, share in zip(self.labels, row, strict=True) if share > LIKELY) for row in answers]
 
-    def _answer(self, row: "np.ndarray[tuple[int], np.dtype[np.float64]]") -> Answer:
+    def _answer(self, row: "np.ndarray[tuple[int], np.dtype[np.float64]]", choices: Sequence[str]) -> Answer:
         best = int(row.argmax())
         probabilities = {label: float(value) for label, value in zip(self.labels, row, strict=True)}
-        return Answer(label=self.labels[best], confidence=float(row[best]), probabilities=probabilities)
+        choice = choices[best] if choices else None
+        return Answer(label=self.labels[best], confidence=float(row[best]), probabilities=probabilities, choice=choice)
 
 
 def _read_provenance(path: Path) -> Provenance:

@@ -19,8 +19,8 @@ _PIPELINES = {
 _HEADS = ("regression", "multi-label-classification", "token-classification")
 
 _PREDICT = '    hone predict FOLDER "a text"'
-_USES = {"multiple-choice": '    import hone\n    hone.load("FOLDER").predict(["a question"], choices=[["one", "another"]])'}
-"""Where a command line has no place for what is asked."""
+_USES = {"multiple-choice": '    hone predict FOLDER "a question" --choice "one" --choice "another"'}
+"""Where more is asked with than a text."""
 
 
 def write_card(comparison: Comparison, row: Row, *, licence: str | None = None) -> str:

@@ -273,7 +273,13 @@ def _prepare_unlabelled(settings: CompareSettings, material: Material) -> Prepar
         labels=labels,
         metric=_metric(settings, usual, known),
         split=split,
-        columns=Columns(text=_in_order(material), label=material.target or "", group=settings.group, because=material.because),
+        columns=Columns(
+            text=_in_order(material),
+            label=material.target or "",
+            group=settings.group,
+            because=material.because,
+            choices=material.choices,
+        ),
         findings=tuple(finding for finding in told if finding is not None),
         descriptions={},
     )

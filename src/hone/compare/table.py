@@ -273,8 +273,8 @@ def _places(comparison: Comparison) -> str:
     folder = comparison.folder
     best = f"{folder}/best"
     ask = f'hone predict {shlex.quote(best)} "a text of yours"'
-    if comparison.task.kind == "multiple-choice":  # a command line has no place for choices
-        ask = f'in Python, hone.load({best!r}).predict(["a question"], choices=[["one", "another"]])'
+    if comparison.task.kind == "multiple-choice":
+        ask = f'hone predict {shlex.quote(best)} "a question" --choice "one" --choice "another"'
     return "\n".join([f"Record: {folder}/comparison.json", f"Report: {folder}/report.html", f"Next:   {ask}"])
 
 

@@ -9,9 +9,11 @@ to put rows of a shape to a model that answers in words. Next: stage 2, `hone.mo
 Imports no torch, pyarrow, scikit-learn or rensa until a function that needs them is called.
 """
 
-from hone.task.asked import AskedRow, as_asked, read_asked, refuse_other_than_texts
+from hone.task.asked import AskedRow, as_asked, read_asked, refuse_other_than_choices, refuse_other_than_texts
 from hone.task.cells import read_row
 from hone.task.check import class_balance, long_texts, near_duplicates, rejected_rows, remove_leaks
+from hone.task.choice_layout import offered_columns
+from hone.task.choices import LETTERS
 from hone.task.completions import as_completion, choice_template
 from hone.task.corpus import ROW_FILES, WHOLE_TEXTS, Source, Unread, file_kind, files_below, find_sources, read_texts
 from hone.task.duplicates import find_duplicates, normalise
@@ -56,7 +58,7 @@ from hone.task.refuse import Refused
 from hone.task.split import MIN_ROWS_PER_CLASS, drop_rare, split_examples, split_unlabelled
 from hone.task.templates import Template, bundled_templates, few_shot_prompt, read_templates
 from hone.task.unseen import labels_of, other_labels, unseen_labels
-from hone.task.written import ANSWERED_KINDS, LETTERS, as_examples, join_references, read_dialogue, usual_metric
+from hone.task.written import ANSWERED_KINDS, as_examples, join_references, read_dialogue, usual_metric
 
 __all__ = [
     "ANSWERED_KINDS",
@@ -129,6 +131,7 @@ __all__ = [
     "names_mixture",
     "near_duplicates",
     "normalise",
+    "offered_columns",
     "open_rows",
     "other_labels",
     "read_asked",
@@ -139,6 +142,7 @@ __all__ = [
     "read_texts",
     "recognise_kind",
     "recognise_layout",
+    "refuse_other_than_choices",
     "refuse_other_than_texts",
     "rejected_rows",
     "remove_leaks",

@@ -13,9 +13,11 @@ from hone.task.choices import NAMED_BY, Choices, NamedBy, has_lettered_parts, ho
 from hone.task.layout import Layout, Sheet, Wish
 from hone.task.nested import holds_list
 from hone.task.passages import PASSAGE_NAMES
+from hone.task.reader import Reader
 from hone.task.rejects import Unusable
+from hone.task.sample import first_rows, sample_rows
 
-__all__ = ["find_choice"]
+__all__ = ["find_choice", "offered_columns"]
 
 _LISTS = ("choices", "options", "candidates", "endings", "answer_choices", "alternatives", "possible_answers")
 _BEFORE = "context_options"
@@ -86,6 +88,27 @@ def find_choice(sheet: Sheet, wish: Wish) -> Layout | None:
             f"{_CURE}"
         )
     return Layout("choice", question, answer, why=why, choices=() if is_nested else columns, named_by=named_by)
+
+
+def offered_columns(reader: Reader, question: Sequence[str], *, trained: Sequence[str] = ()) -> tuple[str, ...]:
+    """Where rows that are to be answered hold their choices; none where these stand inside the question's own column.
+
+    Args:
+        question: its columns. trained: those of the choices in training; they count where all are there, with what counts on from them.
+    Raises:
+        BadData: no column holds choices.
+    """
+    sheet = Sheet(reader.headers, sample_rows(reader), first_rows(reader))
+    found = _choice_columns(sheet, question)
+    if trained and set(trained) <= set(reader.headers) and found[: len(trained)] != tuple(trained):
+        return tuple(trained)
+    if not found:
+        known = f" Training read them from {', '.join(trained)}." if trained else ""
+        raise BadData(
+            f"No column holds the choices of each question.{known} The columns are: {', '.join(filter(None, reader.headers))}. Give each row "
+            "its choices as a list in `choices`, or in columns A, B, C, ..., or name their columns: --choice COLUMN, once for each."
+        )
+    return () if found[0] in question else found
 
 
 def _question(sheet: Sheet, wish: Wish) -> tuple[str, ...]:

@@ -14,6 +14,7 @@ from hone.task.nested import nested, string, written
 from hone.task.rejects import Unusable
 
 __all__ = [
+    "LETTERS",
     "NAMED_BY",
     "Choices",
     "NamedBy",
@@ -23,12 +24,16 @@ __all__ = [
     "place_of",
     "read_choice",
     "read_choices",
+    "read_offered",
 ]
 
 NamedBy = Literal["label", "text", "letter", "number from 0", "number from 1"]
 """How the answers of a source say which choice is right."""
 
 NAMED_BY: tuple[NamedBy, ...] = ("label", "text", "letter", "number from 0", "number from 1")
+
+LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
+"""How choices are called, in their order."""
 
 _LETTER = re.compile(r"\(?([A-Za-z])[).:]?")
 _STEMS = ("stem", "question", "text")
@@ -62,11 +67,8 @@ def read_choice(
         Unusable: one of the three is missing or cannot be read, or the answer is none of the choices.
     """
     width = len(columns)
-    question, answer = _question(cells[:width], columns, file), cells[width]
-    held = cells[width + 1 :] if among else [cell for cell in cells[:width] if holds_choices(cell)][:1]
-    if not held:
-        raise Unusable(columns[-1], "no choices: the cell holds a question alone")
-    choices = read_choices(held, among or columns, file)
+    answer = cells[width]
+    question, choices = read_offered([*cells[:width], *cells[width + 1 :]], columns=columns, among=among, file=file)
     if is_blank(answer):
         raise Unusable(target, "missing cell: the row has no value there")
     if names is not None and isinstance(answer, int) and 0 <= answer < len(names):
@@ -76,6 +78,24 @@ def read_choice(
         what = f"'{str(answer)[:40]}' is the {named_by} of none of the {len(choices.texts)} choices"
         raise Unusable(target, f"no such choice: {what}")
     return question, choices.texts, place
+
+
+def read_offered(
+    cells: Sequence[object], *, columns: Sequence[str], among: Sequence[str], file: TextFile | None
+) -> tuple[str, Choices]:
+    """Question and choices of one row, as `read_choice` has them, without what is right.
+
+    Args:
+        cells: of the question's columns, then of those `among` which to choose.
+    Raises:
+        Unusable: one of the two is missing or cannot be read.
+    """
+    width = len(columns)
+    question = _question(cells[:width], columns, file)
+    held = cells[width:] if among else [cell for cell in cells[:width] if holds_choices(cell)][:1]
+    if not held:
+        raise Unusable(columns[-1], "no choices: the cell holds a question alone")
+    return question, read_choices(held, among or columns, file)
 
 
 def _question(cells: Sequence[object], columns: Sequence[str], file: TextFile | None) -> str:

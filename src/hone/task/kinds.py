@@ -147,7 +147,7 @@ class Choice(_Placed):
     question: str
     choices: tuple[str, ...]
     answer: int
-    """Index of the right choice, from 0."""
+    """Index of the right choice, from 0; -1 where it is asked for."""
     file: str
     line: int
     group: str | None = field(default=None, compare=False)
@@ -174,3 +174,5 @@ class Material:
     """Column of what it learns; None where that is the same."""
     group: str | None = None
     """Column that was named as telling which rows belong together."""
+    choices: tuple[str, ...] = ()
+    """Of multiple choice: the columns of the choices; none where they stand inside the question's own."""

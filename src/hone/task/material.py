@@ -73,7 +73,9 @@ def load_material(
     check_enough_kept(name, kept=len(rows), rejected=rejected, options=_options(layout.kind))
     shape = shape_of(layout, sheet.headers, sheet.sample)
     because = _because(reader, layout, len(moved), group=group)
-    return Material(source, layout.kind, rows, rejected, because, shape, layout.inputs, layout.target, group)
+    return Material(
+        source, layout.kind, rows, rejected, because, shape, layout.inputs, layout.target, group=group, choices=layout.choices
+    )
 
 
 def load_like(source: str, like: Material) -> Material | None:

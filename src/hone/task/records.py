@@ -74,6 +74,8 @@ class Columns(Record):
     group: str | None = None
     because: str = ""
     """Why these were chosen, for the user to see; empty when the user named them."""
+    choices: tuple[str, ...] = ()
+    """Of multiple choice; none where the choices stand inside the question's own column."""
 
     @property
     def answer(self) -> str:

@@ -11,15 +11,15 @@ from dataclasses import replace
 from typing import Any
 
 from hone.task.asked import read_asked
+from hone.task.choices import LETTERS
 from hone.task.duplicates import text_key
 from hone.task.kinds import Choice, Completion, Dialogue, Kind, Material, Message, Passage, TaskShape
 from hone.task.reader import Reader
 from hone.task.records import Example, Finding, Rejected
 from hone.task.wording import counted
 
-__all__ = ["ANSWERED_KINDS", "LETTERS", "as_examples", "join_references", "read_dialogue", "usual_metric"]
+__all__ = ["ANSWERED_KINDS", "as_examples", "join_references", "read_dialogue", "usual_metric"]
 
-LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 _PLACES = 20
 _SHORT_WORDS = 3  # up to so many words an answer is right or wrong rather than like or unlike
 

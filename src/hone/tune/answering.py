@@ -11,8 +11,23 @@ import numpy as np
 from hone.catalogue import locate_model
 from hone.core.errors import Usage
 from hone.core.record import Record
-from hone.model import Network, TextReader, family, load_reader, read_config
-from hone.task import AskedRow, Completion, Dialogue, Kind, Message, Passage, Plain, Tagged, as_asked, refuse_other_than_texts
+from hone.model import LanguageModel, LocalBackend, Network, Seq2SeqModel, TextReader, family, load_reader, read_config
+from hone.task import (
+    LETTERS,
+    AskedRow,
+    Choice,
+    Completion,
+    Dialogue,
+    Kind,
+    Message,
+    Passage,
+    Plain,
+    Tagged,
+    as_asked,
+    choice_template,
+    refuse_other_than_choices,
+    refuse_other_than_texts,
+)
 from hone.train import (
     Answers,
     Labelled,
@@ -35,8 +50,6 @@ __all__ = ["RunAnswer", "TunedRun"]
 
 _UNASKED: dict[str, str] = {
     "plain": "continues texts or fills gaps in them. Load it in transformers, or ask it with hone eval",
-    "choice": "chooses among the choices of a question, which files of rows are not read for here. Score it on rows that hold the right ones: "
-    "hone tune --test",
 }
 
 
@@ -53,13 +66,17 @@ class RunAnswer(Record):
     answer: str | float | tuple[str, ...]
     """A class, a written text or a stretch of the passage ('' where it finds none); a number; several labels, or a tag for every word."""
     confidence: float | None
-    """Probability of the class; None of all else."""
+    """Probability of the class or choice; None of all else."""
     probabilities: dict[str, float]
-    """Of every class; empty of all else."""
+    """Of every class or choice; empty of all else."""
+    choice: str | None = None
+    """Of multiple choice: the text of the likeliest, whose letter is the answer."""
 
     @property
     def told(self) -> str:
         """In one line."""
+        if self.choice is not None:
+            return f"{self.answer}\t{self.choice}"
         return ", ".join(self.answer) if isinstance(self.answer, tuple) else str(self.answer)
 
 
@@ -80,19 +97,27 @@ class TunedRun:
         """Those of a file that are read, as in training."""
         return self.record.columns
 
-    def predict(self, texts: Sequence[str]) -> list[RunAnswer]:
+    def predict(self, texts: Sequence[str], *, choices: Sequence[Sequence[str]] = ()) -> list[RunAnswer]:
         """One answer per text, in order.
 
+        Args:
+            choices: those of each text, for a multiple choice alone.
         Raises:
-            Usage: `texts` is no list of texts. BadData: the run answers more than a text, such as a question about a passage.
+            Usage: `texts` is no list of texts, or choices are missing, or given where there are none.
+            BadData: the run answers more than a text, such as a question about a passage.
         """
         refuse_other_than_texts(texts)
+        refuse_other_than_choices(choices, len(texts), chooses=self.kind == "choice", folder=self.folder)
+        if self.kind == "choice":
+            return self._chosen([Choice(text, tuple(mine), -1, "", 1) for text, mine in zip(texts, choices, strict=True)])
         return self.answer([as_asked(text, self.kind) for text in texts])
 
     def answer(self, rows: Sequence[AskedRow]) -> list[RunAnswer]:
         """One answer per row, in order."""
         if not rows:
             return []
+        if self.kind == "choice":
+            return self._chosen(rows)  # type: ignore[arg-type]
         answers: dict[str, Callable[[Sequence[Any]], list[RunAnswer]]] = {
             "completion": self._written,
             "tag": self._tagged,
@@ -157,6 +182,29 @@ class TunedRun:
         items = objective.encode(rows)
         found = passage_answers(items, rows, tell_answers(net, objective, items, reader), always=objective.always)
         return [RunAnswer(answer=text, confidence=None, probabilities={}) for text in found]
+
+    def _chosen(self, rows: Sequence[Choice]) -> list[RunAnswer]:
+        """The likeliest of each row's choices, by the log-likelihood of its whole text with its end, as it was trained to be written."""
+        prompts = [choice_template().render(row.question, options=row.choices) for row in rows for _ in row.choices]
+        found = self._backend.score(prompts, [choice for row in rows for choice in row.choices])
+        told, answers = iter(found), []
+        for row in rows:
+            scores = np.array([next(told).log_likelihood for _ in row.choices])
+            shares = np.exp(scores - scores.max())
+            shares = np.round(shares / shares.sum(), 6)
+            best = int(shares.argmax())
+            named = dict(zip(LETTERS, shares.tolist(), strict=False))
+            answers.append(
+                RunAnswer(answer=LETTERS[best], confidence=named[LETTERS[best]], probabilities=named, choice=row.choices[best])
+            )
+        return answers
+
+    @cached_property
+    def _backend(self) -> LocalBackend:
+        net, reader, _ = self._loaded
+        assert isinstance(net, LanguageModel | Seq2SeqModel)
+        done = self.record
+        return LocalBackend(net, reader, template=done.template, chat=done.settings.chat, scores_end=True, takes_over=False)
 
     def _written(self, rows: Sequence[Completion | Dialogue]) -> list[RunAnswer]:
         net, reader, objective = self._loaded

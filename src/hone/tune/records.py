@@ -114,6 +114,8 @@ class TuneRecord(Record):
     """What the rows are; None of a mixture of tasks."""
     columns: tuple[str, ...] = ()
     """Of what the model reads."""
+    choice_columns: tuple[str, ...] = ()
+    """Of multiple choice; none where the choices stand inside the question's own column."""
     answer_tokens: int | None = None
     """Of the longest answer that was learnt; None where none is written."""
     answers_always: bool | None = None

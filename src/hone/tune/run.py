@@ -128,6 +128,7 @@ def _record(
         labels=ready.chosen.labels,
         kind=ready.read.material.kind if ready.read else None,
         columns=ready.read.material.inputs if ready.read else (),
+        choice_columns=ready.read.material.choices if ready.read else (),
         answer_tokens=max(map(answer_length, ready.rows.train)) if ready.chosen.name == "completion" else None,
         answers_always=ready.objective.always if isinstance(ready.objective, Answers) else None,
         score_mean=ready.objective.mean if isinstance(ready.objective, Regress) else None,
