@@ -47,14 +47,16 @@ def compare(data: "str | Path", **settings: Any) -> "Compared":
     return run(data, **settings)
 
 
-def load(folder: "str | Path") -> "Bundle | TunedRun":
+def load(folder: "str | Path", *, index: "str | Path | None" = None) -> "Bundle | TunedRun":
     """What answers in a folder, `best` of a comparison or a run of `hone tune`.
 
         hone.load("runs/tickets-1a2b3c4d/best").predict(["my parcel never came"])
 
+    Args:
+        index: where the index lies in which it looks up passages, if not where it lay when it was compared.
     Raises:
         HoneError: nothing in it answers.
     """
     from hone.serve import load_answering
 
-    return load_answering(folder)
+    return load_answering(folder, index=index)

@@ -26,7 +26,8 @@ def choosing(*columns: str, choices: tuple[str, ...] = (), asked: list[object] |
         return [Answer(label="ABCD"[len(mine) - 1], confidence=0.75, probabilities={}, choice=mine[-1]) for mine in choices]
 
     record = SimpleNamespace(kind="multiple-choice", columns=Columns(text=columns, label="answer", choices=choices))
-    return SimpleNamespace(folder=Path("best"), provenance=record, labels=("A", "B", "C", "D"), predict=predict)
+    labels = ("A", "B", "C", "D")
+    return SimpleNamespace(folder=Path("best"), provenance=record, labels=labels, load=lambda: None, predict=predict)
 
 
 def write(path: Path, rows: list[dict[str, object]]) -> Path:

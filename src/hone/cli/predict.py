@@ -26,16 +26,28 @@ Examples:
     multiple=True,
     help="Of multiple choice, once for each: the choices of a text; with a file of rows, their columns.",
 )
+@click.option(
+    "--index",
+    type=click.Path(path_type=Path),
+    metavar="DIR",
+    help="Where the index lies now in which FOLDER looks up passages, if it was moved.",
+)
 @click.option("--json", "as_json", is_flag=True, help="One JSON object per answer, with all probabilities.")
 def command(
-    folder: Path, inputs: tuple[str, ...], out: Path | None, text: str | None, choice: tuple[str, ...], as_json: bool
+    folder: Path,
+    inputs: tuple[str, ...],
+    out: Path | None,
+    text: str | None,
+    choice: tuple[str, ...],
+    index: Path | None,
+    as_json: bool,
 ) -> None:
     """Answer one or more texts, or every row of one FILE with --out, with what lies in FOLDER: `best` of a comparison, or a run of `hone tune`."""
     from hone.core.console import note, result
     from hone.core.errors import Usage
     from hone.serve import load_answering, predict_file
 
-    ready = load_answering(folder)
+    ready = load_answering(folder, index=index)
     if out is not None:
         if len(inputs) != 1 or not _is_file(inputs[0]):
             raise Usage(f"--out needs one file of rows; '{' '.join(inputs)}' is no file.")

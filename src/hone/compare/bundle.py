@@ -100,9 +100,15 @@ def write_bundle(comparison: Comparison, strategies: Path, target: Path) -> None
 class Bundle:
     """A saved bundle, ready to answer; the model is loaded at the first question."""
 
-    def __init__(self, folder: str | Path) -> None:
-        """Raises BadModel where the folder holds no bundle, another run's files or a damaged record."""
+    def __init__(self, folder: str | Path, *, index: str | Path | None = None) -> None:
+        """
+        Args:
+            index: where the index lies in which it looks up passages, if not where it lay when it was compared.
+        Raises:
+            BadModel: the folder holds no bundle, another run's files or a damaged record.
+        """
         self.folder = Path(folder)
+        self._index = None if index is None else Path(index)
         path = self.folder / "hone.json"
         if not path.is_file():
             raise BadModel(
@@ -114,7 +120,11 @@ class Bundle:
     @cached_property
     def predictor(self) -> Predictor:
         """The predictor, loaded once."""
-        return load_predictor(self.folder)
+        return load_predictor(self.folder, index=self._index)
+
+    def load(self) -> None:
+        """Load the model now instead of at the first question; raises what that raises."""
+        _ = self.predictor
 
     @property
     def labels(self) -> tuple[str, ...]:

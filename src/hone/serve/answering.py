@@ -8,6 +8,7 @@ from typing import Any, NamedTuple, Protocol
 
 from hone.compare.bundle import Bundle
 from hone.core.errors import BadData
+from hone.strategy import looks_nothing_up
 from hone.task import Choice, Reader, Tagged, read_asked, read_dialogue, read_row
 from hone.tune import TunedRun
 
@@ -119,18 +120,22 @@ class _RunAnswering:
         return [Said(one.answer, one.confidence, one.choice) for one in self._run.answer(asked)]
 
 
-def load_answering(folder: str | Path) -> Bundle | TunedRun:
+def load_answering(folder: str | Path, *, index: str | Path | None = None) -> Bundle | TunedRun:
     """What answers in a folder: the winner of a comparison, or a run of `hone tune`.
 
+    Args:
+        index: where the index lies in which the winner looks up passages, if not where it lay when it was compared.
     Raises:
-        BadModel: nothing does. Usage: the run answers no rows.
+        BadModel: nothing does. Usage: the run answers no rows, or an index is named for it.
     """
     try:
         record = json.loads((Path(folder) / "hone.json").read_text(encoding="utf-8"))
     except (OSError, ValueError):
         record = None
     is_run = isinstance(record, dict) and {"objective", "training", "effective_epochs"} <= record.keys()
-    return TunedRun(folder) if is_run else Bundle(folder)
+    if is_run and index is not None:
+        raise looks_nothing_up(Path(folder))
+    return TunedRun(folder) if is_run else Bundle(folder, index=index)
 
 
 def answering_of(ready: Bundle | TunedRun) -> Answering:

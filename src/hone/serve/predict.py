@@ -59,6 +59,7 @@ def predict_file(
     for name in added:
         if name in reader.headers:
             raise BadData(f"{source} already has a column '{name}', where the answer goes. Rename or remove it, and run again.")
+    ready.load()  # before the rows are read: what is missing there is told at once
     among = tuple(choices) or _offered(reader, source, wanted, answering)
     rows, asked = _read(reader, source, wanted, among, answering)
     answers: list[Said | None] = []

@@ -8,7 +8,7 @@ from hone.strategy.contracts import Entrant, Fitted, Predictor, Probabilities, S
 from hone.strategy.load import load_predictor
 from hone.strategy.predictors import NetPredictor, PredictorRecord, VectorPredictor
 from hone.strategy.registry import STRATEGIES, check_names, choose_strategies, encoder_strategies
-from hone.strategy.text import TEXT_STRATEGIES, TextBase, TextBench, TextPredictor, plain_backend
+from hone.strategy.text import TEXT_STRATEGIES, TextBase, TextBench, TextPredictor, looks_nothing_up, plain_backend
 
 __all__ = [
     "STRATEGIES",
@@ -34,6 +34,7 @@ __all__ = [
     "class_indices",
     "encoder_strategies",
     "load_predictor",
+    "looks_nothing_up",
     "plain_backend",
     "right_labels",
 ]

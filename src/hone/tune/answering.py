@@ -112,6 +112,10 @@ class TunedRun:
             return self._chosen([Choice(text, tuple(mine), -1, "", 1) for text, mine in zip(texts, choices, strict=True)])
         return self.answer([as_asked(text, self.kind) for text in texts])
 
+    def load(self) -> None:
+        """Load the model now instead of at the first question; raises what that raises."""
+        _ = self._loaded
+
     def answer(self, rows: Sequence[AskedRow]) -> list[RunAnswer]:
         """One answer per row, in order."""
         if not rows:

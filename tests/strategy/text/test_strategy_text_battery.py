@@ -1,5 +1,6 @@
 """Every strategy of models that answer in words keeps the same list of promises, for each kind of answer, on a decoder and an encoder-decoder."""
 
+import json
 import random
 import shutil
 from collections.abc import Callable
@@ -11,10 +12,10 @@ import pytest
 import torch
 
 from hone.catalogue import locate_model
-from hone.core.errors import BadModel
+from hone.core.errors import BadData, BadModel, Usage
 from hone.measure import score_texts
-from hone.model import RemoteSettings
-from hone.retrieve import Index, open_index
+from hone.model import RemoteSettings, load_encoder
+from hone.retrieve import ChunkSettings, Index, IndexSettings, open_index, read_documents
 from hone.strategy import TEXT_STRATEGIES, Effort, Fitted, TextBase, TextBench, load_predictor
 from hone.task import Example
 from tiny_language import save_language_model
@@ -302,6 +303,65 @@ def test_a_run_that_was_moved_looks_things_up_in_the_index_that_moved_with_it(
     (tmp_path / "run").rename(tmp_path / "moved")
     moved = load_predictor(tmp_path / "moved" / "strategies" / "retrieval" / "predictor", precision="fp32")
     assert same(moved.answer(NEW["text-generation"]), before)
+
+
+@pytest.fixture
+def lost(make_bench: MakeBench, index: Index, tmp_path: Path) -> Path:
+    """A saved predictor whose index lies no more where it lay, but in `elsewhere`."""
+    shutil.copytree(index.folder, tmp_path / "there")
+    bench = make_bench(index=open_index(tmp_path / "there", encoder=index.encoder))
+    strategy = TEXT_STRATEGIES["retrieval"]
+    strategy.fit(bench, strategy.candidates(bench)[0]).predictor.save(tmp_path / "best")
+    (tmp_path / "there").rename(tmp_path / "elsewhere")
+    return tmp_path / "best"
+
+
+def test_an_index_that_lies_elsewhere_is_named(lost: Path, index: Index, tmp_path: Path, capsys):
+    with pytest.raises(
+        BadData, match=rf"lay in {tmp_path}/there, and lies there no more.*--index DIR.*hone\.load\(FOLDER, index=DIR\)"
+    ):
+        load_predictor(lost, precision="fp32")
+    shutil.copytree(index.folder, tmp_path / "there")
+    usual = load_predictor(lost, precision="fp32").answer(NEW["text-generation"])
+    shutil.rmtree(tmp_path / "there")
+    found = load_predictor(lost, precision="fp32", index=tmp_path / "elsewhere")
+    assert same(found.answer(NEW["text-generation"]), usual) and not capsys.readouterr().err
+    with pytest.raises(BadData, match="nowhere holds no index"):
+        load_predictor(lost, precision="fp32", index=tmp_path / "nowhere")
+
+
+def _changed(folder: Path, **values: object) -> None:
+    record = json.loads((folder / "index.json").read_text(encoding="utf-8"))
+    (folder / "index.json").write_text(json.dumps(record | values), encoding="utf-8")
+
+
+def test_an_index_built_anew_answers_where_it_is_named_and_says_so(lost: Path, tmp_path: Path, capsys):
+    _changed(tmp_path / "elsewhere", built="2030-01-01T00:00:00+00:00")
+    load_predictor(lost, precision="fp32", index=tmp_path / "elsewhere")
+    assert "elsewhere is not the index that was compared (built 2030-01-01" in capsys.readouterr().err
+    (tmp_path / "elsewhere").rename(tmp_path / "there")
+    with pytest.raises(BadModel, match=r"was built anew .* name it with --index DIR"):
+        load_predictor(lost, precision="fp32")
+
+
+def test_an_index_of_another_embedding_model_or_without_passages_is_refused(lost: Path, encoder_path, tmp_path: Path):
+    _changed(tmp_path / "elsewhere", passages=0)
+    with pytest.raises(BadData, match="elsewhere holds no passages"):
+        load_predictor(lost, precision="fp32", index=tmp_path / "elsewhere")
+    other = load_encoder(locate_model(str(encoder_path())), precision="fp32")
+    (tmp_path / "text.txt").write_text("boats sail", encoding="utf-8")
+    small = IndexSettings(chunks=ChunkSettings(tokens=32))
+    Index.build(read_documents(str(tmp_path / "text.txt")), tmp_path / "other", encoder=other, settings=small)
+    with pytest.raises(BadModel, match=r"other was built with the embedding model .* it finds other passages.*--encoder"):
+        load_predictor(lost, precision="fp32", index=tmp_path / "other")
+
+
+def test_what_looks_nothing_up_takes_no_index(make_bench: MakeBench, index: Index, tmp_path: Path):
+    for name in ("zero_shot", "first_sentences"):
+        bench, strategy = make_bench(), TEXT_STRATEGIES[name]
+        strategy.fit(bench, strategy.candidates(bench)[0]).predictor.save(tmp_path / name)
+        with pytest.raises(Usage, match="looks nothing up, so --index would do nothing"):
+            load_predictor(tmp_path / name, precision="fp32", index=index.folder)
 
 
 def test_a_servers_answers_are_kept_where_its_run_lies_and_nowhere_else(make_bench: MakeBench, tmp_path: Path, monkeypatch):

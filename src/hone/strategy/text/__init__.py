@@ -9,6 +9,7 @@ from hone.strategy.text.bench import TextBench
 from hone.strategy.text.lead import Lead
 from hone.strategy.text.predictor import TextPredictor, load_text_predictor
 from hone.strategy.text.registry import TEXT_STRATEGIES, TextStrategy
+from hone.strategy.text.retrieval import looks_nothing_up
 
 __all__ = [
     "TEXT_STRATEGIES",
@@ -18,5 +19,6 @@ __all__ = [
     "TextPredictor",
     "TextStrategy",
     "load_text_predictor",
+    "looks_nothing_up",
     "plain_backend",
 ]

@@ -21,7 +21,7 @@ from hone.strategy.label_words import described, label_words
 from hone.strategy.text.answering import Asked, OptionScores, Rule, probabilities, score_options, write_texts
 from hone.strategy.text.base import TextBase, backend_of
 from hone.strategy.text.form import Form, Shot
-from hone.strategy.text.retrieval import LookUp, LookUpRecord, open_look_up
+from hone.strategy.text.retrieval import LookUp, LookUpRecord, looks_nothing_up, open_look_up
 from hone.task import Example, TaskKind, Template
 from hone.train import make_trainable
 
@@ -237,13 +237,21 @@ class TextPredictor:
         write_atomic(folder / TEXT_FILE, record.to_json())
 
 
-def load_text_predictor(folder: Path, *, precision: Literal["auto", "bf16", "fp32"] = "auto") -> TextPredictor:
+def load_text_predictor(
+    folder: Path, *, precision: Literal["auto", "bf16", "fp32"] = "auto", index: Path | None = None
+) -> TextPredictor:
     """Put a saved predictor together again.
 
+    Args:
+        index: where the index lies in which it looks up passages, if not where it lay.
     Raises:
-        BadModel: the base model is missing or has other weights than those it was made with.
+        BadModel: the base model is missing or has other weights than those it was made with, or the index is another.
+        BadData: the index is missing. Usage: one is named, and nothing is looked up.
     """
     record = TextRecord.model_validate_json((folder / TEXT_FILE).read_text(encoding="utf-8"))
+    if index is not None and record.look_up is None:
+        raise looks_nothing_up(folder)
+    look_up = open_look_up(record.look_up, folder, named=index) if record.look_up else None
     is_whole = (folder / "config.json").is_file()
     server = _remembering(record.server)
     base = TextBase(str(folder) if is_whole else record.base, precision=precision, base_url=record.base_url, server=server)
@@ -265,7 +273,6 @@ def load_text_predictor(folder: Path, *, precision: Literal["auto", "bf16", "fp3
         backend: Backend = backend_of(net, base.reader.leaving_room(net.virtual), is_tuned=True)
     else:
         backend = base.backend
-    look_up = open_look_up(record.look_up, folder) if record.look_up else None
     return TextPredictor(Asker(backend, record.template, record.joins, record.reading, chosen, look_up), base, tuned=tuned)
 
 

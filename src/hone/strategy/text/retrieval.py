@@ -8,14 +8,15 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
-from hone.core.errors import BadModel
+from hone.core.console import warn
+from hone.core.errors import BadData, BadModel, Usage
 from hone.core.record import Record
 from hone.measure import score_rankings
 from hone.model import Backend
 from hone.retrieve import Index, Passage, holding, numbered, open_index
 from hone.task import Example
 
-__all__ = ["LookUp", "LookUpRecord", "fits_at", "open_look_up"]
+__all__ = ["LookUp", "LookUpRecord", "fits_at", "looks_nothing_up", "open_look_up"]
 
 _DEPTH = 20  # passages by which the retriever is judged
 _FILLED = 0.75  # of the context that passages and question may fill
@@ -30,6 +31,9 @@ class LookUpRecord(Record):
     """When, so that another index in its place is noticed."""
     k: int
     mode: Literal["hybrid", "vector", "text"]
+    model: str | None = None
+    """Its embedding model; None in records of before 2026-12, as is the digest of its weights."""
+    model_sha256: str | None = None
 
 
 @dataclass(frozen=True)
@@ -70,30 +74,69 @@ class LookUp:
 
     def record(self) -> LookUpRecord:
         """What `open_look_up` reads."""
-        return LookUpRecord(index=str(self.index.folder.resolve()), built=self.index.record.built, k=self.k, mode=self.mode)
+        found = self.index.record
+        return LookUpRecord(
+            index=str(self.index.folder.resolve()),
+            built=found.built,
+            k=self.k,
+            mode=self.mode,
+            model=found.model,
+            model_sha256=found.model_sha256,
+        )
 
 
 def _behind(passages: Sequence[Passage], text: str) -> str:
     return f"{numbered(passages)}\n\n{text}" if passages else text
 
 
-def open_look_up(record: LookUpRecord, predictor: Path) -> LookUp:
+def open_look_up(record: LookUpRecord, predictor: Path, *, named: Path | None = None) -> LookUp:
     """
     Args:
-        predictor: its folder; the index of a run that was moved is found in the run folder above it.
+        predictor: its folder; the index of a run that was moved is found in the run folder above it. named: where the index lies now.
     Raises:
-        BadModel: another index lies there. BadData: none does.
+        BadModel: another index lies there, or the named one has another embedding model. BadData: none does, or one without passages.
     """
     above = (parent / "index" for parent in predictor.resolve().parents)
-    places = (Path(record.index), *above)
-    folder = next((place for place in places if (place / "index.json").is_file()), places[0])
-    index = open_index(folder)
-    if index.record.built != record.built:
+    places = (named,) if named is not None else (Path(record.index), *above)
+    folder = next((place for place in places if (place / "index.json").is_file()), None)
+    if folder is None and named is None:
+        raise BadData(
+            f"{predictor} looks up passages in an index that lay in {record.index}, and lies there no more. Say where it lies now: "
+            "--index DIR, from Python hone.load(FOLDER, index=DIR). Where it is lost, build it again from the same documents: "
+            "hone index DOCUMENTS --out DIR."
+        )
+    index = open_index(folder or places[0])
+    if not index.record.passages:
+        raise BadData(f"{index.folder} holds no passages, so there is nothing to look up. Name another with --index DIR.")
+    if named is not None:
+        _check_named(record, index)
+    elif index.record.built != record.built:
         raise BadModel(
-            f"The index {folder} was built anew ({index.record.built}, before {record.built}), so answers would differ. "
-            "Put the old one back, or compare again."
+            f"The index {index.folder} was built anew ({index.record.built}, before {record.built}), so answers would differ. "
+            "Put the old one back or name it with --index DIR, compare again, or name this one so, to ask it all the same."
         )
     return LookUp(index, record.k, record.mode)
+
+
+def looks_nothing_up(folder: Path) -> Usage:
+    """An index was named for what answers without one."""
+    return Usage(f"{folder} looks nothing up, so --index would do nothing. Leave it out.")
+
+
+def _check_named(record: LookUpRecord, index: Index) -> None:
+    """Raises BadModel where it was built with another embedding model; says so where it is not the one that was compared."""
+    found = index.record
+    if record.model_sha256 not in (None, found.model_sha256):
+        raise BadModel(
+            f"{index.folder} was built with the embedding model '{found.model}' (weights {found.model_sha256[:12]}), and the index that was "
+            f"compared with '{record.model}' ({(record.model_sha256 or '')[:12]}): it finds other passages. Name an index of that model: "
+            f"hone index DOCUMENTS --encoder {record.model} --out DIR."
+        )
+    if found.built != record.built:
+        warn(
+            f"{index.folder} is not the index that was compared (built {found.built}, before {record.built}): where its documents or passages "
+            "differ, so do the answers, and what was measured no longer holds for them."
+        )
 
 
 def fits_at(
