@@ -76,7 +76,7 @@ class GroupScore(Record):
     high: float | None
     tasks: tuple[str, ...]
     missing: tuple[str, ...]
-    """Tasks of the official average that were not run: then it is none."""
+    """Tasks of the official average that were not run: then it is none. Parts of one benchmark are named without it: law."""
 
 
 class Evaluation(Record):

@@ -2,8 +2,7 @@
 
 import json
 import math
-import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Literal
 
 import numpy as np
@@ -11,20 +10,17 @@ from numpy.typing import NDArray
 
 from hone.core.store import digest_text
 from hone.evaluate.benchmark_records import BenchmarkScore, GroupScore
+from hone.evaluate.pools import find_pools
 from hone.measure import Interval, confusion_table, mean_interval, metric_from_confusion, wilson_interval
 from hone.measure.intervals import is_constant, shifted_interval
 from hone.measure.label_sets import f1_of
 from hone.measure.resample import resampled_counts
 from hone.measure.scores import MeanScore, SumScore, score_interval
 
-__all__ = ["group_scores", "questions_digest", "task_scores"]
+__all__ = ["group_scores", "questions_digest", "task_scores", "uninformative"]
 
 _CEILING = 0.99
 _MULTIRC = ("multirc", "superglue_multirc")
-_POOLED = re.compile(  # benchmarks of many parts, whose questions are one pool; variants of one benchmark are benchmarks of their own
-    r"(mmlu_(?:pro|pro_plus|prox_[a-z]{2}|prox_lite_[a-z]{2}|redux|redux_spanish|flan_\w+?shot(?:_generative|_loglikelihood)?)"
-    r"|bbh_(?:fewshot|zeroshot|cot_zeroshot)|mmlu|bbh)_.+?(_generative|_continuation)?"
-)
 _OFFICIAL: dict[str, dict[str, tuple[tuple[str, ...], tuple[str, ...]]]] = {
     # Benchmark: task: its names here, and the metrics whose mean is its score. Wang 2018 (1804.07461), Wang 2019 (1905.00537).
     "GLUE": {
@@ -82,7 +78,7 @@ def task_scores(name: str, found: dict[str, Any], chances: dict[str, float | Non
                 n=len(mine) or len(samples),
                 shots=int(found["n-shot"].get(name) or 0),
                 chance=chance,
-                uninformative=_uninformative(interval, chance),
+                uninformative=uninformative(interval, chance),
             )
         )
     return [*made, *(_multirc_scores(made[0], samples) if name in _MULTIRC and made else ())]
@@ -123,7 +119,8 @@ def _multirc_scores(share: BenchmarkScore, samples: Sequence[Any]) -> list[Bench
     return made
 
 
-def _uninformative(interval: Interval | None, chance: float | None) -> Literal["floor", "ceiling"] | None:
+def uninformative(interval: Interval | None, chance: float | None) -> Literal["floor", "ceiling"] | None:
+    """What keeps a score from telling models apart."""
     if interval is None or chance is None:
         return None
     if interval.low <= chance:
@@ -181,41 +178,19 @@ def _macro_f1(tables: NDArray[np.float64]) -> NDArray[np.float64]:
     return metric_from_confusion(tables, "macro_f1")
 
 
-def _bare(metric: str) -> str:
-    """Without the filter by which the answer was taken: 'exact_match (get-answer)' is 'exact_match'."""
-    return metric.split(" (", 1)[0]
-
-
-def _one_each(scores: Iterable[BenchmarkScore]) -> list[BenchmarkScore]:
-    """The first score of each task: no question is in a pool twice, however many filters its answer was taken by."""
-    found: dict[str, BenchmarkScore] = {}
-    for score in scores:
-        found.setdefault(score.task, score)
-    return list(found.values())
-
-
 def group_scores(scores: Sequence[BenchmarkScore]) -> list[GroupScore]:
     """Pools of questions, and the official averages of GLUE and SuperGLUE as far as their tasks were run."""
-    made = []
-    pools: dict[str, list[BenchmarkScore]] = {}
-    for score in _one_each(score for score in scores if _bare(score.metric) in ("acc", "exact_match")):
-        if pooled := _POOLED.fullmatch(score.task):
-            pools.setdefault(pooled[1] + (pooled[2] or ""), []).append(score)
-    for pool, mine in pools.items():
-        if len(mine) > 1:
-            total = sum(score.n for score in mine)
-            right = sum(score.value * score.n for score in mine)
-            interval = wilson_interval(round(right), total)
-            made.append(
-                GroupScore(
-                    name=pool,
-                    value=right / total,
-                    low=interval.low,
-                    high=interval.high,
-                    tasks=tuple(score.task for score in mine),
-                    missing=(),
-                )
-            )
+    made = [
+        GroupScore(
+            name=pool.name,
+            value=pool.value,
+            low=pool.interval.low if pool.interval else None,
+            high=pool.interval.high if pool.interval else None,
+            tasks=tuple(part.task for part in pool.parts),
+            missing=pool.missing,
+        )
+        for pool in find_pools(scores)
+    ]
     for name, parts in _OFFICIAL.items():
         values, run, missing = [], [], []
         for part, (names, metrics) in parts.items():

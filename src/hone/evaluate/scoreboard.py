@@ -6,13 +6,16 @@ from pathlib import Path
 from typing import Literal, NamedTuple
 
 from hone.core.console import WIDTH, render_table
-from hone.evaluate.benchmark_records import BenchmarkScore, Evaluation
+from hone.evaluate.benchmark_records import BenchmarkScore, Evaluation, GroupScore
+from hone.evaluate.benchmark_scores import uninformative
+from hone.evaluate.pools import Pool, find_pools
 from hone.measure import human_seconds
 from hone.model import told_spent
 
 __all__ = ["leaderboard", "score_table"]
 
 Align = Literal["left", "right"]
+_NAMED = 5  # missing parts of an average
 _MAIN = ("acc_norm", "acc", "mcc", "exact_match", "f1", "perplexity")  # which metric stands for a task on a leaderboard
 
 
@@ -27,37 +30,48 @@ def score_table(done: Evaluation) -> str:
     lines = [render_table(headers, cells, align=align, title=f"{done.model}, {human_seconds(done.seconds)}")]
     if any(score.uninformative == "floor" for score in done.scores):
         lines.append("floor: not told from guessing, which scores what stands behind it.")
-    for group in done.groups:
-        interval = "" if group.low is None or group.high is None else f" ({group.low:.1%} to {group.high:.1%})"
-        if group.missing:
-            lines.append(
-                f"Mean of {len(group.tasks)} of the {len(group.tasks) + len(group.missing)} tasks of {group.name}: {group.value:.1%}. "
-                f"Not the official average: {', '.join(group.missing)} missing."
-            )
-        else:
-            lines.append(f"{group.name}, {len(group.tasks)} tasks: {group.value:.1%}{interval}")
+    lines += [_told_group(group) for group in done.groups]
     if done.spent is not None and done.spent.requests:
         lines.append(told_spent(done.spent))
     lines.append(f"Every answer: {done.folder}/answers.jsonl")
     return "\n".join(lines)
 
 
+def _told_group(group: GroupScore) -> str:
+    """An average, and what it lacks to be the official one."""
+    interval = "" if group.low is None or group.high is None else f" ({group.low:.1%} to {group.high:.1%})"
+    count, first = len(group.tasks), ", ".join(group.missing[:_NAMED])
+    if not group.missing:
+        return f"{group.name}, {count} tasks: {group.value:.1%}{interval}"
+    more = f" and {len(group.missing) - _NAMED} more" if len(group.missing) > _NAMED else ""
+    return (
+        f"Mean of {count} of the {count + len(group.missing)} tasks of {group.name}: {group.value:.1%}{interval}. "
+        f"Not the official average: {first}{more} missing."
+    )
+
+
 def leaderboard(runs: Sequence[Evaluation]) -> str:
     """Models by tasks: values with half their interval; in brackets what tells no models apart.
 
     A column holds answers to the same questions behind as many examples, by one metric; a row those of the same weights, asked alike. Of
-    several runs that are alike in all that, the newest counts.
+    several runs that are alike in all that, the newest counts. Parts of a benchmark stand there as one, and by themselves only where some
+    run neither asked all of them nor asked for the benchmark by its name.
     """
     cells: dict[tuple[_Row, _Column], str] = {}
     sources: dict[_Column, str] = {}
+    alone: set[_Column] = set()
     for run in sorted(runs, key=lambda one: one.started):  # newest last, so that it stays
-        for score in _main_scores(run):
+        pools = find_pools(run.scores)
+        within = {part.task for pool in pools if pool.is_complete or pool.name in run.settings.tasks for part in pool.parts}
+        for score in (*map(_pooled, pools), *_main_scores(run)):
             column = _Column(score.task, -score.n, score.shots, score.metric, score.questions)
             cells[_row(run), column] = _cell(score)
             sources[column] = run.settings.data or "the Hub"
+            if score.task not in within:
+                alone.add(column)
     rows = list(dict.fromkeys(_row(run) for run in sorted(runs, key=lambda one: one.started, reverse=True)))
     names = _row_names(rows)
-    columns = sorted(sources, key=lambda one: (*one[:-1], one.questions or ""))
+    columns = sorted(alone, key=lambda one: (*one[:-1], one.questions or ""))
     headers = _headers(columns, sources)
     tables = []
     for part in _parts(columns, {one: [headers[one], *(cells.get((row, one), "") for row in rows)] for one in columns}, names):
@@ -67,6 +81,8 @@ def leaderboard(runs: Sequence[Evaluation]) -> str:
         align += ["right"] * len(part)
         tables.append(render_table(["model", *(headers[one] for one in part)], shown, align=align, title=""))
     tables.append("± is half of the 95% interval. (In brackets): not told from guessing, or at the ceiling.")
+    if hidden := len(sources) - len(alone):
+        tables[-1] += f"\n{hidden} parts of benchmarks stand in these alone; by themselves they are in evaluation.json of each run."
     return "\n\n".join(tables)
 
 
@@ -133,6 +149,23 @@ def _parts(columns: Sequence[_Column], texts: Mapping[_Column, Sequence[str]], n
         filled += width
     if part:
         yield part
+
+
+def _pooled(pool: Pool) -> BenchmarkScore:
+    """A pool as a task of its own; one that lacks parts says of how many it is."""
+    first, count = pool.parts[0], len(pool.parts)
+    return BenchmarkScore(
+        task=pool.name + (f" ({count} of {count + len(pool.missing)})" if pool.missing else ""),
+        metric=first.metric,
+        value=pool.value,
+        low=pool.interval.low if pool.interval else None,
+        high=pool.interval.high if pool.interval else None,
+        n=pool.questions,
+        shots=first.shots,
+        chance=pool.chance,
+        uninformative=uninformative(pool.interval, pool.chance),
+        questions=pool.digest,
+    )
 
 
 def _main_scores(run: Evaluation) -> list[BenchmarkScore]:
