@@ -207,6 +207,32 @@ def test_a_task_of_the_harness_that_it_does_not_know():
         find_tasks(["harness:arc_esay"])
 
 
+def test_long_answers_are_refused_with_the_way_out_and_long_prompts_are_told_and_recorded(models, data, tmp_path, capsys):
+    """BIG-Bench Hard with its step-by-step examples, by a model of 64 tokens: the harness's transformers backend refuses answers of 1,024
+    tokens too, and cuts prompts from the left."""
+    settings = EvalSettings(model=str(models["llama"]), tasks=("bbh",), data=str(data), limit=2, out=str(tmp_path / "run"))
+    with pytest.raises(Usage, match=r"answers of 1,024 tokens, and the model reads 64 in all.*--max-tokens 16.*longer context"):
+        run_benchmarks(settings)
+    assert not (tmp_path / "run").exists()
+    found = run_benchmarks(settings.model_copy(update={"max_tokens": 16}))
+    assert "Warning: 2 of 2 prompts are longer than the 48 tokens" in capsys.readouterr().err
+    assert {(score.task, score.n, score.cut) for score in found.scores} == {("bbh_navigate", 2, 2)}
+    assert "cut 2" in score_table(found) and "lost the beginning of their prompts" in score_table(found)
+    assert "--max-tokens 16" in found.command and "(answers of 16 tokens)" in leaderboard([found])
+    again = run_benchmarks(settings.model_copy(update={"max_tokens": 16}))
+    assert again == found
+
+
+def test_likelihoods_behind_prompts_that_were_cut_are_told(models, tmp_path, capsys):
+    rows = [{"query": sentence(seed, 200 if seed else 3), "choices": ["late", "lost"], "gold": 0} for seed in range(3)]
+    (tmp_path / "long.jsonl").write_text("\n".join(map(json.dumps, rows)), encoding="utf-8")
+    for kind in models:
+        settings = EvalSettings(model=str(models[kind]), tasks=("long",), data=str(tmp_path), out=str(tmp_path / kind))
+        found = run_benchmarks(settings)
+        assert "Warning: 4 of 6 prompts are longer than the 64 tokens" in capsys.readouterr().err
+        assert {score.cut for score in found.scores} == {2}
+
+
 @pytest.fixture(scope="module")
 def done(models, data, tmp_path_factory):
     settings = EvalSettings(

@@ -43,7 +43,13 @@ class EvalSettings(Record):
 EVAL = Form(
     EvalSettings,
     "hone eval",
-    aliases={"num_fewshot": "shots", "model_name_or_path": "model", "base_model": "model", "output_dir": "out"},
+    aliases={
+        "num_fewshot": "shots",
+        "max_gen_toks": "max_tokens",
+        "model_name_or_path": "model",
+        "base_model": "model",
+        "output_dir": "out",
+    },
     readers={"tasks": parse_names},
 )
 
@@ -65,6 +71,8 @@ class BenchmarkScore(Record):
     """`floor`: not told from guessing. `ceiling`: 99% or more may be right. Neither tells models apart."""
     questions: str | None = None
     """Digest of the questions and of the examples in their files; None in records of before 2026-12, which keep none."""
+    cut: int = 0
+    """Questions whose prompts lost their beginning, since the model reads less."""
 
 
 class GroupScore(Record):

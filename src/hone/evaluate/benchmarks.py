@@ -23,6 +23,7 @@ from hone.core.store import digest_file, digest_text, read_back, read_errors, wr
 from hone.evaluate.benchmark_records import BenchmarkScore, EvalSettings, Evaluation
 from hone.evaluate.benchmark_scores import group_scores, questions_digest, task_scores
 from hone.evaluate.harness_examples import bbh_configuration
+from hone.evaluate.harness_texts import CutPrompts
 from hone.evaluate.local_tasks import LocalTask, check_shots, find_local_tasks
 from hone.measure import human_seconds
 from hone.model import (
@@ -87,7 +88,9 @@ def _run(settings: EvalSettings, held: ExitStack) -> Evaluation:
         model = _from_elsewhere(settings, out) if source is None else _from_here(settings, source)
         chat = settings.chat and model.backend is None  # a backend writes its chat template itself
         found = run_harness(model.answering, tasks, shots=settings.shots, limit=settings.limit, chat=chat)
-    scores = _scores(found, [task for task in tasks if isinstance(task, LocalTask)])
+    scores = _scores(
+        found, [task for task in tasks if isinstance(task, LocalTask)], getattr(model.answering, "cut", CutPrompts())
+    )
     done = Evaluation(
         hone_version=version("hone-lm"),
         command=_typed(settings),
@@ -123,12 +126,12 @@ def _read_back(settings: EvalSettings, out: Path) -> Evaluation:
     return done
 
 
-def _scores(found: dict[str, Any], local: Sequence[LocalTask]) -> tuple[BenchmarkScore, ...]:
+def _scores(found: dict[str, Any], local: Sequence[LocalTask], cut: CutPrompts) -> tuple[BenchmarkScore, ...]:
     chances, examples = {task.name: task.chance for task in local}, {task.name: task.shots for task in local}
     made: list[BenchmarkScore] = []
     for name, samples in found["samples"].items():
         shown = examples.get(name, [])[: int(found["n-shot"].get(name) or 0)]
-        told = {"questions": questions_digest(samples, shown)}
+        told = {"questions": questions_digest(samples, shown), "cut": cut.of(name)}
         made += [score.model_copy(update=told) for score in task_scores(name, found, chances)]
     return tuple(made)
 

@@ -4,7 +4,6 @@ Requests are tokenised as its own transformers backend does it, so scores are eq
 """
 
 import contextlib
-import itertools
 import logging
 from collections.abc import Iterator, Sequence
 from functools import cache, partial
@@ -21,17 +20,16 @@ from lm_eval.utils import get_rolling_token_windows, make_disjoint_window
 
 from hone.core.console import note, progress
 from hone.core.errors import Failed, Usage
+from hone.evaluate.harness_texts import CutPrompts, dealt, moved_spaces
 from hone.evaluate.local_tasks import LocalTask
 from hone.model import Generator, Sampling, Scorer, Seq2SeqModel, tell_thoughts
 
 __all__ = [
     "EngineLM",
     "configuration",
-    "dealt",
     "fetching",
     "in_groups",
     "marks_itself",
-    "moved_spaces",
     "quiet",
     "read_task_list",
     "run_harness",
@@ -39,13 +37,7 @@ __all__ = [
 
 _WRITTEN = 256  # tokens of an answer where a task names no limit: the harness's own default
 _TEXTS = 2_000  # tokenised at once
-_ALIKE = (
-    "top_p",
-    "top_k",
-    "min_p",
-    "repetition_penalty",
-    "length_penalty",
-)  # settings of writing that we call as the harness does
+_ALIKE = ("top_p", "top_k", "min_p", "repetition_penalty", "length_penalty")  # settings of writing called as in the harness
 _UNDERSTOOD = (*_ALIKE, "until", "max_gen_toks", "do_sample", "temperature", "num_beams")
 
 
@@ -57,6 +49,7 @@ class EngineLM(TemplateLM):  # type: ignore[misc]
         super().__init__()
         self.scorer, self.generator, self.tokenizer, self.length, self.longest = scorer, generator, tokenizer, length, longest
         self.backend = "seq2seq" if isinstance(scorer.net, Seq2SeqModel) else "causal"
+        self.cut = CutPrompts()
 
     @property
     def eot_token_id(self) -> int:
@@ -126,6 +119,13 @@ class EngineLM(TemplateLM):  # type: ignore[misc]
             written = next(alone)
             starts = written[0] == self.prefix_token_id
             tokens.append((None, written[:1], written[1:]) if starts else (None, [self.prefix_token_id], written))
+        longest = self.length if self.backend == "seq2seq" else self.length + 1
+        too_long = [
+            request
+            for request, (_, before, after) in zip(requests, tokens, strict=True)
+            if len(before) + (len(after) if self.backend == "causal" else 0) > longest
+        ]
+        self.cut.tell(too_long, among=len(requests), room=self.length)
         answers = self._loglikelihood_tokens(tokens)
         for request, answer in zip(requests, answers, strict=True):
             self.cache_hook.add_partial("loglikelihood", request.args, answer)
@@ -174,10 +174,16 @@ class EngineLM(TemplateLM):  # type: ignore[misc]
             room = self.length if self.backend == "seq2seq" else self.length - sampling.max_new_tokens
             if room < 1:
                 raise Usage(
-                    f"A task asks for answers of {sampling.max_new_tokens:,} tokens, and the model reads {self.length:,} in all. Leave that "
-                    "task out, or name a model with a longer context."
+                    f"A task asks for answers of {sampling.max_new_tokens:,} tokens, and the model reads {self.length:,} in all, so no word of "
+                    f"its questions would fit; lm-evaluation-harness refuses that too. Give answers less room, --max-tokens {self.length // 4} "
+                    "(longer ones are cut off there), leave that task out, or name a model with a longer context."
                 )
-            prompts = [ids[-room:] for ids in self._encoded(list(texts))]
+            whole = self._encoded(list(texts))
+            too_long = [
+                requests[index] for ids, places in zip(whole, texts.values(), strict=True) if len(ids) > room for index in places
+            ]
+            self.cut.tell(too_long, among=sum(map(len, texts.values())), room=room)
+            prompts = [ids[-room:] for ids in whole]
             longest = self._longest(prompts, sampling)
             asked = {"stop": tuple(dict.fromkeys((*sampling.stop, end))), "max_new_tokens": longest}
             with progress("Writing", len(prompts)) as bar:
@@ -216,18 +222,6 @@ def in_groups(requests: Sequence[Any], *, longest: int | None = None) -> Iterato
             yield mine, sampling.model_copy(update={"samples": count, "max_new_tokens": longest or sampling.max_new_tokens})
 
 
-def dealt(texts: dict[str, list[int]], written: Sequence[Sequence[Any]]) -> Iterator[tuple[int, Any]]:
-    """The place of each request with its answer: the samples of a text in turn, one alone for all that ask for it."""
-    for places, mine in zip(texts.values(), written, strict=True):
-        yield from zip(places, itertools.cycle(mine), strict=False)
-
-
-def moved_spaces(context: str, continuation: str) -> tuple[str, str]:
-    """Spaces at the context's end belong to the continuation, as words are tokenised with the space before them."""
-    bare = context.rstrip()
-    return (bare, context[len(bare) :] + continuation) if bare else (context, continuation)
-
-
 def _sampling(asked: dict[str, Any]) -> Sampling:
     """The harness's generation settings as ours; what it asks for and we have no word for is told."""
     said = normalize_gen_kwargs(asked, default_max_gen_toks=_WRITTEN)
@@ -247,7 +241,12 @@ def _sampling(asked: dict[str, Any]) -> Sampling:
 
 
 def run_harness(
-    model: LM, tasks: Sequence[str | LocalTask], *, shots: int | None, limit: int | None, chat: bool
+    model: LM,
+    tasks: Sequence[str | LocalTask],
+    *,
+    shots: int | None,
+    limit: int | None,
+    chat: bool,
 ) -> dict[str, Any]:
     """The harness's own result for some of its tasks, by name, and for tasks from local files.
 

@@ -127,7 +127,8 @@ def _has_areas(benchmark: str) -> bool:
 
 def _pool(name: str, parts: Sequence[BenchmarkScore]) -> Pool:
     run = {found[2] for part in parts if (found := _POOLED.fullmatch(part.task))}
-    missing = tuple(part for part in _official(name) if part not in run)
+    official = _official(name)
+    missing = tuple(part for part in official if part not in run) if run & set(official) else ()  # else it is somebody's own
     questions = sum(part.n for part in parts)
     if name == "blimp" and len({part.n for part in parts}) > 1:
         return Pool(name, tuple(parts), missing, sum(part.value for part in parts) / len(parts), None)

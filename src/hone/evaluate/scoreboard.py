@@ -30,6 +30,8 @@ def score_table(done: Evaluation) -> str:
     lines = [render_table(headers, cells, align=align, title=f"{done.model}, {human_seconds(done.seconds)}")]
     if any(score.uninformative == "floor" for score in done.scores):
         lines.append("floor: not told from guessing, which scores what stands behind it.")
+    if any(score.cut for score in done.scores):
+        lines.append("cut: so many questions lost the beginning of their prompts, for which the model has no room.")
     lines += [_told_group(group) for group in done.groups]
     if done.spent is not None and done.spent.requests:
         lines.append(told_spent(done.spent))
@@ -82,7 +84,9 @@ def leaderboard(runs: Sequence[Evaluation]) -> str:
         tables.append(render_table(["model", *(headers[one] for one in part)], shown, align=align, title=""))
     tables.append("± is half of the 95% interval. (In brackets): not told from guessing, or at the ceiling.")
     if hidden := len(sources) - len(alone):
-        tables[-1] += f"\n{hidden} parts of benchmarks stand in these alone; by themselves they are in evaluation.json of each run."
+        tables[-1] += (
+            f"\n{hidden} parts of benchmarks stand in these alone; by themselves they are in evaluation.json of each run."
+        )
     return "\n\n".join(tables)
 
 
@@ -105,12 +109,14 @@ class _Row(NamedTuple):
     chat: str
     precision: str
     server: str
+    written: str
 
 
 def _row(run: Evaluation) -> _Row:
     asked = run.settings
     server = "" if asked.base_url is None else f"{asked.base_url} {asked.api}"
-    return _Row(run.model, (run.model_sha256 or "")[:8], "chat" if asked.chat else "no chat", asked.precision, server)
+    written = "" if asked.max_tokens is None else f"answers of {asked.max_tokens:,} tokens"
+    return _Row(run.model, (run.model_sha256 or "")[:8], "chat" if asked.chat else "no chat", asked.precision, server, written)
 
 
 def _row_names(rows: Sequence[_Row]) -> list[str]:
@@ -119,8 +125,7 @@ def _row_names(rows: Sequence[_Row]) -> list[str]:
     for row in rows:
         alike = [one for one in rows if one.model == row.model]
         apart = [value for at, value in enumerate(row) if at and value and len({one[at] for one in alike}) > 1]
-        if row.chat == "chat" and "chat" not in apart:
-            apart.append("chat")
+        apart += [said for said in (row.chat, row.written) if said not in ("", "no chat", *apart)]
         names.append(f"{row.model} ({', '.join(apart)})" if apart else row.model)
     return names
 
@@ -165,6 +170,7 @@ def _pooled(pool: Pool) -> BenchmarkScore:
         chance=pool.chance,
         uninformative=uninformative(pool.interval, pool.chance),
         questions=pool.digest,
+        cut=sum(part.cut for part in pool.parts),
     )
 
 
@@ -194,9 +200,8 @@ def _range(score: BenchmarkScore) -> str:
 
 
 def _remark(score: BenchmarkScore) -> str:
-    if score.uninformative == "floor":
-        return f"floor {score.chance:.2f}"
-    return "ceiling" if score.uninformative else ""
+    told = [f"floor {score.chance:.2f}" if score.uninformative == "floor" else "ceiling"] if score.uninformative else []
+    return ", ".join([*told, *([f"cut {score.cut:,}"] if score.cut else [])])
 
 
 def _cell(score: BenchmarkScore) -> str:
