@@ -1,5 +1,6 @@
 """`hone index` and `hone ask` from end to end, stdout clean, with the tiny encoder."""
 
+import io
 import json
 import subprocess
 import sys
@@ -120,6 +121,65 @@ def test_a_server_that_thinks_aloud_answers_with_what_stands_behind_its_thoughts
     out, err = capsys.readouterr()
     assert out.startswith("(the model wrote nothing)")
     assert "1 of 1 answers are empty, for their 96 tokens were used up" in err and "--max-tokens" in err
+
+
+def test_questions_come_from_standard_input_one_a_line(desk, encoder_path, tmp_path, capsys, monkeypatch):
+    assert run(build(desk, encoder_path, "--quiet")) == 0
+    ask, questions = ["ask", str(tmp_path / "index"), "--k", "2"], ["who lost my letter", "where is my package"]
+    alone = []
+    for question in questions:
+        capsys.readouterr()
+        assert run([*ask, question, "--json"]) == 0
+        alone.append(Answer.model_validate_json(capsys.readouterr().out))
+    for more in ([], ["-"]):
+        monkeypatch.setattr(sys, "stdin", io.StringIO("\n".join(["", questions[0], "  ", questions[1]])))
+        assert run([*ask, *more, "--json"]) == 0
+        lines = capsys.readouterr().out.splitlines()
+        assert [Answer.model_validate_json(line) for line in lines] == alone
+    monkeypatch.setattr(sys, "stdin", io.StringIO("\n".join(questions) + "\n"))
+    assert run(ask) == 0
+    out, err = capsys.readouterr()
+    assert [line for line in out.splitlines() if line.startswith("> ")] == [f"> {question}" for question in questions]
+    assert out.count("[1] ") == 2 and err.count("With --model NAME") == 1
+    monkeypatch.setattr(sys, "stdin", io.StringIO("\n"))
+    assert run(ask) == 3
+    assert "Standard input holds no question" in capsys.readouterr().err
+
+
+def test_a_model_that_answers_several_questions_is_loaded_once(desk, encoder_path, tmp_path, capsys, monkeypatch):
+    """A question that it cannot answer is told by its number, and does not end the others."""
+    from hone.evaluate import benchmarks
+
+    assert run(build(desk, encoder_path, "--quiet")) == 0
+    model = save_language_model(tmp_path / "model", "t5")
+    settings = json.loads((model / "tokenizer_config.json").read_text())
+    (model / "tokenizer_config.json").write_text(json.dumps({**settings, "model_max_length": 120}))
+    loaded, load = [], benchmarks.load_answering
+    monkeypatch.setattr(benchmarks, "load_answering", lambda name: loaded.append(name) or load(name))
+    questions = ["where is my package", "phone " * 200, "who lost my letter"]
+    monkeypatch.setattr(sys, "stdin", io.StringIO("\n".join(questions)))
+    capsys.readouterr()
+    assert run(["ask", str(tmp_path / "index"), "--k", "1", "--model", str(model), "--max-tokens", "5", "--json"]) == 3
+    out, err = capsys.readouterr()
+    found = [Answer.model_validate_json(line) for line in out.splitlines()]
+    assert [one.question for one in found] == [questions[0], questions[2]] and all(one.answer is not None for one in found)
+    assert "Warning: question 2, 'phone phone" in err and "1 of 3 questions were not answered" in err
+    assert loaded == [str(model)]
+
+
+def test_at_a_terminal_questions_are_asked_for_until_the_input_ends(desk, encoder_path, tmp_path, capsys, monkeypatch):
+    class Terminal(io.StringIO):
+        def isatty(self):
+            return True
+
+    assert run(build(desk, encoder_path, "--quiet")) == 0
+    monkeypatch.setattr(sys, "stdin", Terminal("who lost my letter\n"))
+    capsys.readouterr()
+    assert run(["ask", str(tmp_path / "index"), "--k", "1"]) == 0
+    out, err = capsys.readouterr()
+    assert out.startswith("[1] ") and err.startswith("Write a question and press Enter; Ctrl-D ends.\n? ")
+    monkeypatch.setattr(sys, "stdin", Terminal(""))
+    assert run(["ask", str(tmp_path / "index")]) == 0
 
 
 @pytest.mark.parametrize(

@@ -1,7 +1,10 @@
-"""`hone ask INDEX QUESTION`: passages that fit a question, or a model's answer from them."""
+"""`hone ask INDEX QUESTION`: passages that fit a question, or a model's answer from them; of questions one after another, too."""
 
+import io
+import sys
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import click
 
@@ -19,12 +22,14 @@ Examples:
   hone ask handbook-index "how many days of leave are there?"
   hone ask handbook-index "who signs for travel?" --model HuggingFaceTB/SmolLM2-360M-Instruct
   hone ask handbook-index "who signs for travel?" --model openai:Qwen/Qwen3-8B --base-url http://localhost:8000/v1
+  hone ask handbook-index --model starter/decoder
+  hone ask handbook-index - --json < questions.txt
 """
 
 
 @click.command("ask", epilog=EXAMPLES)
 @click.argument("index", type=click.Path(path_type=Path))
-@click.argument("question")
+@click.argument("question", required=False)
 @click.option(
     "--model",
     metavar="NAME",
@@ -42,10 +47,15 @@ Examples:
 )
 @click.option("--encoder", metavar="NAME", help="Where the index's embedding model lies now, if it was moved.")
 @click.option("--max-tokens", type=click.IntRange(1), help="Longest answer, thoughts before it included.  [default: 96]")
-@click.option("--json", "as_json", is_flag=True, help="Print one object: question, answer, passages.")
+@click.option(
+    "--json", "as_json", is_flag=True, help="Print an object: question, answer, passages; of several questions one a line."
+)
 @click.option("--quiet", is_flag=True, help="No progress on stderr.")
-def command(index: Path, question: str, k: int, mode: "Mode", as_json: bool, quiet: bool, **options: Any) -> None:
-    """Search the INDEX that `hone index` made. With --model the passages found are put before the question and the model answers."""
+def command(index: Path, question: str | None, k: int, mode: "Mode", as_json: bool, quiet: bool, **options: Any) -> None:
+    """Search the INDEX that `hone index` made. With --model the passages found are put before the question and the model answers.
+
+    Without a QUESTION, or with -, each line of standard input is one, until it ends; the model is loaded once.
+    """
     from hone.core.console import note, result, set_quiet
     from hone.core.errors import Usage, as_option
     from hone.retrieve import answer_text, cited, open_index
@@ -55,21 +65,86 @@ def command(index: Path, question: str, k: int, mode: "Mode", as_json: bool, qui
     if options["model"] is None and idle:
         raise Usage(f"{', '.join(idle)} would do nothing without a model that answers. Add --model, or leave it out.")
     ready = open_index(index, model=options["encoder"])
-    passages = ready.search([question], k=k, mode=mode)[0]
-    model = options["model"]
-    if model is None:
-        found = cited(question, passages)
+    answering = None if options["model"] is None else _answering(**options)
+
+    def ask(text: str, *, is_alone: bool) -> bool:
+        """Show what is found or answered; whether anything was found."""
+        passages = ready.search([text], k=k, mode=mode)[0]
+        found = cited(text, passages) if answering is None else answering.answer(text, passages)
+        if answering is not None:
+            _tell_left_out(found, answering.context)
+        result(found.to_json(indent=2 if is_alone else None) if as_json else answer_text(found))
+        return bool(passages)
+
+    if question is None or question == "-":
+        has_found = _ask_each(ask, shows_question=not as_json and not sys.stdin.isatty())
     else:
-        found, context = _answered(question, passages, **options)
-        _tell_left_out(found, context)
-    result(found.to_json() if as_json else answer_text(found))
-    if model is None and not as_json and passages:
+        has_found = ask(question, is_alone=True)
+    if answering is not None:
+        answering.tell_spent()
+    elif has_found and not as_json:
         note("With --model NAME a language model answers from these passages.")
 
 
-def _answered(
-    question: str,
-    passages: "list[Passage]",
+def _ask_each(ask: Callable[..., bool], *, shows_question: bool) -> bool:
+    """Every question of standard input; one that cannot be answered is told, and the others are answered all the same.
+
+    Returns:
+        Whether anything was found for any of them.
+    Raises:
+        Usage: there is none, or some were not answered, where nobody sits at a terminal.
+    """
+    from hone.core.console import result, warn
+    from hone.core.errors import Usage
+
+    asked, missed, has_found = 0, 0, False
+    for text in _lines():
+        asked += 1
+        if shows_question:
+            result(f"> {text}" if asked == 1 else f"\n> {text}")
+        try:
+            has_found |= ask(text, is_alone=False)
+        except Usage as error:
+            missed += 1
+            warn(f"question {asked}, '{text[:40]}': {error}")
+    if sys.stdin.isatty():
+        return has_found
+    if missed:
+        raise Usage(f"{missed:,} of {asked:,} questions were not answered, as said above.")
+    if not asked:
+        raise Usage("Standard input holds no question. Write one in each line, or give one behind the index.")
+    return has_found
+
+
+def _lines() -> Iterator[str]:
+    """Lines of standard input, without blank ones; a terminal is told that they are waited for."""
+    from hone.core.console import note
+
+    is_terminal = sys.stdin.isatty()
+    if isinstance(sys.stdin, io.TextIOWrapper):
+        sys.stdin.reconfigure(errors="replace")
+    if is_terminal:
+        note("Write a question and press Enter; Ctrl-D ends.")
+    while True:
+        if is_terminal:
+            click.echo("? ", err=True, nl=False)
+        if not (line := sys.stdin.readline()):
+            return
+        if line.strip():
+            yield line.strip()
+
+
+class _Answering(NamedTuple):
+    """A model that is ready to answer."""
+
+    answer: "Callable[[str, list[Passage]], Answer]"
+    context: int
+    """Tokens that it reads."""
+    tell_spent: Callable[[], None]
+    """What it took, where that is told."""
+
+
+def _answering(
     *,
     model: str,
     dial: float | None,
@@ -78,8 +153,10 @@ def _answered(
     api: "Api | None",
     price: str | None,
     **_others: Any,
-) -> "tuple[Answer, int]":
-    """A model's answer, and how many tokens the model reads."""
+) -> _Answering:
+    """The model of a name, loaded."""
+    from functools import partial
+
     from hone.core.console import note
     from hone.model import Sampling, for_a_server_only, is_elsewhere, load_backend, server_settings, told_spent
     from hone.retrieve import answer_from, answer_with
@@ -91,12 +168,12 @@ def _answered(
         from hone.evaluate.benchmarks import load_answering
 
         _, net, reader = load_answering(model)
-        return answer_from(question, passages, net, reader, sampling=sampling), reader.context_length
+        here = partial(answer_from, net=net, reader=reader, sampling=sampling)
+        return _Answering(here, reader.context_length, lambda: None)
     server = server_settings(model, api=api or "chat", price=price)
     backend = load_backend(model, base_url=base_url, settings=server)
-    found = answer_with(question, passages, backend, sampling=sampling)
-    note(told_spent(backend.spent()))
-    return found, backend.context_length
+    there = partial(answer_with, backend=backend, sampling=sampling)
+    return _Answering(there, backend.context_length, lambda: note(told_spent(backend.spent())))
 
 
 def _tell_left_out(found: "Answer", context: int) -> None:
