@@ -253,7 +253,9 @@ def test_dialogues_are_asked_as_they_were_compared(tmp_path: Path):
     columns = Columns(text=("messages",), label="")
     record = SimpleNamespace(kind="text-generation", columns=columns)
     asked: list[str] = []
-    bundle = SimpleNamespace(provenance=record, load=lambda: None, predict=lambda texts: asked.extend(texts) or answers(texts))
+    bundle = SimpleNamespace(
+        folder=tmp_path, provenance=record, load=lambda: None, predict=lambda texts: asked.extend(texts) or answers(texts)
+    )
     assert predict_file(bundle, source, tmp_path / "out.jsonl") == 4  # type: ignore[arg-type]
     assert asked == [example.text for example in as_examples(load_material(str(source)))[0]]
     assert [row["predicted"] for row in read_jsonl(tmp_path / "out.jsonl")][3] == f"to {LOST}"

@@ -6,6 +6,7 @@ import click
 
 __all__ = ["command"]
 
+_ROWS = (".csv", ".tsv", ".json", ".jsonl", ".ndjson", ".parquet")
 EXAMPLES = """\b
 Examples:
   hone predict runs/tickets-1a2b3c4d/best "my parcel never came"
@@ -57,11 +58,18 @@ def command(
     files = [one for one in inputs if _is_file(one)]
     if files:
         raise Usage(f"'{files[0]}' is a file. Say where the answers to its rows go: --out answers.csv.")
+    if missing := next((one for one in inputs if _is_named_as_rows(one)), None):
+        raise Usage(f"There is no file '{missing}'. Name one, and say where the answers to its rows go: --out answers.csv.")
     if text is not None:
         raise Usage("--text names columns of a file of rows. Name one file and --out, or leave --text out.")
     for answer in ready.predict(list(inputs), choices=[choice] * len(inputs) if choice else ()):
         sure = "" if answer.confidence is None else f"\t{answer.confidence:.3f}"  # a class alone has one
         result(answer.to_json(indent=None) if as_json else f"{answer.told}{sure}")
+
+
+def _is_named_as_rows(text: str) -> bool:
+    """One word that ends as files of rows do is hardly a text to be answered."""
+    return len(text.split()) == 1 and text.lower().removesuffix(".gz").endswith(_ROWS)
 
 
 def _is_file(text: str) -> bool:

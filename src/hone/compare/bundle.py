@@ -7,6 +7,7 @@ a model card `README.md`, and `hone.json`, which other loaders ignore.
 import json
 import shutil
 from collections.abc import Sequence
+from contextlib import AbstractContextManager, nullcontext
 from functools import cached_property
 from pathlib import Path
 
@@ -18,7 +19,7 @@ from hone.core.errors import BadModel, Usage
 from hone.core.record import Record
 from hone.core.store import replace_folder, write_atomic
 from hone.measure import LIKELY, Answers
-from hone.strategy import Predictor, load_predictor
+from hone.strategy import Predictor, VectorPredictor, load_predictor
 from hone.task import Columns, Example, TaskKind, refuse_other_than_choices, refuse_other_than_texts
 
 __all__ = ["Answer", "Bundle", "Provenance", "write_bundle"]
@@ -151,11 +152,17 @@ class Bundle:
         asked = [
             Example(text, "", "", at, choices=tuple(mine)) for at, (text, mine) in enumerate(zip(texts, given, strict=True), 1)
         ]
-        answers = self.predictor.answer(asked)
+        with self._keeping_nothing():
+            answers = self.predictor.answer(asked)
         if self.provenance.kind == "text-classification" or choices:
             shares = np.round(np.asarray(answers), 6)
             return [self._answer(row, mine) for row, mine in zip(shares, given, strict=True)]
         return [Answer(label=said, confidence=None, probabilities={}) for said in self._said(answers)]
+
+    def _keeping_nothing(self) -> AbstractContextManager[None]:
+        """Vectors of texts that are answered once would fill the memory of whatever goes on answering."""
+        predictor = self.predictor
+        return predictor.computed_afresh() if isinstance(predictor, VectorPredictor) else nullcontext()
 
     def _said(self, answers: Answers) -> Sequence[str | float | tuple[str, ...]]:
         """Texts, numbers, labels or tags."""

@@ -1,23 +1,58 @@
-"""Answer a whole file, in its own format."""
+"""Answer a whole file, in its own format.
 
-import csv
-import json
+The file is read twice: once to see that every row can be read, and then in parts that are answered, written and forgotten, so that memory
+holds few rows of however large a file.
+"""
+
+import time
 from collections.abc import Iterator, Sequence
-from io import StringIO
+from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from hone.compare.bundle import Bundle
-from hone.core.console import progress
+from hone.core.console import Bar, note, progress
 from hone.core.errors import BadData, Usage, did_you_mean
-from hone.core.store import refuse_place, write_atomic
+from hone.core.store import digest_file, digest_text, open_atomic, refuse_place
 from hone.serve.answering import Answering, Said, answering_of
+from hone.serve.kept import KeptAnswers
+from hone.serve.lines import Write, csv_writer, json_lines
 from hone.task import Broken, Reader, offered_columns, open_rows
 from hone.tune import TunedRun
 
 __all__ = ["predict_file"]
 
-BATCH = 512
+BATCH = 512  # rows at a time, at most
+_FIRST = 32
+_QUICK, _SLOW = 2.0, 10.0  # seconds for a part, below which parts grow, and above which they shrink: no more than that is lost
+_TOLD = 20  # rows that cannot be read
+
+
+@dataclass(frozen=True)
+class _Job:
+    """What is read of which rows, and what answers them."""
+
+    answering: Answering
+    reader: Reader
+    source: Path
+    text: tuple[str, ...]
+    among: tuple[str, ...]
+    """The columns of the choices, where rows bring some."""
+    added: tuple[str, ...]
+    """The columns that answers take."""
+
+    def rows(self) -> Iterator[tuple[dict[str, object], Any] | str]:
+        """Each row by column with what is asked, or why it cannot be read."""
+        for found in self.reader.rows(self.reader.headers):
+            if isinstance(found, Broken):
+                yield f"{self.source} line {found.line}: {found.reason}"
+                continue
+            line, cells = found
+            try:
+                yield self.answering.read(self.reader, cells, self.text, self.among, line)
+            except BadData as error:
+                yield f"{self.source} line {line}: {error}"
 
 
 def predict_file(
@@ -26,7 +61,7 @@ def predict_file(
     """Answer every row of a file and write the rows with the columns `predicted` and `confidence` beside them.
 
     Of multiple choice `predicted` is the letter, and `predicted_text` the text of the choice. A CSV keeps the semicolons or bars between
-    its cells, and the mark before its first line by which Excel knows UTF-8.
+    its cells, and the mark before its first line by which Excel knows UTF-8. Stopped on the way, the same call goes on from there.
 
     Args:
         source: CSV, TSV, JSON, JSONL or Parquet. target: `.csv` or `.jsonl`. text: columns; none means those of the training rows.
@@ -40,8 +75,24 @@ def predict_file(
     if target.suffix not in (".csv", ".jsonl"):
         raise BadData(f"{target}: the answer is written as .csv or .jsonl. Name such a file with --out.")
     refuse_place(target)
+    job = _job(ready, source, tuple(text), tuple(choices))
+    count = _check_rows(job)
+    made_by = (ready.folder / "hone.json").read_text(encoding="utf-8") if (ready.folder / "hone.json").is_file() else ""
+    kept = KeptAnswers(target, key=digest_text(digest_file(source), made_by, *job.text, "among", *job.among))
+    if kept.answers:
+        note(f"{len(kept.answers):,} of {count:,} rows were answered before this was stopped, and are kept.")
+    write, head = _writer(job, target)
+    with open_atomic(target) as file, progress("Answering", count) as bar:
+        file.write(head.encode("utf-8"))
+        _answer_rows(job, kept, file, write, bar)
+    kept.drop()
+    return count
+
+
+def _job(ready: Bundle | TunedRun, source: Path, text: tuple[str, ...], choices: tuple[str, ...]) -> _Job:
+    """The columns, checked, and the model, loaded: what is missing there is told before the rows are read."""
     answering = answering_of(ready)
-    wanted = tuple(text) or answering.columns
+    wanted = text or answering.columns
     if not wanted:
         raise BadData("The run does not say which columns it read. Name them in the order of training: --text COLUMN[,COLUMN].")
     if answering.width not in (None, len(wanted)):
@@ -55,32 +106,12 @@ def predict_file(
     for name, option in (*((name, "--text") for name in wanted), *((name, "--choice") for name in choices)):
         if name not in reader.headers:
             raise BadData(f"{source} has no column '{name}'. {did_you_mean(name, reader.headers)} Name the column with {option}.")
-    added = _added(answering)
+    added = ("predicted", "predicted_text", "confidence") if answering.chooses else ("predicted", "confidence")
     for name in added:
         if name in reader.headers:
             raise BadData(f"{source} already has a column '{name}', where the answer goes. Rename or remove it, and run again.")
-    ready.load()  # before the rows are read: what is missing there is told at once
-    among = tuple(choices) or _offered(reader, source, wanted, answering)
-    rows, asked = _read(reader, source, wanted, among, answering)
-    answers: list[Said | None] = []
-    with progress("Answering", len(asked)) as bar:
-        for at in range(0, len(asked), BATCH):
-            part = [one for one in asked[at : at + BATCH] if one]
-            given = iter(answering.answer(part))
-            answers += [next(given) if one else None for one in asked[at : at + BATCH]]
-            bar.advance(len(asked[at : at + BATCH]))
-    is_csv = target.suffix == ".csv"
-    mark = "\ufeff" if is_csv and reader.file is not None and reader.file.encoding == "utf-8-sig" else ""
-    delimiter = reader.delimiter if reader.delimiter != "\t" else ","
-    told = [_told(answer, added) for answer in answers]
-    lines = _table((*reader.headers, *added), rows, told, delimiter=delimiter) if is_csv else _json_lines(rows, told)
-    write_atomic(target, mark + "".join(lines))
-    return len(rows)
-
-
-def _added(answering: Answering) -> tuple[str, ...]:
-    """The columns that answers take."""
-    return ("predicted", "predicted_text", "confidence") if answering.chooses else ("predicted", "confidence")
+    ready.load()
+    return _Job(answering, reader, source, wanted, choices or _offered(reader, source, wanted, answering), added)
 
 
 def _offered(reader: Reader, source: Path, wanted: Sequence[str], answering: Answering) -> tuple[str, ...]:
@@ -93,27 +124,48 @@ def _offered(reader: Reader, source: Path, wanted: Sequence[str], answering: Ans
         raise BadData(f"{source}: {error}") from None
 
 
-def _read(
-    reader: Reader, source: Path, wanted: Sequence[str], among: Sequence[str], answering: Answering
-) -> tuple[list[dict[str, object]], list[Any]]:
-    """All rows by column, and what is asked; every row that cannot be read is told at once."""
-    rows, asked, broken = [], [], []
-    for found in reader.rows(reader.headers):
-        if isinstance(found, Broken):
-            broken.append(f"{source} line {found.line}: {found.reason}")
-            continue
-        try:
-            row, one = answering.read(reader, found[1], wanted, among, found[0])
-        except BadData as error:
-            broken.append(f"{source} line {found[0]}: {error}")
-            continue
-        rows.append(row)
-        asked.append(one)
+def _check_rows(job: _Job) -> int:
+    """How many rows there are; every row that cannot be read is told at once."""
+    count, broken = 0, list[str]()
+    for row in job.rows():
+        if isinstance(row, str):
+            broken.append(row)
+        else:
+            count += 1
     if broken:
         raise BadData(
-            "\n".join(broken[:20]) + f"\n{len(broken)} rows cannot be read. Nothing was written. Mend them and run again."
+            "\n".join(broken[:_TOLD]) + f"\n{len(broken)} rows cannot be read. Nothing was written. Mend them and run again."
         )
-    return rows, asked
+    return count
+
+
+def _writer(job: _Job, target: Path) -> tuple[Write, str]:
+    """What turns rows into lines, and what stands before the first of them."""
+    if target.suffix == ".jsonl":
+        return json_lines, ""
+    delimiter = job.reader.delimiter if job.reader.delimiter != "\t" else ","
+    columns = (*job.reader.headers, *job.added)
+    write = csv_writer(columns, delimiter)
+    mark = "\ufeff" if job.reader.file is not None and job.reader.file.encoding == "utf-8-sig" else ""
+    return write, mark + write([dict(zip(columns, columns, strict=True))])
+
+
+def _answer_rows(job: _Job, kept: KeptAnswers, file: BinaryIO, write: Write, bar: Bar) -> None:
+    """Rows in parts, as large as are answered in some seconds; those that were answered before are written alone."""
+    rows, size, at = job.rows(), min(_FIRST, BATCH), 0
+    while part := [row for row in islice(rows, size) if not isinstance(row, str)]:
+        started = time.perf_counter()
+        missing = part[max(0, len(kept.answers) - at) :]
+        if missing:
+            given = iter(job.answering.answer([asked for _, asked in missing if asked]))
+            kept.add([next(given) if asked else None for _, asked in missing])
+        told = kept.answers[at : at + len(part)]
+        lines = write([{**row, **_told(answer, job.added)} for (row, _), answer in zip(part, told, strict=True)])
+        file.write(lines.encode("utf-8", errors="backslashreplace"))  # half a character, inside a list, stands in JSON so
+        at += len(part)
+        bar.advance(len(part))
+        took = time.perf_counter() - started
+        size = min(2 * size, BATCH) if took < _QUICK else max(1, size // 2) if took > _SLOW else size
 
 
 def _told(answer: Said | None, added: Sequence[str]) -> dict[str, object]:
@@ -123,22 +175,3 @@ def _told(answer: Said | None, added: Sequence[str]) -> dict[str, object]:
     sure = "" if answer.confidence is None else round(answer.confidence, 4)
     told = {"predicted": answer.predicted, "predicted_text": answer.text, "confidence": sure}
     return {name: told[name] for name in added}
-
-
-def _table(
-    columns: Sequence[str], rows: Sequence[dict[str, object]], told: Sequence[dict[str, object]], *, delimiter: str
-) -> Iterator[str]:
-    """The lines of a CSV; several labels or tags are a list, which a cell holds as JSON."""
-    buffer = StringIO()
-    writer = csv.DictWriter(buffer, columns, delimiter=delimiter, lineterminator="\n")
-    writer.writeheader()
-    for row, answer in zip(rows, told, strict=True):
-        said = answer["predicted"]
-        cell = json.dumps(said, ensure_ascii=False) if isinstance(said, tuple) else said
-        writer.writerow({**row, **answer, "predicted": cell})
-    yield buffer.getvalue()
-
-
-def _json_lines(rows: Sequence[dict[str, object]], told: Sequence[dict[str, object]]) -> Iterator[str]:
-    for row, answer in zip(rows, told, strict=True):
-        yield json.dumps({**row, **answer}, ensure_ascii=False, default=str) + "\n"
