@@ -72,10 +72,27 @@ class _WithVocabulary(Network):
         else:
             self._last, self._can_fuse = None if twin._last is None else self._last, twin._can_fuse
         self._table = WordTable()
-        if self._can_fuse:
-            for module in self.base.modules():
-                if type(module) is nn.Embedding and module.weight is self.output_layer.weight and module.max_norm is None:
-                    self._table.share(module)
+        self._share_table()
+
+    def _share_table(self) -> None:
+        """Have the embeddings that are the output layer's matrix, too, make one gradient with it."""
+        self._sharing = [
+            module
+            for module in (self.base.modules() if self._can_fuse else ())
+            if type(module) is nn.Embedding and module.weight is self.output_layer.weight and module.max_norm is None
+        ]
+        for module in self._sharing:
+            self._table.share(module)
+
+    @contextlib.contextmanager
+    def untaught(self) -> Iterator[None]:
+        """For a library that copies or wraps layers: output layer and embeddings are transformers' own; what stands there then is taught."""
+        for layer in (self._output.layer, *self._sharing):
+            del layer.forward
+        yield
+        self._output = _Narrow(self.base.get_output_embeddings())
+        self._can_fuse = self._can_fuse and self._output.is_linear
+        self._share_table()
 
     @property
     def output_layer(self) -> nn.Module:

@@ -145,6 +145,11 @@ class Network(nn.Module):
             set_layout(None)
 
     @contextlib.contextmanager
+    def untaught(self) -> Iterator[None]:
+        """Around another library's wrapping of layers."""
+        yield
+
+    @contextlib.contextmanager
     def layout_kept(self) -> Iterator[None]:
         """For a pass inside a pass: behind this block the layout is what it was, which the recomputation of the outer one needs."""
         layout, memory = current_layout(), current_memory()

@@ -6,6 +6,7 @@ IA3: Liu 2022, https://arxiv.org/abs/2205.05638.
 """
 
 import re
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,8 @@ from hone.train.trainable.fused import fuse_lora
 from hone.train.trainable.layers import freeze, linear_layers
 
 __all__ = ["IA3", "Lora", "load_library"]
+
+_TOLD = 300  # characters of what peft says
 
 
 def load_library() -> None:
@@ -66,10 +69,16 @@ class _Peft:
         from peft import PeftModel
 
         try:
-            with quiet_transformers():
+            with quiet_transformers(), net.untaught(), warnings.catch_warnings():
+                warnings.filterwarnings("error", message="Found missing adapter keys")
                 net.backbone = PeftModel.from_pretrained(net.base, folder)
-        except Exception as error:  # peft raises ValueError, RuntimeError and kinds of its own here
-            first = str(error).strip().splitlines()[0]
+        except (
+            Exception
+        ) as error:  # peft raises ValueError, RuntimeError and kinds of its own here; what is missing it only warns of
+            first = (
+                str(error).strip().splitlines()[0].replace("Found missing adapter keys while loading the checkpoint:", "it lacks")
+            )
+            first = f"{first[:_TOLD]} ..." if len(first) > _TOLD else first
             raise BadModel(
                 f"The adapter in {folder} does not fit {type(net.base).__name__}: {first} Use the base it was made with."
             ) from error
