@@ -431,6 +431,15 @@ def test_without_a_score_the_last_parameters_stay():
     record = fit(**toy(steps=5, evaluations=4))
     assert (record.best_score, record.best_step, record.log) == (None, 5, ())
 
+def test_any_score_is_better_than_none():
+    """A correlation of answers that are all alike is no number: what comes after it counts."""
+    nan = math.nan
+    record = fit(**toy(steps=12, evaluations=6, patience=3), score=scripted([nan, nan, 0.1, nan, 0.2, 0.1]))
+    assert (record.best_step, record.best_score, record.steps) == (10, 0.2, 12)
+    record = fit(**toy(steps=12, evaluations=6, patience=2), score=scripted([0.1, nan, nan, 0.9]))
+    assert (record.best_step, record.best_score, record.steps, record.stopped_early) == (2, 0.1, 6, True)
+
+
 
 def test_the_logged_loss_is_the_mean_since_the_last_entry():
     arguments = toy(steps=4, evaluations=2)

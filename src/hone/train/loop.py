@@ -287,13 +287,14 @@ class _Run:
         mean = progress.loss_sum / max(progress.loss_count, 1)
         progress.log.append(StepLog(step=progress.step, loss=mean, score=value, learning_rate=rate))
         progress.loss_sum, progress.loss_count = 0.0, 0
-        is_better = progress.highest is None or value > progress.highest
+        worth = -math.inf if math.isnan(value) else value  # a correlation of answers that are all alike: any number is better
+        is_better = progress.highest is None or worth > progress.highest
         if progress.highest is None or is_better:
-            progress.highest, progress.misses = value, 0
+            progress.highest, progress.misses = worth, 0
         else:
             progress.misses += 1
             progress.is_over = progress.misses >= self.plan.patience
-        if is_better or (self.plan.tie and value >= progress.highest - self.plan.tie):
+        if is_better or (self.plan.tie and worth >= progress.highest - self.plan.tie):
             progress.best_score, progress.best_step = value, progress.step
             best.keep(self.net, progress.step)
         return value
