@@ -76,6 +76,14 @@ def _config(kind):
             embd_pdrop=0.0,
             **special,
         ),
+        "mixtral": lambda: transformers.MixtralConfig(
+            **usual,
+            num_key_value_heads=2,
+            num_local_experts=4,
+            num_experts_per_tok=2,
+            output_router_logits=True,
+            router_aux_loss_coef=0.5,
+        ),
         "bloom": lambda: transformers.BloomConfig(vocab_size=size, hidden_size=32, n_layer=2, n_head=4, **special),
         "gemma2": lambda: transformers.Gemma2Config(**usual, num_key_value_heads=2, head_dim=8, sliding_window=5),
         "t5": lambda: transformers.T5Config(

@@ -279,6 +279,34 @@ def test_gradients_are_those_of_plain_transformers(kind, name, model):
         assert float((gradient - theirs[key]).abs().max()) <= 1e-5 * scale + 1e-6, key
 
 
+@pytest.mark.parametrize("hold", ["none", "kl"])
+def test_experts_are_kept_in_balance_where_the_configuration_asks_for_it(hold, model):
+    """The step is that of transformers' own loss: mean cross-entropy and what it adds for the routers, over all tokens of the row."""
+    net, objective, encoded = set_up("completion", model("mixtral"))
+    rows = [max(encoded, key=lambda item: item.length)]
+    plan = TrainPlan(learning_rate=0.0, head_learning_rate=0.0, steps=1, batch_rows=1, evaluations=0, clip=1e9)
+    heard = []
+    fit(
+        net,
+        rows,
+        plan=plan,
+        objective=objective,
+        mixture=SingleTask(1),
+        regulariser=make_regulariser(hold, 0.1),  # nothing to hold in the first step
+        listener=heard.append,
+    )
+    (event,) = heard
+    net.zero_grad()
+    net.base.set_attn_implementation("eager")
+    net.train()
+    loss, terms = plain_loss(net, "completion", rows[0])
+    (loss / terms).backward()
+    norm = torch.nn.utils.get_total_norm([one.grad for one in net.parameters() if one.grad is not None])
+    assert event.penalty > 0.1
+    assert event.loss + event.penalty == pytest.approx(loss.item() / terms, rel=1e-5)
+    assert event.gradient_norm == pytest.approx(float(norm), rel=1e-4)
+
+
 @pytest.mark.parametrize("kind", [*DECODERS, *ENCODER_DECODERS, *MASKED])
 def test_packed_batches_longer_than_the_position_table(kind, model):
     """96 rows: more tokens than the model knows positions, none of them in one sequence."""

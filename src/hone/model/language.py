@@ -64,18 +64,19 @@ class _WithVocabulary(Network):
     def __init__(self, backbone: nn.Module, *, pad_id: int, twin: "_WithVocabulary | None" = None) -> None:
         super().__init__(backbone, pad_id=pad_id, twin=twin)
         self._output = _Narrow(self.base.get_output_embeddings())
-        self._last = find_last_block(self.base) if self.packs and not self.is_encoder_decoder else None
+        is_whole = self.is_encoder_decoder or self.is_balanced  # all tokens of the last block are asked for
+        self._last = find_last_block(self.base) if self.packs and not is_whole else None
         """None where every token is computed."""
         self._can_fuse = self._output.is_linear
         if twin is None:
             self._try_short_ways()
         else:
             self._last, self._can_fuse = None if twin._last is None else self._last, twin._can_fuse
-        self._table = WordTable()
         self._share_table()
 
     def _share_table(self) -> None:
         """Have the embeddings that are the output layer's matrix, too, make one gradient with it."""
+        self._table = WordTable()
         self._sharing = [
             module
             for module in (self.base.modules() if self._can_fuse else ())
@@ -144,11 +145,17 @@ class _WithVocabulary(Network):
         caching = {"use_cache": False} if self._caches else {}
         try:
             with contextlib.nullcontext() if last is None or chosen is None else last.only_at(chosen):
-                found: torch.Tensor = self.base(**inputs, **caching).logits
+                found = self.base(**inputs, **caching)
         finally:
             self._output.places, self._output.hands_on = None, False
             self.forget_layout()
-        return found[0]
+        if self.is_balanced and torch.is_grad_enabled() and getattr(found, "aux_loss", None) is not None:
+            config = self.base.config
+            self.balance = found.aux_loss * (
+                getattr(config, "router_aux_loss_coef", getattr(config, "aux_loss_coef", 0.0)) or 0.0
+            )
+        logits: torch.Tensor = found.logits
+        return logits[0]
 
     @property
     def _caches(self) -> bool:

@@ -46,6 +46,10 @@ class Network(nn.Module):
         self.narrows = True
         """Whether the last block may compute only what is asked for; not where somebody else reads what it makes of the rest."""
         self._hides_prompt = False
+        self.is_balanced = bool(getattr(backbone.config, "output_router_logits", False)) and not is_two
+        """Whether the configuration asks that experts be chosen about equally often, as transformers' own loss then does."""
+        self.balance: torch.Tensor | None = None
+        """What that costs the last pass, in the unit of the mean loss; the loop adds it and takes it away."""
         self.remembers: bool | None = None
         """Whether keys of earlier passes may be read again; None until it is tried."""
 
@@ -118,7 +122,8 @@ class Network(nn.Module):
             ids, mask = pad(rows, pad_id=self.pad_id, device=self.device)
             return {"input_ids": ids, "attention_mask": mask}
         set_layout(Layout(tuple(len(row) for row in rows)))
-        ids, positions = pack(rows, self.device, offset=self.start, filler=self.pad_id)
+        filler = None if self.is_balanced else self.pad_id  # experts would be chosen for it, too
+        ids, positions = pack(rows, self.device, offset=self.start, filler=filler)
         return {"input_ids": ids, "position_ids": positions}
 
     def narrow_frozen(self) -> None:
@@ -139,15 +144,15 @@ class Network(nn.Module):
         if precision == "bf16":
             self.narrow_frozen()
 
-    def forget_layout(self) -> None:
-        """After a forward pass: what else calls the network is not packed. Gradient checkpointing still needs the layout."""
-        if not (self.recomputes and torch.is_grad_enabled()):
-            set_layout(None)
-
     @contextlib.contextmanager
     def untaught(self) -> Iterator[None]:
         """Around another library's wrapping of layers."""
         yield
+
+    def forget_layout(self) -> None:
+        """After a forward pass: what else calls the network is not packed. Gradient checkpointing still needs the layout."""
+        if not (self.recomputes and torch.is_grad_enabled()):
+            set_layout(None)
 
     @contextlib.contextmanager
     def layout_kept(self) -> Iterator[None]:

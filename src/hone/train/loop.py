@@ -259,6 +259,8 @@ class _Run:
         parts = token_batches(lengths, max_tokens=self.plan.forward_tokens, is_packed=is_packed)
         return self.processes.level([[mine[at] for at in part] for part in parts])
 
+        if isinstance(self.net, Network):
+            self.net.balance = None  # of a pass over samples, which nobody adds
     def _watch(self, loss: float, indices: list[int]) -> None:
         """Stop when the loss has left its course: three steps in a row far above the running mean."""
         progress = self.progress
@@ -313,14 +315,22 @@ class _LossModule(nn.Module):
         batch = self._objective.collate(items)
         if self._regulariser is None:
             loss, terms = self._objective.loss(self.net, batch)
-            return loss, None, terms
+            return loss, self._balance(terms), terms
         logits = None
         if self._regulariser.needs_logits and isinstance(self._objective, LogitObjective):
             logits = self._objective.logits(self.net, batch)
             loss, terms = self._objective.loss_from(logits, batch)
         else:
             loss, terms = self._objective.loss(self.net, batch)
-        return loss, self._regulariser.on_batch(self.net, self._objective, batch, logits), terms
+        balance, penalty = self._balance(terms), self._regulariser.on_batch(self.net, self._objective, batch, logits)
+        return loss, balance if penalty is None else penalty if balance is None else penalty + balance, terms
+
+    def _balance(self, terms: int) -> torch.Tensor | None:
+        """What a mixture of experts that is to be kept in balance adds to the loss of a pass, summed over its terms as that is."""
+        balance, net = None, self.net
+        if isinstance(net, Network) and net.balance is not None:
+            balance, net.balance = net.balance * terms, None
+        return balance
 
 
 def ease(net: nn.Module, plan: TrainPlan) -> None:
