@@ -211,6 +211,7 @@ class _Run:
             lengths = [item.length for item in items]
             tokens += sum(lengths)
             positions += sum(lengths) if getattr(self.net, "packs", False) else len(lengths) * max(lengths)
+        self.processes.part_chance(plan.seed, progress.step)
         total, extra, *counts = self.processes.sum(total, extra, count, tokens, positions)
         count, tokens, positions = (int(number) for number in counts)
         progress.tokens += tokens

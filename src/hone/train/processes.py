@@ -15,6 +15,7 @@ import torch
 from torch import nn
 
 from hone.core.errors import Usage
+from hone.core.seeds import derive_seed
 from hone.train.sharded import Part, Sharded, deal_rows
 
 __all__ = ["Alone", "Processes", "join_processes"]
@@ -64,6 +65,10 @@ class Processes(Protocol):
 
     def divide(self, parameters: Sequence[nn.Parameter], count: int) -> None:
         """Make the gradients those of the mean over the whole batch."""
+        ...
+
+    def part_chance(self, seed: int, step: int) -> None:
+        """Before a step: from here on chance falls otherwise in each process, and after a kill as it would have without."""
         ...
 
     def alike(self, seed: int) -> AbstractContextManager[None]:
@@ -130,6 +135,9 @@ class Alone:
     def divide(self, parameters: Sequence[nn.Parameter], count: int) -> None:
         """By the number of terms."""
         torch._foreach_div_([parameter.grad for parameter in parameters if parameter.grad is not None], count)
+
+    def part_chance(self, seed: int, step: int) -> None:
+        """Chance goes its way, and checkpoints keep its state."""
 
     @contextlib.contextmanager
     def alike(self, seed: int) -> Iterator[None]:
@@ -206,6 +214,10 @@ class Together:
         for parameter in parameters:
             assert parameter.grad is not None
             parameter.grad.mul_(self.world / count)
+
+    def part_chance(self, seed: int, step: int) -> None:
+        """Torch's generators, begun anew: the first process alone writes checkpoints, which hold the state of its own."""
+        torch.manual_seed(derive_seed(seed, "process", self._rank, step))
 
     @contextlib.contextmanager
     def alike(self, seed: int) -> Iterator[None]:

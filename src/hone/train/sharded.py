@@ -14,6 +14,7 @@ from typing import Any
 import torch
 from torch import nn
 
+from hone.core.seeds import derive_seed
 from hone.model import Network
 from hone.train.trainable.layers import blocks
 
@@ -116,6 +117,10 @@ class Sharded:
     def divide(self, parameters: Sequence[nn.Parameter], count: int) -> None:
         """torch has taken the mean over processes of their sums: undo that, then divide by the terms of all."""
         torch._foreach_mul_(_gradients(parameters), self.world / count)
+
+    def part_chance(self, seed: int, step: int) -> None:
+        """Torch's generators, begun anew."""
+        torch.manual_seed(derive_seed(seed, "process", self._state.process_index, step))
 
     @contextlib.contextmanager
     def alike(self, seed: int) -> Iterator[None]:
