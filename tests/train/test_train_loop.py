@@ -25,6 +25,7 @@ from hone.train import (
     TrainPlan,
     fit,
     make_trainable,
+    rows_a_step,
     trained_parameters,
 )
 from hone.train.muon import Muon32
@@ -180,6 +181,15 @@ def test_the_loop_shows_each_example_once_a_pass():
     seen = [x for batch in arguments["objective"].seen for x in batch]
     assert record.examples_seen == 40
     assert sorted(seen[:20]) == sorted(seen[20:]) == [float(index + 1) for index in range(20)]
+
+
+@pytest.mark.parametrize(("rows", "batch_rows"), [(5, 16), (20, 16), (20, 8), (20, 3), (20, 1)])
+def test_a_step_shows_as_many_rows_as_are_counted_on(rows, batch_rows):
+    """The last batch of a pass over few rows holds what is left: 20 rows are two steps of 16 rows at most, not one and a quarter."""
+    mixture = SingleTask(rows)
+    steps = round(6 * rows / rows_a_step(mixture, batch_rows))
+    record = fit(**(toy(steps=steps, batch_rows=batch_rows) | {"mixture": mixture}))
+    assert record.examples_seen == 6 * rows
 
 
 def test_a_batch_holds_rows_of_like_length_and_batches_come_mixed():
@@ -421,6 +431,15 @@ def test_a_better_score_renews_the_patience():
     assert not record.stopped_early and record.steps == 16 and record.best_step == 14
 
 
+def test_any_score_is_better_than_none():
+    """A correlation of answers that are all alike is no number: what comes after it counts."""
+    nan = math.nan
+    record = fit(**toy(steps=12, evaluations=6, patience=3), score=scripted([nan, nan, 0.1, nan, 0.2, 0.1]))
+    assert (record.best_step, record.best_score, record.steps) == (10, 0.2, 12)
+    record = fit(**toy(steps=12, evaluations=6, patience=2), score=scripted([0.1, nan, nan, 0.9]))
+    assert (record.best_step, record.best_score, record.steps, record.stopped_early) == (2, 0.1, 6, True)
+
+
 def test_scores_are_taken_evenly_and_at_the_end():
     record = fit(**toy(steps=10, evaluations=4), score=scripted([1, 2, 3, 4]))
     assert [entry.step for entry in record.log] == [3, 5, 8, 10]
@@ -430,15 +449,6 @@ def test_scores_are_taken_evenly_and_at_the_end():
 def test_without_a_score_the_last_parameters_stay():
     record = fit(**toy(steps=5, evaluations=4))
     assert (record.best_score, record.best_step, record.log) == (None, 5, ())
-
-def test_any_score_is_better_than_none():
-    """A correlation of answers that are all alike is no number: what comes after it counts."""
-    nan = math.nan
-    record = fit(**toy(steps=12, evaluations=6, patience=3), score=scripted([nan, nan, 0.1, nan, 0.2, 0.1]))
-    assert (record.best_step, record.best_score, record.steps) == (10, 0.2, 12)
-    record = fit(**toy(steps=12, evaluations=6, patience=2), score=scripted([0.1, nan, nan, 0.9]))
-    assert (record.best_step, record.best_score, record.steps, record.stopped_early) == (2, 0.1, 6, True)
-
 
 
 def test_the_logged_loss_is_the_mean_since_the_last_entry():
@@ -477,6 +487,25 @@ def test_a_loss_that_is_no_number_names_the_step_and_the_rows(bad):
     rows = sorted(int(x) - 1 for x in batches[0]) if len(batches[0]) == 4 else [6]
     assert all(str(row) in message for row in rows) and "\n" not in message
     assert "at step " in message and caught.value.exit_code == 1 and "learning rate" in message
+
+
+def test_a_gradient_that_is_no_number_stops_before_it_moves_anything(tmp_path):
+    """The loss is a number still: without the guard the weights are none from here on, and so are those that a checkpoint keeps."""
+    arguments, file = toy(steps=40, batch_rows=4, checkpoint_seconds=0.0), tmp_path / "run.checkpoint"
+    plain = arguments["objective"].loss
+
+    def breaks(net, batch):
+        loss, count = plain(net, batch)
+        flat = (net.weight * 0).square().sum().sqrt()  # 0, with no slope there
+        return (loss + flat if any(item.x == 7.0 for item in batch) else loss), count
+
+    arguments["objective"].loss = breaks
+    with pytest.raises(Failed, match=r"The gradient is nan at step \d+, in the batch of examples .*\b6\b"):
+        fit(**arguments, checkpoint=file)
+    assert all(torch.isfinite(value).all() for value in bits(arguments["net"]).values())
+    if file.exists():  # of the steps before
+        kept = torch.load(file, weights_only=True)["parameters"]
+        assert all(torch.isfinite(value).all() for value in kept.values())
 
 
 def test_a_failed_step_moves_nothing():

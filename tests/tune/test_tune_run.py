@@ -233,6 +233,29 @@ def test_older_rows_are_mixed_in_at_their_rate(rows, model, tmp_path):
     assert done.effective_epochs["task"] == pytest.approx(4.0, rel=0.05)
 
 
+@pytest.mark.parametrize("batch_rows", [4, 16, 64])
+def test_few_rows_are_passed_over_as_often_as_was_asked(batch_rows, rows, model, tmp_path, capsys):
+    """33 rows in batches of 16 make steps of 16, 16 and 1: counted as if each were full, three passes were two."""
+    asked = settings(rows("completion"), model("llama"), tmp_path / "run", epochs=3, steps=None, batch_rows=batch_rows)
+    done = tune_rows(asked)
+    assert done.effective_epochs == pytest.approx({"task": 3.0}, rel=0.05)
+    assert "Effective epochs: 3.0" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("kind", "rows_kind", "named"),
+    [
+        ("llama", "completion", r"the batch of \S*rows.jsonl lines \d+, \d+, \d+, \d+\."),
+        ("bert", "answers", r"the batch of \S*rows.jsonl lines \d+, \d+, \d+, \d+\."),
+        ("llama", "plain", r"the batch of texts that begin with '[^']+', '[^']+', '[^']+', '[^']+'\."),
+        ("t5", "plain", r"the batch of texts that begin with '[^']+'"),
+    ],
+)
+def test_a_run_that_leaves_its_course_names_the_rows_as_they_stand_in_the_file(kind, rows_kind, named, rows, model, tmp_path):
+    with pytest.raises(Failed, match=named):
+        tune_rows(settings(rows(rows_kind), model(kind), tmp_path / "run", method="full", learning_rate=1e38, warmup=0.0))
+
+
 def test_a_validation_row_never_trains(rows, model, tmp_path):
     """The same row in both files is left out of training, and counted."""
     data, validation = rows("completion"), rows("completion", "validation.jsonl")

@@ -9,7 +9,7 @@ import pytest
 from hone.catalogue import locate_model
 from hone.cli.main import run
 from hone.core.console import set_quiet
-from hone.core.errors import BadData, Usage
+from hone.core.errors import BadData, Failed, Usage
 from hone.evaluate import find_tasks
 from hone.model import family, load_reader, read_config
 from hone.tune import TuneRecord, TuneSettings, mask_preview, tune_rows
@@ -360,6 +360,12 @@ def test_a_killed_run_goes_on_and_ends_the_same(mixture, model, tmp_path):
     assert (whole / "model.safetensors").read_bytes() == (resumed / "model.safetensors").read_bytes()
     scores = [TuneRecord.model_validate_json((folder / "hone.json").read_text()).mixture.scores for folder in (whole, resumed)]
     assert scores[0] == scores[1]
+
+
+def test_a_run_that_leaves_its_course_names_rows_of_its_tasks(mixture, model, tmp_path):
+    data = mixture("tasks:\n  - {data: topics.jsonl}\n  - {data: choices.jsonl}\n")
+    with pytest.raises(Failed, match=r"the batch of \S*(topics|choices)\.jsonl lines? \d+"):
+        tune_rows(settings(data, model("llama"), tmp_path / "run", learning_rate=1e38, warmup=0.0))
 
 
 def test_another_mixture_is_another_run(mixture, model, tmp_path):

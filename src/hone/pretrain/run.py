@@ -44,7 +44,7 @@ from hone.train import (
     measure_loss,
     remove_checkpoint,
 )
-from hone.tune import open_trackers
+from hone.tune import name_texts, open_trackers
 
 __all__ = ["pretrain"]
 
@@ -107,6 +107,7 @@ def _train(ready: _Ready, processes: Processes) -> PretrainRecord:
             bar=bar,
             listener=_listener(ready, tell) if processes.is_first else None,
             processes=processes,
+            name=lambda indices: name_texts(indices, begun.train, begun.reader),
         )
     done = _record(ready, record, expected, start, _measure(begun), peak.bytes)
     if processes.is_first:

@@ -10,7 +10,7 @@ from hone.train.dial import Dial
 from hone.train.frozen import Frozen, find_frozen
 from hone.train.gauge import Gauge
 from hone.train.held_out import Measured, measure_loss, tell_answers
-from hone.train.loop import Listener, fit
+from hone.train.loop import Listener, fit, rows_a_step
 from hone.train.mixture import FLAN_CAP, Mixed, SingleTask, mixed, proportional, replay, temperature
 from hone.train.objective import (
     UNSEEN,
@@ -109,6 +109,7 @@ __all__ = [
     "rehearse",
     "remove_checkpoint",
     "replay",
+    "rows_a_step",
     "size_options",
     "take_down",
     "tell_answers",

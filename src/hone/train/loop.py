@@ -30,7 +30,7 @@ from hone.train.plan import StepEvent, StepLog, TrainPlan, TrainRecord
 from hone.train.processes import Alone, Processes
 from hone.train.words import only_these_words
 
-__all__ = ["Listener", "Score", "ease", "fit"]
+__all__ = ["Listener", "Score", "ease", "fit", "rows_a_step"]
 
 _POOL = 16  # batches drawn and sorted by length together: like lengths, yet every pass mixes anew
 _TRIM_STEPS = 16  # batches of other lengths leave holes in the heap: without this the peak grew by a third
@@ -38,6 +38,7 @@ _SPIKES = 3  # steps in a row
 _SPIKE_LEAST = 5.0  # what a loss must be above its mean, beside being many times as large: small losses jump
 
 Score = Callable[[nn.Module], float]
+Namer = Callable[[Sequence[int]], str]
 Listener = Callable[[StepEvent], None]
 
 
@@ -53,11 +54,22 @@ class _Feeder:
 
     def next(self) -> list[int]:
         if not self.waiting:
-            count = min(_POOL * self.rows, self.mixture.epoch)
+            count = _pooled(self.mixture, self.rows)
             drawn = sorted((self.mixture.draw(self.rng) for _ in range(count)), key=lambda index: self.encoded[index].length)
             self.waiting = [drawn[at : at + self.rows] for at in range(0, len(drawn), self.rows)]
             self.rng.shuffle(self.waiting)
         return self.waiting.pop()
+
+
+def _pooled(mixture: Mixture, rows: int) -> int:
+    """Examples that are drawn together."""
+    return min(_POOL * rows, mixture.epoch)
+
+
+def rows_a_step(mixture: Mixture, batch_rows: int) -> float:
+    """Examples of a step on average: of those drawn together, a pass over few rows or 16 batches, the last batch holds what is left."""
+    together = _pooled(mixture, batch_rows)
+    return together / math.ceil(together / batch_rows)
 
 
 def fit(
@@ -73,6 +85,7 @@ def fit(
     bar: Bar | None = None,
     listener: Listener | None = None,
     processes: Processes | None = None,
+    name: Namer | None = None,
 ) -> TrainRecord:
     """Train the parameters of `net` that require a gradient; on return they are those of the best validation score.
 
@@ -80,13 +93,14 @@ def fit(
         net: prepared by a trainable; moved nowhere. encoded: what `objective.encode` made of the examples.
         score: higher is better; None keeps the last parameters. checkpoint: file to write and to resume from.
         listener: hears of every step. processes: the others that train with this one; alone where left out.
+        name: what a message calls a batch of these indices, as its reader finds the rows; their numbers where left out.
     Raises:
         Failed: the loss is not a number, or has left its course; the message names the step and the examples of the batch.
     """
     trainable = sum(parameter.numel() for parameter in trained_parameters(net).values())
     processes = processes or Alone()
     with only_these_words(net, (lambda: _words(objective, encoded, regulariser)) if isinstance(processes, Alone) else None):
-        run = _Run(net, encoded, plan, objective, mixture, regulariser, processes)
+        run = _Run(net, encoded, plan, objective, mixture, regulariser, processes, name or _by_number)
         with run.frozen.open(), stay_awake(run.device):
             return run.go(score, checkpoint, bar, listener, trainable=trainable)
 
@@ -109,11 +123,12 @@ class _Run:
         mixture: Mixture,
         regulariser: Regulariser | None,
         processes: Processes,
+        name: Namer,
     ) -> None:
         assert regulariser is None or not regulariser.needs_logits or isinstance(objective, LogitObjective)
         torch.manual_seed(plan.seed)
         self.net, self.plan, self.objective, self.mixture = net, plan, objective, mixture
-        self.regulariser, self.processes = regulariser, processes
+        self.regulariser, self.processes, self.name = regulariser, processes, name
         self.device = next(net.parameters()).device
         if regulariser is not None:
             with autocast(plan.precision, self.device):
@@ -196,6 +211,7 @@ class _Run:
         plan, progress, encoded = self.plan, self.progress, self.feeder.encoded
         self.module.train()
         self.frozen.rest()
+        self.processes.part_chance(plan.seed, progress.step)
         indices = self.feeder.next()
         parts = self._parts(indices)
         total, extra, count, tokens, positions = 0.0, 0.0, 0, 0, 0
@@ -211,17 +227,12 @@ class _Run:
             lengths = [item.length for item in items]
             tokens += sum(lengths)
             positions += sum(lengths) if getattr(self.net, "packs", False) else len(lengths) * max(lengths)
-        self.processes.part_chance(plan.seed, progress.step)
         total, extra, *counts = self.processes.sum(total, extra, count, tokens, positions)
         count, tokens, positions = (int(number) for number in counts)
         progress.tokens += tokens
         progress.positions += positions
         assert count > 0, "a batch without a trained term"
-        if not math.isfinite(total + extra):
-            raise Failed(
-                f"The training loss is {total} at step {progress.step + 1}, in {self._named(indices)}. "
-                "Nothing was saved from this step. Lower the learning rate, or look at these rows."
-            )
+        self._require_number("training loss", total if not math.isfinite(total) else extra, indices)
         self._watch(total / count, indices)
         parameters = [parameter for parameter in self.net.parameters() if parameter.grad is not None]
         pull, terms = 0.0, count
@@ -229,6 +240,7 @@ class _Run:
             self.processes.divide(parameters, count)
             pull, terms = self._hold(self.regulariser), 1
         norm = self.processes.clip(parameters, plan.clip, terms=terms)
+        self._require_number("gradient", norm, indices)
         self.optimiser.step()
         self.optimiser.zero_grad(set_to_none=True)
         progress.examples += len(indices)
@@ -247,6 +259,8 @@ class _Run:
         """Add the gradient of a penalty, the same in all processes, and return the penalty."""
         with self.processes.alike(derive_seed(self.plan.seed, "on_step", self.progress.step)):
             pull = regulariser.on_step(self.net)
+        if isinstance(self.net, Network):
+            self.net.balance = None  # of a pass over samples, which nobody adds
         self.processes.average([parameter for parameter in self.net.parameters() if parameter.grad is not None])
         return pull
 
@@ -260,8 +274,14 @@ class _Run:
         parts = token_batches(lengths, max_tokens=self.plan.forward_tokens, is_packed=is_packed)
         return self.processes.level([[mine[at] for at in part] for part in parts])
 
-        if isinstance(self.net, Network):
-            self.net.balance = None  # of a pass over samples, which nobody adds
+    def _require_number(self, what: str, value: float, indices: list[int]) -> None:
+        """Stop before the weights become no numbers, too, and a checkpoint keeps them."""
+        if not math.isfinite(value):
+            raise Failed(
+                f"The {what} is {value} at step {self.progress.step + 1}, in {self.name(indices)}. "
+                "Nothing was saved from this step. Lower the learning rate, or look at these rows."
+            )
+
     def _watch(self, loss: float, indices: list[int]) -> None:
         """Stop when the loss has left its course: three steps in a row far above the running mean."""
         progress = self.progress
@@ -271,15 +291,11 @@ class _Run:
             if progress.spikes >= _SPIKES:
                 raise Failed(
                     f"The training loss has jumped to {loss:.3g}, from {mean:.3g} before, and stayed there for {_SPIKES} steps up to step "
-                    f"{progress.step + 1}, in {self._named(indices)}. Nothing was saved from these steps. Lower the learning rate."
+                    f"{progress.step + 1}, in {self.name(indices)}. Nothing was saved from these steps. Lower the learning rate."
                 )
             return
         progress.spikes = 0
         progress.mean_loss = loss if mean is None else 0.95 * mean + 0.05 * loss
-
-    def _named(self, indices: list[int]) -> str:
-        shown = ", ".join(str(index) for index in indices[:20])
-        return f"the batch of examples {shown}{' and more' if len(indices) > 20 else ''}"
 
     def _evaluate(self, score: Score, best: BestParameters, rate: float) -> float:
         """Take the validation score, keep the parameters when it is the best so far, and decide whether to go on."""
@@ -301,6 +317,11 @@ class _Run:
             progress.best_score, progress.best_step = value, progress.step
             best.keep(self.net, progress.step)
         return value
+
+
+def _by_number(indices: Sequence[int]) -> str:
+    shown = ", ".join(str(index) for index in indices[:20])
+    return f"the batch of examples {shown}{' and more' if len(indices) > 20 else ''}"
 
 
 class _LossModule(nn.Module):

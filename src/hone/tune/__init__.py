@@ -6,6 +6,7 @@ loop are `hone.train`'s; here they are chosen from the rows and the model. Next:
 
 from hone.tune.answering import RunAnswer, TunedRun
 from hone.tune.idle import refuse_idle
+from hone.tune.named import name_texts
 from hone.tune.preview import mask_preview
 from hone.tune.records import AnswerScore, TuneRecord
 from hone.tune.run import tune_rows
@@ -24,6 +25,7 @@ __all__ = [
     "at_dial",
     "check_tasks",
     "mask_preview",
+    "name_texts",
     "open_trackers",
     "refuse_idle",
     "tune_rows",

@@ -1,5 +1,7 @@
 """What a run will cost, said before its first step: a few of its own steps on its own rows, held back as the run will be."""
 
+import copy
+import random
 import time
 from collections.abc import Sequence
 from typing import Any
@@ -13,6 +15,7 @@ from hone.tune.records import Expected
 __all__ = ["expect", "frozen_blocks"]
 
 _SCORED = 64  # validation rows, the longest
+_DRAWN = 8192  # training rows of which the mean length is taken
 
 
 def frozen_blocks(ready: Ready, processes: Processes) -> Frozen:
@@ -33,9 +36,10 @@ def expect(ready: Ready, processes: Processes, frozen: Frozen) -> Expected:
     """
     plan, rows, net = ready.plan, ready.rows, ready.net
     longest = sorted(rows.train, key=lambda item: -item.length)[: plan.batch_rows]
+    drawn = _drawn(ready)
     count = plan.batch_rows * REHEARSED
-    typical = rows.train[:: max(1, len(rows.train) // count)][:count]
-    passes = plan.steps * plan.batch_rows / len(rows.train) if frozen.keeps else 1.0
+    typical = drawn[:: max(1, len(drawn) // count)][:count]
+    passes = ready.draws / len(rows.train) if frozen.keeps else 1.0
     held = hold_few(ready)
     found = rehearse(
         net,
@@ -49,7 +53,7 @@ def expect(ready: Ready, processes: Processes, frozen: Frozen) -> Expected:
     )
     highest = found.peak_bytes + held.bytes_to_come
     highest += frozen.bytes if frozen.keeps and net.device.type == "cpu" else 0  # they lie in main memory
-    seconds = found.seconds_per_token * plan.steps * plan.batch_rows * _tokens(rows.train) / len(rows.train)
+    seconds = found.seconds_per_token * ready.draws * _tokens(drawn) / len(drawn)
     if plan.evaluations:
         scored = sorted(rows.validation, key=lambda item: -item.length)[:_SCORED]
         started = time.perf_counter()
@@ -59,6 +63,12 @@ def expect(ready: Ready, processes: Processes, frozen: Frozen) -> Expected:
         seconds += plan.evaluations * once
         highest = max(highest, peak.bytes or 0)
     return Expected(seconds=seconds, peak_bytes=highest)
+
+
+def _drawn(ready: Ready) -> list[Any]:
+    """Rows as the run will show them: of several tasks each comes at its share, however many rows it has."""
+    mixture, rng = copy.deepcopy(ready.mixture), random.Random(ready.plan.seed)
+    return [ready.rows.train[mixture.draw(rng)] for _ in range(min(_DRAWN, max(ready.draws, mixture.epoch)))]
 
 
 def _tokens(items: Sequence[Any]) -> int:

@@ -16,6 +16,7 @@ from hone.task import (
     MaterialRow,
     MultiLabelled,
     Passage,
+    Plain,
     Scored,
     Tagged,
     as_completion,
@@ -68,6 +69,8 @@ class Rows:
     digest: str
     unseen: int = 0
     """Rows to measure the end on with a label that no training row has."""
+    origins: Sequence[Any] = ()
+    """The row, with `file` and `line`, that each encoded one is made of; empty where pieces of texts are learnt."""
 
 
 def read_rows(settings: TuneSettings) -> Divided:
@@ -206,8 +209,11 @@ def encode_rows(settings: TuneSettings, divided: Divided, objective: Objective) 
     _warn_of_unseen(divided.validation, divided.train, name=settings.validation or f"{settings.data}, validation rows")
     unseen = _warn_of_unseen(divided.test, divided.train, name=settings.test) if settings.test else 0
     older: list[Any] = []
+    origins = _origins(divided.train, encoded)
     if settings.replay:
-        older = trainable_items(objective.encode(_load_like(settings, settings.replay, material).rows))
+        rows = _load_like(settings, settings.replay, material).rows
+        replayed = objective.encode(rows)
+        older, origins = trainable_items(replayed), [*origins, *_origins(rows, replayed)]
     counts = count_rows(
         items,
         chosen_on,
@@ -217,7 +223,16 @@ def encode_rows(settings: TuneSettings, divided: Divided, objective: Objective) 
         dropped=len(encoded) - len(items),
     )
     digest = digest_text(*(repr(_content(row)) for row in (*divided.train, *divided.validation, *divided.test)))
-    return Rows([*items, *older], len(older), chosen_on, tested, counts, digest, unseen)
+    return Rows([*items, *older], len(older), chosen_on, tested, counts, digest, unseen, origins)
+
+
+def _origins(rows: Sequence[Any], encoded: Sequence[Any]) -> list[Any]:
+    """The row that each trainable item is made of; none where one text makes several items, or several make one."""
+    if all(hasattr(item, "example") for item in encoded):
+        return [rows[item.example] for item in trainable_items(encoded)]
+    if len(rows) != len(encoded) or isinstance(rows[0], Plain):
+        return []
+    return [row for row, item in zip(rows, encoded, strict=True) if _terms(item)]
 
 
 def _warn_of_unseen(rows: Sequence[Any], train: Sequence[Any], *, name: str) -> int:

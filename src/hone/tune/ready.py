@@ -24,6 +24,7 @@ from hone.train import (
     make_trainable,
     measure_loss,
     replay,
+    rows_a_step,
     size_options,
     usual_rate,
     usual_tokens,
@@ -61,6 +62,11 @@ class Ready:
     out: Path
     tasks: PutTasks | None
     """Where the data is a mixture of tasks."""
+
+    @property
+    def draws(self) -> int:
+        """Examples that the whole run shows."""
+        return round(self.plan.steps * rows_a_step(self.mixture, self.plan.batch_rows))
 
     def measure(self) -> Measured | None:
         """On the validation rows, where any score was asked for."""
@@ -113,9 +119,10 @@ def make_ready(settings: TuneSettings, *, until: ExitStack | None) -> Ready | Tu
         mixture = tasks.mixture if tasks else _mixture(rows, settings)
         own = len(rows.train) - rows.replayed
         draws = settings.epochs * (mixture.epoch if tasks else own / (1 - settings.replay_rate if rows.replayed else 1))
-        plan = _plan(settings, draws, reader, net)
-        note(told_rows(settings, material.because, rows, mixture, plan, tasks))
-        return Ready(settings, folder, reader, chosen, chosen.objective, read, rows, trainable, net, plan, mixture, out, tasks)
+        plan = _plan(settings, draws / rows_a_step(mixture, settings.batch_rows), reader, net)
+        ready = Ready(settings, folder, reader, chosen, chosen.objective, read, rows, trainable, net, plan, mixture, out, tasks)
+        note(told_rows(settings, material.because, rows, mixture.effective_epochs(ready.draws), tasks))
+        return ready
 
 
 def _trainable(settings: TuneSettings) -> Trainable:
@@ -143,8 +150,8 @@ def _key(settings: TuneSettings, rows: Rows, folder: ModelFolder) -> str:
     return digest_text(asked, rows.digest, folder.sha256, *(digest_file(file) for file in others if file.is_file()))
 
 
-def _plan(settings: TuneSettings, draws: float, reader: TextReader, net: Network) -> TrainPlan:
-    steps = settings.steps or max(1, round(draws / settings.batch_rows))
+def _plan(settings: TuneSettings, of_epochs: float, reader: TextReader, net: Network) -> TrainPlan:
+    steps = settings.steps or max(1, round(of_epochs))
     size = sum(parameter.numel() for parameter in net.parameters())
     rate = settings.learning_rate or usual_rate(settings.method, parameters=size, is_headed=hasattr(net, "classifier"))
     return TrainPlan(

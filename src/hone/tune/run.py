@@ -2,7 +2,7 @@
 
 import shutil
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from importlib.metadata import version
 from typing import Any
@@ -35,6 +35,7 @@ from hone.tune.expect import expect, frozen_blocks
 from hone.tune.finished import RECORD
 from hone.tune.hold import hold
 from hone.tune.metrics import head_metrics, is_written
+from hone.tune.named import name_rows, name_texts
 from hone.tune.promise import fit_head_anew
 from hone.tune.ready import Ready, make_ready, require_divisible
 from hone.tune.records import Commonest, Expected, HeadScore, TuneRecord
@@ -101,6 +102,7 @@ def _train(ready: Ready, processes: Processes) -> TuneRecord:
             bar=bar,
             listener=tell if processes.is_first else None,
             processes=processes,
+            name=lambda indices: _named(ready, indices),
         )
     full = ready.measure()
     certificate, kept = first.keep_promise(), full
@@ -115,6 +117,12 @@ def _train(ready: Ready, processes: Processes) -> TuneRecord:
         _write(done, ready)
     note(told_end(done, base, out))
     return done
+
+
+def _named(ready: Ready, indices: Sequence[int]) -> str:
+    """A batch, as the user finds its rows."""
+    rows = ready.rows
+    return name_rows(indices, rows.origins) if rows.origins else name_texts(indices, rows.train, ready.reader)
 
 
 def _record(

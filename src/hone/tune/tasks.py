@@ -17,7 +17,7 @@ from hone.tune.prepare import Rows, count_rows, trainable_items
 from hone.tune.settings import TuneSettings
 from hone.tune.task_prompts import Put, Putter
 from hone.tune.task_records import MixtureRecord, TaskRecord
-from hone.tune.task_rows import TaskRows, read_tasks
+from hone.tune.task_rows import TaskRow, TaskRows, read_tasks
 
 __all__ = ["OpenTasks", "PutTasks", "encode_puts", "open_tasks", "put_tasks", "putter_for", "shares_of", "task_record"]
 
@@ -100,7 +100,7 @@ def put_tasks(settings: TuneSettings, opened: OpenTasks, has: Family, reader: Te
         name: min(_MOST_COPIES, max(1, round(passes))) for name, passes in _passes(settings, opened.mixture, trained).items()
     }
     put = {task.name: [putter.train(task, copy=copy) for copy in range(copies[task.name])] for task in trained}
-    items, dropped = _encode(put, objective)
+    items, origins, dropped = _encode(put, objective)
     empty = [name for name, mine in items.items() if not mine[0]]
     asked = [one for task in trained for one in putter.ask(task, task.trained, rows=task.evaluated)]
     held = trainable_items(encode_puts(objective, asked))
@@ -127,9 +127,8 @@ def put_tasks(settings: TuneSettings, opened: OpenTasks, has: Family, reader: Te
         temperature=how.temperature,
         tasks=tuple(task_record(task, every.get(task.name, []), mixture.shares.get(task.name, 0.0)) for task in tasks),
     )
-    rows = Rows(
-        [item for mine in items.values() for copy in mine for item in copy], 0, held, [], counts, _digest(opened, every, asked)
-    )
+    train = [item for mine in items.values() for copy in mine for item in copy]
+    rows = Rows(train, 0, held, [], counts, _digest(opened, every, asked), origins=origins)
     return PutTasks(opened.tasks, putter, rows, mixture, record)
 
 
@@ -170,15 +169,16 @@ def encode_puts(objective: Objective, put: Sequence[Put]) -> list[Any]:
     return found
 
 
-def _encode(put: dict[str, list[list[Put]]], objective: Objective) -> tuple[dict[str, list[list[Any]]], int]:
-    """Encoded examples of each task and copy, and how many rows were dropped because one of their copies has nothing left to train."""
-    items, dropped = {}, 0
+def _encode(put: dict[str, list[list[Put]]], objective: Objective) -> tuple[dict[str, list[list[Any]]], list[TaskRow], int]:
+    """Encoded examples of each task and copy, the row of each, and how many rows were dropped because a copy has nothing left to train."""
+    items, origins, dropped = {}, list[TaskRow](), 0
     for name, copies in put.items():
         encoded = [encode_puts(objective, mine) for mine in copies]
         whole = [len(trainable_items(each)) == len(each) for each in zip(*encoded, strict=True)]
         items[name] = [[item for item, is_whole in zip(mine, whole, strict=True) if is_whole] for mine in encoded]
+        origins += [one.row for mine in copies for one, is_whole in zip(mine, whole, strict=True) if is_whole]
         dropped += whole.count(False)
-    return items, dropped
+    return items, origins, dropped
 
 
 def _digest(opened: OpenTasks, put: dict[str, list[Put]], asked: Sequence[Put]) -> str:

@@ -1,12 +1,12 @@
 """What a training run says of itself: its rows, its plan, its end."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from hone.evaluate import tell_forgetting, tell_vector_forgetting
 from hone.measure import ERRORS, human_bytes, human_count, human_seconds
 from hone.model import HeadedNetwork, Network
-from hone.train import Frozen, Measured, Mixture, TrainPlan, trained_parameters
+from hone.train import Frozen, Measured, TrainPlan, trained_parameters
 from hone.tune.prepare import Rows
 from hone.tune.records import AnswerScore, Expected, HeadScore, TestScores, TuneRecord
 from hone.tune.settings import TuneSettings
@@ -17,20 +17,20 @@ from hone.tune.tasks import PutTasks
 __all__ = ["told_commonest", "told_end", "told_plan", "told_promise", "told_rows"]
 
 
-def told_rows(settings: TuneSettings, because: str, rows: Rows, mixture: Mixture, plan: TrainPlan, tasks: PutTasks | None) -> str:
-    """What there is to train on."""
+def told_rows(settings: TuneSettings, because: str, rows: Rows, epochs: Mapping[str, float], tasks: PutTasks | None) -> str:
+    """What there is to train on. `epochs`: passes over each task that the run will make."""
     counts = rows.counts
     lines = [
         f"{settings.data}: {because}",
-        *([task_table(tasks.record.tasks, mixture.effective_epochs(plan.steps * plan.batch_rows)), ""] if tasks else []),
+        *([task_table(tasks.record.tasks, epochs), ""] if tasks else []),
         f"{counts.train:,} rows to train on, {counts.validation:,} to choose on; {counts.tokens:,} tokens a pass, {counts.trained_tokens:,} "
         f"trained terms ({counts.trained_tokens / max(counts.tokens, 1):.1%}).",
         f"{counts.cut:,} rows cut to the context, {counts.dropped:,} dropped because nothing was left to train, {counts.rejected:,} unusable, "
         f"{counts.duplicates:,} left out because validation or test holds them too.",
     ]
-    epochs = mixture.effective_epochs(plan.steps * plan.batch_rows)
-    if len(epochs) > 1 and not tasks:
-        lines.append("Effective epochs: " + ", ".join(f"{name} {value:.2f}" for name, value in epochs.items()) + ".")
+    if not tasks:
+        each = [f"{name} {value:.2f}" if len(epochs) > 1 else f"{value:.2f}" for name, value in epochs.items()]
+        lines.append(f"Effective epochs: {', '.join(each)}.")
     return "\n".join(lines)
 
 
