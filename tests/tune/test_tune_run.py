@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -14,7 +15,7 @@ from hone.cli.main import run
 from hone.core.claim import only_process
 from hone.core.configuration import read_settings, settings_from
 from hone.core.console import set_quiet
-from hone.core.errors import BadData, Failed, Usage
+from hone.core.errors import BadData, BadModel, Failed, Usage
 from hone.evaluate import earlier_prompts, find_tasks
 from hone.model import Generator, load_classifier, load_reader
 from hone.train import StepEvent, make_trainable
@@ -231,6 +232,23 @@ def test_older_rows_are_mixed_in_at_their_rate(rows, model, tmp_path):
     )
     assert done.effective_epochs.keys() == {"task", "replay"}
     assert done.effective_epochs["task"] == pytest.approx(4.0, rel=0.05)
+
+
+@pytest.mark.parametrize("kind", ["llama", "t5"])
+def test_words_that_were_added_to_the_tokenizer_alone_are_named(kind, rows, model, tmp_path):
+    from transformers import AutoTokenizer
+
+    folder = shutil.copytree(model(kind), tmp_path / "base")
+    tokenizer = AutoTokenizer.from_pretrained(folder)
+    tokenizer.add_special_tokens({"pad_token": "<added pad>"})
+    tokenizer.add_tokens(["zebra"])
+    tokenizer.save_pretrained(folder)
+    plain = tune_rows(settings(rows("completion"), str(folder), tmp_path / "plain", precision="bf16", steps=2))
+    assert plain.loss
+    text = Path(rows("completion", "more.jsonl")).read_text()
+    (tmp_path / "more.jsonl").write_text(text.replace("refund", "zebra"))
+    with pytest.raises(BadModel, match=r"has 97 words and the model's embedding 95: the rows hold 'zebra', which it cannot read"):
+        tune_rows(settings(str(tmp_path / "more.jsonl"), str(folder), tmp_path / "run"))
 
 
 @pytest.mark.parametrize("batch_rows", [4, 16, 64])

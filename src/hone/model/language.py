@@ -350,6 +350,8 @@ def load_language_model(folder: ModelFolder, head: Head, *, pad_id: int, held: H
     net = load_pretrained(folder, head, held=held)
     if net.get_output_embeddings() is None:
         raise BadModel(f"'{folder.name}' has no output layer over its vocabulary, so it cannot be trained as a {head} model.")
+    if pad_id >= len(net.get_input_embeddings().weight):  # added to the tokenizer alone; nothing reads what stands there
+        pad_id = 0
     return Seq2SeqModel(net, pad_id=pad_id) if head == "seq2seq" else LanguageModel(net, pad_id=pad_id, head=head)
 
 

@@ -9,7 +9,7 @@ from typing import Any
 from hone.catalogue import ModelFolder, locate_model
 from hone.core.claim import claim_folder, released_if_refused
 from hone.core.console import note
-from hone.core.errors import Usage
+from hone.core.errors import BadModel, Usage
 from hone.core.store import digest_file, digest_text, read_back
 from hone.measure import TEXT_METRICS, human_seconds
 from hone.model import Network, TextReader, family, load_reader, read_config
@@ -113,7 +113,9 @@ def make_ready(settings: TuneSettings, *, until: ExitStack | None) -> Ready | Tu
     if (out / RECORD).exists():
         return read_back(out / RECORD, TuneRecord, verb="train", told=lambda done: human_seconds(done.seconds))
     with released_if_refused(out):
-        net = trainable.prepare(load_network(chosen, folder, reader, settings))
+        loaded = load_network(chosen, folder, reader, settings)
+        _require_words(loaded, reader, [*rows.train, *rows.validation, *rows.test], folder.name)
+        net = trainable.prepare(loaded)
         if reader.precision == "bf16":
             net.narrow_frozen()
         mixture = tasks.mixture if tasks else _mixture(rows, settings)
@@ -123,6 +125,24 @@ def make_ready(settings: TuneSettings, *, until: ExitStack | None) -> Ready | Tu
         ready = Ready(settings, folder, reader, chosen, chosen.objective, read, rows, trainable, net, plan, mixture, out, tasks)
         note(told_rows(settings, material.because, rows, mixture.effective_epochs(ready.draws), tasks))
         return ready
+
+
+def _require_words(net: Network, reader: TextReader, items: Sequence[Any], name: str) -> None:
+    """That the model can read all words of the rows.
+
+    Raises:
+        BadModel: some were added to its tokenizer alone.
+    """
+    words, known = len(reader.tokenizer), len(net.base.get_input_embeddings().weight)
+    if words <= known:
+        return
+    read = {token for item in items for token in (item.ids if hasattr(item, "ids") else [*item.source, *item.target])}
+    beyond = [repr(reader.tokenizer.convert_ids_to_tokens(token)) for token in sorted(read) if token >= known]
+    if beyond:
+        raise BadModel(
+            f"The tokenizer of '{name}' has {words:,} words and the model's embedding {known:,}: the rows hold {', '.join(beyond[:5])}, which it "
+            "cannot read. Give the added words rows (resize_token_embeddings in transformers) and save the model again."
+        )
 
 
 def _trainable(settings: TuneSettings) -> Trainable:
