@@ -93,7 +93,7 @@ def _train(ready: _Ready, processes: Processes) -> PretrainRecord:
     release_memory()  # what came before leaves nothing to the peak
     with (
         peak_memory(begun.reader.device) as peak,
-        open_trackers(settings.track, out, settings) as tell,
+        open_trackers(settings.track if processes.is_first else (), out, settings) as tell,
         progress("Pretraining", plan.steps) as bar,
     ):
         record = fit(

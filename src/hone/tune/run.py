@@ -86,7 +86,7 @@ def _train(ready: Ready, processes: Processes) -> TuneRecord:
     release_memory()  # what came before leaves nothing to the peak
     with (
         peak_memory(ready.reader.device) as peak,
-        open_trackers(settings.track, out, settings) as tell,
+        open_trackers(settings.track if processes.is_first else (), out, settings) as tell,
         progress("Training", plan.steps) as bar,
     ):
         write_atomic(out / "config.yaml", write_settings(TUNE, settings.model_copy(update={"out": None})))
