@@ -94,6 +94,17 @@ def test_one_text_that_begins_another(folder):
     assert [one.log_likelihood for one in together] == pytest.approx([one.log_likelihood for one in alone], abs=1e-5)
 
 
+@pytest.mark.parametrize("kind", ["llama", "gemma2"])
+def test_examples_of_which_nothing_is_scored_stand_before_questions(kind, folder, monkeypatch):
+    """A pass of their own without a single logit, also where logits are capped behind the output layer."""
+    monkeypatch.setattr(score, "_PASS", 24)
+    asked = [([*words(1, 40), *words(20 + at, 4)], words(60 + at, 1)) for at in range(8)]
+    found = loaded(folder(kind), kind).score(*zip(*asked, strict=True))
+    net = transformers.AutoModelForCausalLM.from_pretrained(folder(kind), attn_implementation="eager").eval()
+    for (prompt, continuation), one in zip(asked, found, strict=True):
+        assert one.log_likelihood == pytest.approx(plain(net, prompt, continuation)[0], abs=2e-4)
+
+
 @pytest.mark.parametrize("kind", ["llama", "t5"])
 def test_bf16_is_near_and_sums_in_fp32(kind, folder):
     asked = requests()

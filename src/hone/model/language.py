@@ -178,7 +178,8 @@ class _WithVocabulary(Network):
         at = torch.tensor(places, dtype=torch.long, device=self.device)
         if not self._can_fuse:
             logits = self._at(inputs, at, hands_on=False)
-            yield torch.arange(len(at)), logits.float()
+            if places:
+                yield torch.arange(len(at)), logits.float()
             return
         layer: Any = self._output.layer
         hidden = self._at(inputs, at, hands_on=True)
