@@ -97,18 +97,17 @@ class Generator:
         if not prompts:
             return answers
         with torch.no_grad(), autocast(self.precision, self.net.device):
-            writing = begin_writing(self.net, prompts, shares=self.shares)
-            for part in self._batches(prompts, sampling):
-                if sampling.beams > 1:
-                    for request, found in zip(
-                        part, self._beams(writing, [prompts[index] for index in part], sampling), strict=True
-                    ):
-                        answers[request] = found
-                else:
-                    for _ in self._rows(writing, prompts, part, sampling, answers):
-                        pass
-                if bar:
-                    bar.advance(len(part))
+            for writing, together in self._writings(prompts, sampling):
+                for part in self._batches(prompts, together, sampling):
+                    if sampling.beams > 1:
+                        found = self._beams(writing, [prompts[index] for index in part], sampling)
+                        for request, texts in zip(part, found, strict=True):
+                            answers[request] = texts
+                    else:
+                        for _ in self._rows(writing, prompts, part, sampling, answers):
+                            pass
+                    if bar:
+                        bar.advance(len(part))
         return answers
 
     def _tell_unfollowed(self, said: str) -> None:
@@ -122,8 +121,8 @@ class Generator:
         answers: list[list[Generated]] = [[]]
         shown = ""
         with torch.no_grad(), autocast(self.precision, self.net.device):
-            writing = begin_writing(self.net, [prompt], shares=self.shares)
-            for rows in self._rows(writing, [prompt], [0], sampling, answers):
+            ((writing, together),) = self._writings([prompt], sampling)
+            for rows in self._rows(writing, [prompt], together, sampling, answers):
                 text = answer_in(self._text(rows[0].ids), is_open=rows[0].is_open)
                 if text is None or may_open(text):
                     continue
@@ -153,12 +152,24 @@ class Generator:
         own = self.configured
         return [None if own is None else own.rule(prompt, sampling) for prompt in prompts]
 
-    def _batches(self, prompts: Sequence[Sequence[int]], sampling: Sampling) -> Iterator[list[int]]:
+    def _writings(self, prompts: Sequence[Sequence[int]], sampling: Sampling) -> Iterator[tuple[Writing, list[int]]]:
+        """Prompts whose rows may be read together, by their places; one whose answer may make it long is read anew for each token."""
+        shortest, longest = ([len(prompt) + more for prompt in prompts] for more in (0, sampling.max_new_tokens - 1))
+        ends_long = {at for is_long, part in self.net.sides(longest) for at in part if is_long}
+        for is_long, part in self.net.sides(shortest):
+            crossing = [] if is_long else [at for at in part if at in ends_long]
+            if together := [at for at in part if at not in crossing]:
+                mine = [prompts[at] for at in together]
+                yield begin_writing(self.net, mine, shares=self.shares, reads_long=is_long), together
+            for at in crossing:
+                yield begin_writing(self.net, [prompts[at]], shares=False), [at]
+
+    def _batches(self, prompts: Sequence[Sequence[int]], together: Sequence[int], sampling: Sampling) -> Iterator[list[int]]:
         """Prompts of like length together."""
         width = max(sampling.samples, sampling.beams)
         part: list[int] = []
         filled = 0
-        for index in sorted(range(len(prompts)), key=lambda index: -len(prompts[index])):
+        for index in sorted(together, key=lambda index: -len(prompts[index])):
             cost = width * (len(prompts[index]) + sampling.max_new_tokens)
             if part and (filled + cost > _TOKENS or (len(part) + 1) * width > _ROWS):
                 yield part

@@ -39,8 +39,9 @@ class Tree:
 class Memory:
     """What attention modules remember, by module. One object per engine; nothing in it is differentiable."""
 
-    def __init__(self, net: nn.Module) -> None:
-        """`net`: what prefix tuning trained on it stands before everything."""
+    def __init__(self, net: nn.Module, *, reads_long: bool = False) -> None:
+        """`net`: what prefix tuning trained on it stands before everything. `reads_long`: see `long_rope`."""
+        self.reads_long = reads_long
         self.mode: Literal["packed", "tree", "rows"] = "packed"
         self._keeps: Literal["nothing", "shared", "rows"] = "nothing"
         self._shared: dict[nn.Module, tuple[torch.Tensor, torch.Tensor]] = {}  # [K, p, D]

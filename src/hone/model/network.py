@@ -15,6 +15,7 @@ from torch import nn
 from hone.model.arithmetic import Arithmetic
 from hone.model.batches import pad
 from hone.model.lean import make_lean
+from hone.model.long_rope import tell_long_rows
 from hone.model.packed_attention import Layout, current_layout, current_memory, prefixes_hidden, set_layout
 from hone.model.packing import pack, pack_as, try_packing
 
@@ -34,6 +35,8 @@ class Network(nn.Module):
         self.backbone: Any = backbone
         self.pad_id = pad_id
         make_lean(backbone, twin=None if twin is None else twin.backbone)
+        self.mark: int | None = tell_long_rows(backbone) if twin is None else twin.mark
+        """Tokens beyond which rows are read by other frequencies; None where all are read alike."""
         is_two = self.is_encoder_decoder
         if twin is None:
             self.start = try_packing(backbone, is_encoder_decoder=is_two)
@@ -114,6 +117,12 @@ class Network(nn.Module):
             return places
         owner = [row for row, length in enumerate(lengths) for _ in range(length)]
         return [place + self.virtual * (owner[place] + 1) for place in places]
+
+    def sides(self, lengths: Sequence[int]) -> list[tuple[bool, list[int]]]:
+        """Rows of these lengths that may be read in one pass, by their places, and whether they are long."""
+        are_long = [self.mark is not None and length + self.virtual > self.mark for length in lengths]
+        parts = [(is_long, [at for at, one in enumerate(are_long) if one == is_long]) for is_long in (False, True)]
+        return [(is_long, part) for is_long, part in parts if part]
 
     def feed(self, rows: Rows) -> dict[str, torch.Tensor]:
         """Arguments of a single-stack network for a batch, and the layout told to its attention."""

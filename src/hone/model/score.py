@@ -86,7 +86,12 @@ class Scorer:
             if isinstance(self.net, Seq2SeqModel):
                 self._score_targets(self.net, prompts, continuations, bar)
             elif self.shares:
-                self._score_shared(self.net, prompts, continuations, bar)
+                lengths = [
+                    len(prompt) + len(continuation) - 1 for prompt, continuation in zip(prompts, continuations, strict=True)
+                ]
+                for is_long, part in self.net.sides(lengths):
+                    memory = Memory(self.net, reads_long=is_long)
+                    self._score_shared(self.net, memory, part, prompts, continuations, bar)
             else:
                 self._score_rows(self.net, prompts, continuations, bar)
         return [
@@ -99,7 +104,12 @@ class Scorer:
     ) -> None:
         """Each request by itself."""
         rows = [[*prompt, *continuation[:-1]] for prompt, continuation in zip(prompts, continuations, strict=True)]
-        for part in token_batches([len(row) for row in rows], max_tokens=_PACKED, is_packed=net.packs):
+        lengths = [len(row) for row in rows]
+        for part in (
+            [side[at] for at in part]
+            for _, side in net.sides(lengths)
+            for part in token_batches([lengths[at] for at in side], max_tokens=_PACKED, is_packed=net.packs)
+        ):
             wanted, at = _Wanted(), 0
             for index in part:
                 for offset, word in enumerate(continuations[index]):
@@ -110,17 +120,20 @@ class Scorer:
                 bar.advance(len(part))
 
     def _score_shared(
-        self, net: LanguageModel, prompts: Sequence[Sequence[int]], continuations: Sequence[Sequence[int]], bar: Bar | None
+        self,
+        net: LanguageModel,
+        memory: Memory,
+        part: Sequence[int],
+        prompts: Sequence[Sequence[int]],
+        continuations: Sequence[Sequence[int]],
+        bar: Bar | None,
     ) -> None:
-        rows = [
-            tuple(net.lengthened([[*prompt, *continuation[:-1]]])[0])
-            for prompt, continuation in zip(prompts, continuations, strict=True)
-        ]
+        """The requests of a part, which may be read together."""
         requests: dict[tuple[int, ...], list[int]] = {}
-        for index, row in enumerate(rows):
+        for index in part:
+            row = tuple(net.lengthened([[*prompts[index], *continuations[index][:-1]]])[0])
             requests.setdefault(row, []).append(index)
         distinct = list(requests)
-        memory = Memory(net)
 
         def wanted_in(sequences: Sequence[int], start: int, paths: Sequence[Sequence[int]]) -> _Wanted:
             """The words that are scored at the tokens of some sequences from `start` on, whose places in the pass `paths` names."""

@@ -35,12 +35,23 @@ class Writing(Protocol):
 
 
 def begin_writing(
-    net: TextModel, prompts: Sequence[Sequence[int]], *, shares: bool, least_shared: int = _LEAST_SHARED
+    net: TextModel,
+    prompts: Sequence[Sequence[int]],
+    *,
+    shares: bool,
+    least_shared: int = _LEAST_SHARED,
+    reads_long: bool = False,
 ) -> Writing:
-    """The rows of a network; what all prompts of all batches begin with, if it has `least_shared` tokens, is read once, here."""
+    """The rows of a network; what all prompts of all batches begin with, if it has `least_shared` tokens, is read once, here.
+
+    Args:
+        reads_long: whether all rows are long, see `long_rope`.
+    """
     if not shares:
         return _ReadAnew(net)
-    return _Targets(net) if isinstance(net, Seq2SeqModel) else _Continued(net, prompts, least_shared)
+    if isinstance(net, Seq2SeqModel):
+        return _Targets(net)
+    return _Continued(net, Memory(net, reads_long=reads_long), prompts, least_shared)
 
 
 def _joined(answers: Iterator[tuple[torch.Tensor, torch.Tensor]]) -> torch.Tensor:
@@ -50,8 +61,8 @@ def _joined(answers: Iterator[tuple[torch.Tensor, torch.Tensor]]) -> torch.Tenso
 class _Continued:
     """A causal model behind its prompts."""
 
-    def __init__(self, net: LanguageModel, prompts: Sequence[Sequence[int]], least_shared: int) -> None:
-        self._net, self._memory = net, Memory(net)
+    def __init__(self, net: LanguageModel, memory: Memory, prompts: Sequence[Sequence[int]], least_shared: int) -> None:
+        self._net, self._memory = net, memory
         longer = [tuple(row) for row in net.lengthened(prompts)]
         first, last = min(longer), max(longer)
         shared = next((at for at, (one, other) in enumerate(zip(first, last, strict=False)) if one != other), len(first))
