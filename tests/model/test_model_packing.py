@@ -83,6 +83,29 @@ def test_rows_longer_than_a_window_are_read_as_transformers_reads_them(kind, pac
     assert (found - wanted).abs().max() < 1e-4 * wanted.abs().max()
 
 
+def test_experts_with_a_capacity_count_the_words_of_each_row_alone():
+    """Switch turns away what comes to a full expert; the rows of one batch do not fill each other's."""
+    sizes = {"d_model": 32, "d_kv": 8, "d_ff": 48, "num_layers": 2, "num_decoder_layers": 2, "num_heads": 4}
+    experts = {"num_experts": 2, "expert_capacity": 20, "num_sparse_encoder_layers": 1, "num_sparse_decoder_layers": 1}
+    special = {"pad_token_id": 0, "eos_token_id": 2, "decoder_start_token_id": 0}
+    torch.manual_seed(0)
+    config = transformers.SwitchTransformersConfig(vocab_size=SIZE, dropout_rate=0.0, **sizes, **experts, **special)
+    own = transformers.SwitchTransformersForConditionalGeneration(config).eval()
+    with torch.no_grad():
+        for parameter in own.parameters():
+            if parameter.ndim > 1:
+                parameter.normal_(std=2 / parameter.shape[-1] ** 0.5)
+    net = Seq2SeqModel(copy.deepcopy(own), pad_id=0).eval()
+    prompts, continuations = rows(29, 34, 26, 31), rows(5, 7, 3, 9, seed=1)
+    found = Scorer(net, precision="fp32").score(prompts, continuations)
+    for prompt, continuation, one in zip(prompts, continuations, found, strict=True):
+        with torch.no_grad():
+            shifted = torch.tensor([[0, *continuation[:-1]]])
+            shares = own(input_ids=torch.tensor([prompt]), decoder_input_ids=shifted).logits[0].log_softmax(-1)
+        wanted = shares[torch.arange(len(continuation)), torch.tensor(continuation)].sum().item()
+        assert one.log_likelihood == pytest.approx(wanted, abs=1e-3)
+
+
 def test_long_causal_rows_make_no_mask(monkeypatch):
     monkeypatch.setattr(packed_attention, "_SHORT", 16)
     own = made("llama")

@@ -76,6 +76,8 @@ def try_packing(net: Any, *, is_encoder_decoder: bool) -> int | None:
         computes something else when packed, and is left as it was.
     """
     register_attention()
+    if any(hasattr(module, "expert_capacity") for module in net.modules()):
+        return None  # an expert turns tokens away once it has so many of a row: those of other rows would fill it, too
     before = net.config._attn_implementation
     patched: list[tuple[Any, str]] = []
     try:
