@@ -39,6 +39,7 @@ _OFFSET_POSITIONS = {
     *("camembert", "data2vec-text", "esm", "ibert", "longformer", "luke", "mpnet"),
     *("roberta", "roberta-prelayernorm", "xlm-roberta", "xlm-roberta-xl", "xmod"),
 }
+_POSITIONS = ("max_position_embeddings", "n_positions", "max_seq_len", "seq_length")  # the last two: MPT and BLOOM
 _RELATIVE_POSITIONS = {"t5", "mt5", "umt5", "longt5", "switch_transformers"}  # their n_positions bounds nothing
 
 
@@ -177,19 +178,25 @@ def quantisation(held: Literal["4bit", "8bit"]) -> Any:
 
 
 def context_length(folder: ModelFolder, tokenizer: Any) -> int:
-    """Longest input in tokens: the least of what the tokenizer, the position table and the sentence configuration allow."""
+    """Longest input in tokens: the least of what the tokenizer, the position table and the sentence configuration allow.
+
+    Where nothing bounds it: 2,048 for a decoder, as in lm-evaluation-harness, else 512.
+    """
     config = read_config(folder)
     limits = [tokenizer.model_max_length] if tokenizer.model_max_length < _LONG else []
-    positions = getattr(config, "max_position_embeddings", None) or getattr(config, "n_positions", None)
-    if config.model_type in _RELATIVE_POSITIONS:
-        positions = None
-    if positions:
+    if config.model_type not in _RELATIVE_POSITIONS and (positions := _positions(config)):
         limits.append(positions - (2 if config.model_type in _OFFSET_POSITIONS else 0))
     said = folder.path / "sentence_bert_config.json"
     if said.is_file():
         limit = json.loads(said.read_text(encoding="utf-8")).get("max_seq_length")
         limits += [limit] if limit else []
-    return int(min(limits)) if limits else 512
+    return int(min(limits)) if limits else (2048 if family(config) == "decoder" else 512)
+
+
+def _positions(config: Any) -> int | None:
+    """Tokens for which an architecture says that it was made; of one that reads images, too, its text part says it."""
+    text = config.get_text_config()
+    return next((int(size) for name in _POSITIONS if (size := getattr(text, name, None))), None)
 
 
 def read_config(folder: ModelFolder) -> Any:
