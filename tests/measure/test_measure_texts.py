@@ -147,6 +147,50 @@ def test_other_scripts_are_not_scored_zero():
     assert "any script" in found.signature
 
 
+@pytest.mark.parametrize(
+    ("answer", "right", "shared"),
+    [
+        ("लड़का आया", "लड़की आई", 0),  # other words, of which the vowel signs alone differ
+        ("लड़का आया", "लड़का गया", 1 / 2),
+        ("كِتاب جديد", "كُتّاب جديد", 1 / 2),
+        ("می‌خواهم بروم", "میخواهم بروم", 1),  # with and without what only says how letters are drawn
+    ],
+)
+def test_vowel_signs_tell_words_apart(answer: str, right: str, shared: float):
+    assert score_texts([answer], [[right]], ["rouge1"])["rouge1"].value == pytest.approx(shared)
+
+
+@pytest.mark.parametrize(
+    ("answer", "right", "f1"),
+    [
+        ("年假有三十天", "三十天", 2 * 3 / 9),
+        ("三十天。", "三十天", 1),
+        ("สามสิบวัน", "สามสิบวัน", 1),
+        ("वह दिल्ली गया।", "दिल्ली", 1 / 2),
+        ("thirty days", "三十天", 0),
+    ],
+)
+def test_short_answers_of_other_scripts_share_words_and_know_their_punctuation(answer: str, right: str, f1: float):
+    found = score_texts([answer], [[right]], ["exact_match", "token_f1"])
+    assert found["token_f1"].value == pytest.approx(f1)
+    assert found["exact_match"].value == (f1 == 1)
+
+
+@pytest.mark.parametrize(
+    ("answer", "right", "tokens"),
+    [
+        ("我的包裹还没有到，请退款。", "我的包裹一直没有到，请退款。", "zh"),
+        ("荷物がまだ届いていません。", "荷物がまだ届きません。", "char"),
+        ("the parcel has not yet come to me", "the parcel has not yet come", "13a"),
+        ("Посылка так и не пришла ко мне", "Посылка так и не пришла", "13a"),
+    ],
+)
+def test_bleu_is_that_of_the_tokenizer_which_sacrebleu_has_for_a_script(answer: str, right: str, tokens: str):
+    found = score_texts([answer], [[right]], ["bleu"])["bleu"]
+    assert found.value == pytest.approx(sacrebleu.corpus_bleu([answer], [[right]], tokenize=tokens).score / 100)
+    assert found.value > 0.3 and f"tok:{tokens}" in found.signature
+
+
 def test_intervals_cover_and_pairs_are_narrower():
     """Two systems that differ by little on rows that differ by much: resampled together the difference is seen, apart it is not."""
     rng = np.random.default_rng(0)
@@ -183,4 +227,6 @@ def test_the_first_sentences_are_the_baseline():
     assert first_sentences("#A#: hello\n#B#: hi there\nmore", 2) == "#A#: hello #B#: hi there"
     assert first_sentences("no end") == "no end"
     assert first_sentences("年假有三十天。他说：“好。”病假？没有。", 2) == "年假有三十天。他说：“好。”"
+    assert first_sentences("पार्सल नहीं आया। क्या करूँ? बताइए।", 1) == "पार्सल नहीं आया।"
+    assert first_sentences("أين الطرد؟ لم يصل بعد.", 1) == "أين الطرد؟"
     assert first_sentences("Version 1.5 is out. It is new.", 1) == "Version 1.5 is out."

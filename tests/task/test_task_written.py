@@ -150,6 +150,9 @@ def test_a_question_with_other_choices_is_another_question():
         ("text-to-text", "one two three four", "rougeL"),
         (None, "a whole sentence of words", "rougeL"),
         ("instruction", "yes", "exact_match"),
+        ("text-to-text", "三十天", "exact_match"),
+        ("text-to-text", "我的包裹还没有到，请尽快退款给我。", "rougeL"),
+        ("question-answering", "三十天，从一月开始", "token_f1"),
     ],
 )
 def test_the_metric_is_the_one_usual_for_answers_of_that_kind_and_length(shape, answer, metric):

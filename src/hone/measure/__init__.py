@@ -1,6 +1,6 @@
 """Pure arithmetic: numbers and strings in, numbers out. No model, no torch; scipy is imported only where it is used.
 
-labels: scores from the confusion table. label_sets, entities, numbers: of answers of other kinds. texts: ROUGE, BLEU and their like.
+labels: scores from the confusion table. label_sets, entities, numbers: of answers of other kinds. texts: ROUGE, BLEU and their like, by `words`.
 ranking: recall, MRR, nDCG. scores: metrics that can be resampled. calibration: is the confidence honest? intervals, paired: how sure is
 a number, how sure a difference? marks: answers of either kind held against what is right. significance: tests, smallest visible
 difference, probability of being best. curve: more rows? cost, pareto: what it takes. correlation: do two scores order alike?
@@ -62,10 +62,10 @@ from hone.measure.texts import (
     TEXT_METRICS,
     bits_per_byte,
     first_sentences,
-    normalise_answer,
     perplexity_interval,
     score_texts,
 )
+from hone.measure.words import compared_words, count_words, normalise_answer
 
 __all__ = [
     "ENTITY_METRICS",
@@ -114,9 +114,11 @@ __all__ = [
     "brier",
     "calibration_interval",
     "certify",
+    "compared_words",
     "confusion_interval",
     "confusion_table",
     "cost_seconds",
+    "count_words",
     "drop_draws",
     "expected_calibration_error",
     "first_sentences",

@@ -2,15 +2,14 @@
 
 ROUGE is rouge-score's and BLEU and chrF are sacreBLEU's, with their signatures: other packages' numbers differ. Token F1 and exact match
 are SQuAD's (Rajpurkar 2016, https://arxiv.org/abs/1606.05250), so they know English articles and punctuation; but numbers count by their
-value (SQuAD's takes 1.5 for 15 and -5 for 5), and a right answer of which nothing is left ('A') by its letters.
+value (SQuAD's takes 1.5 for 15 and -5 for 5), and a right answer of which nothing is left ('A') by its letters. What they lack for other
+scripts than Latin is in `words.py`.
 """
 
 import collections
 import math
 import re
-import string
 from collections.abc import Sequence
-from decimal import Decimal
 from functools import cache
 from typing import Any
 
@@ -22,12 +21,12 @@ from hone.measure.intervals import Interval, is_constant
 from hone.measure.paired import wider_interval
 from hone.measure.resample import require_rows, resampled_counts
 from hone.measure.scores import MeanScore, ResampledScore, SumScore
+from hone.measure.words import AnyScript, bleu_tokens, compared_words, is_mostly_latin, normalise_answer
 
 __all__ = [
     "TEXT_METRICS",
     "bits_per_byte",
     "first_sentences",
-    "normalise_answer",
     "perplexity_interval",
     "score_texts",
 ]
@@ -110,29 +109,8 @@ def perplexity_interval(log_likelihoods: npt.ArrayLike, tokens: npt.ArrayLike, *
 
 def first_sentences(text: str, count: int = 3) -> str:
     """The first sentences of a text, or lines where it has none: the baseline that every summary has to beat."""
-    parts = re.findall(r"\S(?:.*?[.!?](?=\s)|.*?[。！？]+[」』”’）]*|.*)\s*", text.strip())
+    parts = re.findall(r"\S(?:.*?[.!?।॥؟۔።](?=\s)|.*?[。！？]+[」』”’）]*|.*)\s*", text.strip())
     return "".join(parts[:count]).replace("\n", " ").strip()
-
-
-def normalise_answer(text: str) -> str:
-    """SQuAD's: lower case, no punctuation, no English articles, single spaces; but signs and points of numbers count."""
-    bare = " ".join(
-        _number(word) or "".join(letter for letter in word if letter not in string.punctuation) for word in text.lower().split()
-    )
-    return " ".join(re.sub(r"\b(a|an|the)\b", " ", bare).split())
-
-
-_NUMBER = re.compile(r"([-+\u2212]?)\$?([€£]?)(\d{1,3}(?:,\d{3})+|\d+)?(?:[.,](\d+))?%?(€?)[.,;:!?)]*")
-
-
-def _number(word: str) -> str | None:
-    """A word that is a number, by its value: 1,000 is 1000, $5 and 5.0 are 5, -1,5 is -1.5."""
-    found = _NUMBER.fullmatch(word)
-    if found is None or not (found[3] or found[4]):
-        return None
-    value = Decimal(f"{(found[3] or '0').replace(',', '')}.{found[4] or '0'}").normalize()
-    is_negative = found[1] not in ("", "+") and value != 0
-    return f"{'-' if is_negative else ''}{found[2]}{value:f}{found[5]}"
 
 
 def _exact(answer: str, right: str) -> float:
@@ -141,7 +119,7 @@ def _exact(answer: str, right: str) -> float:
 
 
 def _token_f1(answer: str, right: str) -> float:
-    mine, theirs = normalise_answer(answer).split(), normalise_answer(right).split()
+    mine, theirs = compared_words(answer), compared_words(right)
     if not theirs:
         return _exact(answer, right)
     shared = sum((collections.Counter(mine) & collections.Counter(theirs)).values())
@@ -154,8 +132,8 @@ def _rouge(predictions: Sequence[str], references: Sequence[Sequence[str]], kind
 
     from rouge_score.rouge_scorer import RougeScorer
 
-    is_latin = _is_mostly_latin([text for known in references for text in known])
-    scorer = RougeScorer(list(kinds), use_stemmer=is_latin, tokenizer=None if is_latin else _Letters())
+    is_latin = is_mostly_latin([text for known in references for text in known])
+    scorer = RougeScorer(list(kinds), use_stemmer=is_latin, tokenizer=None if is_latin else AnyScript())
     rows = [
         [scorer.score(right, answer) for right in known]  # several references: the best by F1, kind by kind
         for answer, known in zip(predictions, references, strict=True)
@@ -176,30 +154,17 @@ def _rouge(predictions: Sequence[str], references: Sequence[Sequence[str]], kind
     return found
 
 
-def _is_mostly_latin(texts: Sequence[str]) -> bool:
-    """Whether most letters are ones that rouge-score's own tokenizer keeps (a to z); it deletes all others."""
-    letters = [letter for text in texts[:1000] for letter in text.lower() if letter.isalpha()]
-    return sum(letter.isascii() for letter in letters) >= 0.5 * len(letters)
-
-
-class _Letters:
-    """A tokenizer for scripts without spaces too: runs of letters and digits, each ideograph by itself."""
-
-    def tokenize(self, text: str) -> list[str]:
-        return re.findall(r"[\u3040-\u30ff\u3400-\u9fff]|[^\W_\u3040-\u30ff\u3400-\u9fff]+", text.lower())
-
-
 @cache
-def _sacrebleu_metric(name: str) -> Any:
+def _sacrebleu_metric(name: str, tokens: str) -> Any:
     from sacrebleu.metrics.bleu import BLEU
     from sacrebleu.metrics.chrf import CHRF
 
-    return {"bleu": BLEU, "chrf": CHRF}[name]()
+    return BLEU(tokenize=tokens) if name == "bleu" else CHRF()
 
 
 def _sacrebleu(name: str, predictions: Sequence[str], references: Sequence[Sequence[str]]) -> ResampledScore:
     """Corpus BLEU or chrF. sacreBLEU wants as many references for each row; missing ones repeat a row's last."""
-    metric = _sacrebleu_metric(name)
+    metric = _sacrebleu_metric(name, bleu_tokens([text for known in references for text in known]) if name == "bleu" else "")
     most = max(map(len, references))
     streams = [[known[min(at, len(known) - 1)] for known in references] for at in range(most)]
     statistics = np.array(metric._extract_corpus_statistics(list(predictions), streams), dtype=np.float64)

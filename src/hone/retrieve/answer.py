@@ -9,10 +9,10 @@ from collections.abc import Callable, Sequence
 
 from hone.core.errors import Usage
 from hone.core.record import Record
+from hone.measure import compared_words
 from hone.model import Backend, Generator, Renderer, Sampling, TextModel, TextReader, tell_thoughts
 from hone.retrieve.prompt import with_passages
 from hone.retrieve.records import Passage
-from hone.retrieve.words import compared_words
 
 __all__ = ["Answer", "Citation", "answer_from", "answer_text", "answer_with", "cited", "shared_words"]
 

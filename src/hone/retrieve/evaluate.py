@@ -14,11 +14,10 @@ from hone.core.console import progress, render_table
 from hone.core.errors import BadData, did_you_mean
 from hone.core.record import Record
 from hone.core.seeds import derive_seed
-from hone.measure import quantile, ranking_interval, score_rankings
+from hone.measure import compared_words, quantile, ranking_interval, score_rankings
 from hone.retrieve.documents import SetAside
 from hone.retrieve.index import Index
 from hone.retrieve.records import MODES, IndexRecord, Mode, Passage
-from hone.retrieve.words import compared_words
 from hone.task import Broken, open_rows
 
 __all__ = [

@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
+from hone.measure import count_words
 from hone.task.asked import read_asked
 from hone.task.choices import LETTERS
 from hone.task.duplicates import text_key
@@ -124,7 +125,7 @@ def join_references(examples: Sequence[Example]) -> tuple[list[Example], list[Fi
 
 def usual_metric(shape: TaskShape | None, examples: Sequence[Example]) -> str:
     """The metric by which answers of this shape are usually ranked."""
-    words = statistics.median(len(example.label.split()) for example in examples[:5000])
+    words = statistics.median(count_words(example.label) for example in examples[:5000])
     if shape == "summarization":
         return "rougeL"
     if shape == "translation":

@@ -11,7 +11,7 @@ import numpy as np
 from hone.core.console import progress
 from hone.core.seeds import derive_seed
 from hone.core.store import write_lines
-from hone.measure import TEXT_METRICS, first_sentences, paired_score_interval, score_interval, score_texts
+from hone.measure import TEXT_METRICS, count_words, first_sentences, paired_score_interval, score_interval, score_texts
 from hone.model import (
     Generator,
     LanguageModel,
@@ -95,7 +95,7 @@ def score_answers(
 ) -> tuple[AnswerScore, ...]:
     """ROUGE, BLEU and chrF for answers of some length, exact match and token F1 for short ones; and the metric that chose the checkpoint."""
     right = [[row.right] for row in asked]
-    shown = _EXACT if statistics.median(len(row.right.split()) for row in asked) <= _SHORT else _SUMMARY
+    shown = _EXACT if statistics.median(count_words(row.right) for row in asked) <= _SHORT else _SUMMARY
     names = (*shown, *([metric] if metric in TEXT_METRICS and metric not in shown else []))
     old, new, plain = (
         score_texts(texts, right, names) for texts in (before, after, [first_sentences(row.text) for row in asked])
