@@ -94,3 +94,15 @@ def test_rows_that_are_all_broken_are_refused_with_their_reasons(tmp_path, more)
     path.write_text("text,label\n" + "".join(f'"he said \\"no\\" {index}",{"ab"[index % 2]}\n' for index in range(40)))
     with pytest.raises(BadData, match=r"rows.csv: 40 of 40 rows cannot be used: 40 stray quotation mark.\n  line 2: stray"):
         prepared(str(path), **more)
+
+
+@pytest.mark.parametrize("writes", [None, True])
+def test_answers_that_are_judged_right_or_wrong_are_classes_and_none_is_to_be_written(tmp_path, writes):
+    random = Random(0)
+    rows = [
+        {"paragraph": sentence(random), "question": sentence(random), "answer": sentence(random, 4), "label": index % 2}
+        for index in range(60)
+    ]
+    task = prepare(CompareSettings(data=write(tmp_path / "rows.jsonl", rows)), writes=writes).task
+    assert task.kind == "text-classification" and task.labels == ("0", "1")
+    assert task.columns.text == ("paragraph", "question", "answer")

@@ -159,3 +159,11 @@ def test_columns_of_lists_and_translations_are_described_with_what_to_do():
         infer(lists)
     with pytest.raises(BadData, match=r"--label\. Where answers are texts, name the columns with --prompt and --completion"):
         infer({"deu_Latn": text, "spa_Latn": text})
+
+
+@pytest.mark.parametrize("said", ["01", ("true", "false"), ("yes", "no")])
+def test_where_the_label_says_whether_an_answer_is_right_passage_question_and_answer_are_read(said):
+    judged = {"question": text, "paragraph": lambda i: f"passage {text(i)}", "answer": lambda i: f"because {text(i)}"}
+    columns = infer(judged | {"label": lambda i: said[i % 2]})
+    assert columns.text == ("paragraph", "question", "answer") and "whether the answer is right" in columns.because
+    assert infer(judged | {"label": lambda i: "pqr"[i % 3]}).text == ("question",)

@@ -15,7 +15,7 @@ from hone.task.records import Columns
 from hone.task.refuse import Refused
 from hone.task.wording import counted
 
-__all__ = ["infer_columns"]
+__all__ = ["JUDGED", "infer_columns", "is_verdict"]
 
 # In order of preference: the first that fits wins.
 _LABEL_NAMES = (
@@ -37,6 +37,9 @@ _TEXT_PAIRS = (
     ("text_a", "text_b"), ("premise", "hypothesis"), ("question1", "question2"), ("question", "sentence"), ("question", "passage"),
     ("1_string", "2_string"),  # MRPC: "#1 String"
 )  # fmt: skip
+JUDGED = (("question", "query"), ("answer", "response", "candidate"), PASSAGE_NAMES)
+"""Columns of a question, an answer to it, and what both are about."""
+_VERDICTS = ({"0", "1"}, {"true", "false"}, {"yes", "no"}, {"correct", "incorrect"})
 _LONGEST_LABEL = 60
 _MOST_CLASSES = 200
 _LONG_TEXT = 20
@@ -78,7 +81,8 @@ def infer_columns(
         reasons.append(why)
     if not text:
         candidates = [profile for profile in profiles if profile.name != label]
-        text, why = _choose_text(candidates, profiles)
+        verdict = next(profile for profile in profiles if profile.name == label)
+        text, why = _judged(candidates, verdict) or _choose_text(candidates, profiles)
         reasons += [why, _more_text(text, candidates)]
     _check_header(names, next(profile for profile in profiles if profile.name == label), text)
     because = "; ".join(reason for reason in reasons if reason)
@@ -123,6 +127,24 @@ def _can_be_label(profile: Profile) -> bool:
     if profile.is_ignored or profile.mean_length > _LONGEST_LABEL or profile.distinct > max(_MOST_CLASSES, profile.filled * 0.2):
         return False
     return profile.filled < 20 or profile.distinct <= 0.5 * profile.filled
+
+
+def _judged(candidates: list[Profile], verdict: Profile) -> tuple[tuple[str, ...], str] | None:
+    """Question and answer, behind the passage that they are about, where the label says whether the answer is right."""
+    if not is_verdict([value for value in verdict.values if value]):
+        return None
+    known = {"_".join(name_words(profile.name)): profile.name for profile in candidates if profile.filled}
+    question, answer, passage = (next((known[name] for name in names if name in known), None) for names in JUDGED)
+    if question is None or answer is None:
+        return None
+    texts = (*([passage] if passage else []), question, answer)
+    return texts, f"texts {', '.join(map(repr, texts))}, since the label says whether the answer is right"
+
+
+def is_verdict(cells: Iterable[object]) -> bool:
+    """Whether cells say yes or no: both, and nothing else."""
+    said = {str(cell).strip().lower() for cell in cells}
+    return said in _VERDICTS
 
 
 def _choose_text(candidates: list[Profile], profiles: list[Profile]) -> tuple[tuple[str, ...], str]:

@@ -7,7 +7,8 @@ Stands between opening a source and reading its rows. Where several kinds fit, t
 2. tag: `tokens` with `ner_tags`, `tags` or `labels`.
 3. choice: a question with its choices, in a list or in columns A, B, C, and the right one, where there are no `prompt` and
    `completion`, nor `instruction` and `output`.
-4. answers: `question` and `context` with `answers`, or with an `answer` that stands in the context.
+4. classify: `question` and `answer` with a `label` of 0 and 1, true and false or yes and no, which says whether the answer is right.
+   answers: `question` and `context` with `answers`, or with an `answer` that stands in the context.
 5. completion: `prompt` and `completion`, `instruction` and `output`, `source` and `target`, `question` and `answer`,
    a document and its summary, and their like. `input` with an `output` of a few short values is left to 9. Also two columns
    that are called by languages (`en`, `de`), and two columns of texts in two languages, whatever they are called.
@@ -27,6 +28,7 @@ from collections.abc import Callable, Sequence
 from hone.core.errors import BadData, did_you_mean
 from hone.task.choice_layout import find_choice
 from hone.task.dialogues import SYSTEM_COLUMNS, read_messages
+from hone.task.infer import JUDGED, is_verdict
 from hone.task.kinds import Kind
 from hone.task.layout import Layout, Sheet, Wish
 from hone.task.nested import holds_list, holds_objects
@@ -61,8 +63,9 @@ _PROMPTS_OR_CLASSES = (
     (("context",), ("continuation",)),
 )
 _PAIRS = (*_PROMPTS_FIRST, *_PROMPTS_LATER, *_PROMPTS_OR_CLASSES)
-_MORE_PROMPT = ("input", "inputs", "context", "passage")
+_MORE_PROMPT = ("input", "inputs", "context", "passage", "paragraph")
 _SHORT_ANSWER = 20
+_CORRECT = ("label", "is_correct", "correct")
 
 _LAYOUTS = (
     "text + label; text + labels (lists); text + score; prompt + completion; instruction + input + output; question + answer; "
@@ -148,6 +151,14 @@ def _same_words(sheet: Sheet, tokens: str, tags: str) -> bool:
     return sum(len(one) == len(other) > 0 for one, other in texts) > 0.5 * len(pairs)
 
 
+def _judged(sheet: Sheet, wish: Wish) -> Layout | None:
+    """Answers of which some are wrong: whether one is right is learnt, and none is to be written."""
+    label = sheet.find(_CORRECT)
+    if not label or not sheet.find(JUDGED[0]) or not sheet.find(JUDGED[1]) or not is_verdict(sheet.cells(label)):
+        return None
+    return find_classify(sheet, wish)
+
+
 def _answers(sheet: Sheet, wish: Wish) -> Layout | None:
     question, context = wish.text if len(wish.text) == 2 else (sheet.find(("question",)), sheet.find(_CONTEXTS))
     if not question or not context:
@@ -195,7 +206,7 @@ def _choice(sheet: Sheet, wish: Wish) -> Layout | None:
 
 
 _ALL: tuple[_Rule, ...] = (
-    _chat, _tag, _choice, _answers, _completion, find_translation, find_label_score, find_multi_label, find_score, find_classify, find_plain,
+    _chat, _tag, _choice, _judged, _answers, _completion, find_translation, find_label_score, find_multi_label, find_score, find_classify, find_plain,
 )  # fmt: skip
 _OF_TEXT: tuple[_Rule, ...] = (_tag, find_label_score, find_multi_label, find_score, find_classify, find_plain)
 _BY_KIND: dict[Kind, tuple[_Rule, ...]] = {
