@@ -106,3 +106,11 @@ def test_answers_that_are_judged_right_or_wrong_are_classes_and_none_is_to_be_wr
     task = prepare(CompareSettings(data=write(tmp_path / "rows.jsonl", rows)), writes=writes).task
     assert task.kind == "text-classification" and task.labels == ("0", "1")
     assert task.columns.text == ("paragraph", "question", "answer")
+
+
+def test_written_answers_that_seldom_come_again_are_no_classes(tmp_path):
+    random = Random(0)
+    rows = [{"prompt": sentence(random), "completion": f"answer {index % 15 if index < 85 else index}"} for index in range(100)]
+    assert prepared(write(tmp_path / "rows.jsonl", rows)).task.kind == "text-generation"
+    assert prepared(write(tmp_path / "rows.jsonl", rows), drop_rare=True).task.kind == "text-classification"
+    assert prepared(write(tmp_path / "rows.jsonl", rows[:85])).task.kind == "text-classification"

@@ -3,6 +3,7 @@
 `hone check` is this file and nothing more.
 """
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -19,6 +20,7 @@ from hone.task import (
     ANSWERED_KINDS,
     HEAD_KINDS,
     LETTERS,
+    MIN_ROWS_PER_CLASS,
     Columns,
     Example,
     Finding,
@@ -64,6 +66,7 @@ _RANKING: Mapping[TaskKind, Sequence[str]] = {
     "multi-label-classification": ("micro_f1", "macro_f1", "subset_accuracy"),
 }
 """By what strategies can be ranked, the usual first."""
+_RARE = 0.2  # of the values of a column that holds classes, those with too few rows for one
 MISLABEL_ROWS = 20_000  # cross-validated regression on more rows takes minutes and finds no other kind of error
 
 
@@ -188,12 +191,14 @@ def _load_written(settings: CompareSettings, source: str, *, kind: str | None) -
 
 
 def _reads_as_classes(settings: CompareSettings, material: Material) -> bool:
-    """Whether the column of the answers holds classes: few values that repeat."""
+    """Whether the column of the answers holds classes: few values that repeat, hardly one of them too rarely to stand in every part."""
     try:
         table = load_table(settings.data, group=settings.group)
     except BadData:
         return False
-    return table.columns.label == material.target
+    counts = Counter(example.label for example in table.examples).values()
+    rare = sum(count < MIN_ROWS_PER_CLASS for count in counts)
+    return table.columns.label == material.target and (settings.drop_rare or rare <= _RARE * len(counts))
 
 
 def _prepare_labelled(settings: CompareSettings) -> Prepared:
