@@ -324,3 +324,15 @@ def test_turns_of_two_people_are_no_chat_and_the_columns_beside_them_are_taken(t
     turns = [{"speaker": "Ann", "utterance": "Hello?"}, {"speaker": "Bob", "utterance": "Hi."}]
     rows = [{"turns": turns, "text": f"The {n}th call was long.", "label": ("good", "bad")[n % 2]} for n in range(8)]
     assert load_material(write(tmp_path, rows)).kind == "classify"
+
+
+def test_numbers_with_a_decimal_comma_between_semicolons_are_scores(tmp_path):
+    path = tmp_path / "bewertungen.csv"
+    path.write_text(
+        "text;score\n" + "".join(f"so, satz {at} ist hier;{at % 5},{at % 10}\n" for at in range(40)), encoding="utf-8-sig"
+    )
+    material = load_material(str(path))
+    assert material.kind == "score" and [row.score for row in material.rows[:3]] == [0.0, 1.1, 2.2]
+    assert material.rows[1].text == "so, satz 1 ist hier"
+    path.write_text("text;score\n" + "".join(f"satz {at};{'1,5' if at % 2 else 'gut, sehr'}\n" for at in range(40)))
+    assert load_material(str(path)).kind == "classify"

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from hone.core.errors import BadData, Usage, did_you_mean
 from hone.task.cells import name_group
+from hone.task.decimals import with_decimal_points
 from hone.task.kinds import KINDS, Kind, Material, MaterialRow, Plain
 from hone.task.layout import Layout, Sheet, Wish
 from hone.task.load import load_table, open_rows
@@ -113,7 +114,7 @@ def recognise_layout(source: str, *, group: str | None = None) -> Layout:
 
 def recognised(source: str, wish: Wish) -> tuple[Reader, Sheet, Layout, str]:
     """The open source, a sample, the kind with its columns, and the source's name in messages."""
-    reader = open_rows(source)
+    reader = with_decimal_points(open_rows(source))
     name = Path(source).name if Path(source).expanduser().exists() else source
     sample = sample_rows(reader)
     if not sample:
