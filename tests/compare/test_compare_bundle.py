@@ -184,3 +184,17 @@ def test_a_card_holds_the_numbers_of_its_row(comparison: Comparison):
     for part in (comparison.model.sha256, row.title, comparison.machine.processor, "not measured", f"seed {comparison.seed}"):
         assert part in card, part
     assert f"- Rows: {comparison.data.train} for training, {comparison.data.validation} to choose settings" in card
+
+
+def test_a_report_of_what_is_no_finished_comparison_says_what_to_do(
+    written: Path, comparison: Comparison, tmp_path: Path, capsys
+):
+    def told(folder: Path) -> str:
+        assert run(["report", str(folder)]) == 3
+        return capsys.readouterr().err
+
+    assert "has not finished: the command that began it goes on from there" in told(tmp_path)
+    assert f"is the run of another command: hone card {written}" in told(written)
+    (tmp_path / "comparison.json").write_text(comparison.to_json(), encoding="utf-8")
+    assert f"lies one folder up: hone report {tmp_path}" in told(written)
+    assert "Name the folder of a finished `hone compare` run." in told(tmp_path / "nowhere" / "else")

@@ -109,3 +109,10 @@ def test_a_name_of_a_file_that_is_not_there_is_no_text(bundle: Bundle, tmp_path:
     assert run(["predict", str(bundle.folder), "new.csv"]) == 3
     assert "There is no file 'new.csv'" in capsys.readouterr().err
     assert run(["predict", str(bundle.folder), "my file new.csv is empty"]) == 0
+
+
+def test_an_empty_text_is_no_text_and_a_run_folder_points_to_its_bundle(bundle: Bundle, capsys):
+    assert run(["predict", str(bundle.folder), "where is it", "  "]) == 3
+    assert "A text is empty" in capsys.readouterr().err
+    assert run(["predict", str(bundle.folder.parent), "where is it"]) == 3
+    assert f"Did you mean {bundle.folder}?" in capsys.readouterr().err

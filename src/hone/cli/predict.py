@@ -60,6 +60,8 @@ def command(
         raise Usage(f"'{files[0]}' is a file. Say where the answers to its rows go: --out answers.csv.")
     if missing := next((one for one in inputs if _is_named_as_rows(one)), None):
         raise Usage(f"There is no file '{missing}'. Name one, and say where the answers to its rows go: --out answers.csv.")
+    if not all(one.strip() for one in inputs):
+        raise Usage("A text is empty. Write what is to be answered; of a file of rows, empty ones are kept with an empty answer.")
     if text is not None:
         raise Usage("--text names columns of a file of rows. Name one file and --out, or leave --text out.")
     for answer in ready.predict(list(inputs), choices=[choice] * len(inputs) if choice else ()):

@@ -25,7 +25,7 @@ def command(run: Path, out: Path | None, as_json: bool) -> None:
 
     path = run / "comparison.json" if run.is_dir() else run
     if not path.is_file():
-        raise Usage(f"{path} does not exist. Name the folder of a finished `hone compare` run.")
+        raise Usage(f"{path} does not exist. {_instead(run)}")
     try:
         comparison = Comparison.model_validate_json(path.read_text(encoding="utf-8"))
     except ValueError as error:
@@ -37,6 +37,17 @@ def command(run: Path, out: Path | None, as_json: bool) -> None:
     write_atomic(target, render_report(found))
     result(comparison.to_json() if as_json else comparison_table(found))
     note(f"Report: {target}")
+
+
+def _instead(run: Path) -> str:
+    """What to name where a folder holds no finished comparison."""
+    if (run.parent / "comparison.json").is_file():
+        return f"The comparison lies one folder up: hone report {shlex.quote(str(run.parent))}"
+    if (run / "plan.json").is_file() or (run / "strategies").is_dir():
+        return f"The comparison in {run} has not finished: the command that began it goes on from there."
+    if (run / "hone.json").is_file():
+        return f"{run} is the run of another command: hone card {shlex.quote(str(run))} shows its card."
+    return "Name the folder of a finished `hone compare` run."
 
 
 def _where_it_lies(comparison: "Comparison", folder: Path) -> "Comparison":

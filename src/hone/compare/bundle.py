@@ -112,9 +112,11 @@ class Bundle:
         self._index = None if index is None else Path(index)
         path = self.folder / "hone.json"
         if not path.is_file():
+            inside = self.folder / "best"
+            meant = f"Did you mean {inside}? " if (inside / "hone.json").is_file() else ""
             raise BadModel(
-                f"{folder} is no bundle: hone.json is missing. Name the folder `best` of a finished `hone compare` run, or a finished run "
-                "of `hone tune`."
+                f"{folder} is no bundle: hone.json is missing. {meant}Name the folder `best` of a finished `hone compare` run, or a finished "
+                "run of `hone tune`."
             )
         self.provenance = _read_provenance(path)
 
