@@ -313,7 +313,12 @@ def test_a_redirection_is_told_and_the_key_does_not_follow_it(monkeypatch):
 
 
 @pytest.mark.parametrize(
-    ("status", "said"), [(404, r"404: no model tiny.*check --model and --base-url"), (400, r"Prompt 2 of 3.*400: no model tiny")]
+    ("status", "said"),
+    [
+        (404, r"404: no model tiny.*check --model and --base-url"),
+        (405, r"405: no model tiny.*usually ends in /v1.*check --model and --base-url"),
+        (400, r"Prompt 2 of 3.*400: no model tiny"),
+    ],
 )
 def test_a_refusal_is_told_once_in_the_servers_own_words(status, said):
     def reply(path, body):
@@ -344,6 +349,29 @@ def test_an_answer_that_makes_no_sense_is_asked_for_again_and_then_told(raw, sai
     with serve(lambda *_: (200, raw)) as server, pytest.raises(Failed, match=said):
         remote(server.url, attempts=2).generate(["late"], SHORT)
     assert len(server.asked) == 2
+
+
+def test_a_web_page_in_place_of_an_answer_is_told_at_once():
+    with (
+        serve(lambda *_: (200, b"\n<!doctype html><title>Chat</title>", {"Content-Type": "text/html"})) as server,
+        pytest.raises(Failed, match=r"gives a web page.*usually ends in /v1\. Check --base-url\. It was asked once\."),
+    ):
+        remote(server.url).generate(["late"], SHORT)
+    assert len(server.asked) == 1
+
+
+@pytest.mark.parametrize("path", ["/v1/chat/completions", "/v1/completions/", "/models"])
+def test_an_address_with_a_requests_own_path_is_refused(path):
+    with pytest.raises(Usage, match="ends in the path of a request, which hone adds"):
+        remote(f"http://127.0.0.1:9{path}")
+
+
+@pytest.mark.parametrize("end", ["", "/", "//"])
+def test_a_slash_at_the_end_of_an_address_means_nothing(end, tmp_path):
+    with serve(repeat) as server:
+        assert texts(remote(server.url, cache=tmp_path).generate(["late"], SHORT)) == ["LATE"]
+        assert texts(remote(server.url + end, cache=tmp_path).generate(["late"], SHORT)) == ["LATE"]
+        assert [path for path, _ in server.asked] == ["/v1/chat/completions"]
 
 
 def test_an_answer_that_does_not_come_is_asked_for_again():

@@ -26,6 +26,7 @@ __all__ = ["KEY", "MALFORMED", "Endpoint", "Refusal", "Stopped"]
 
 KEY = "OPENAI_API_KEY"
 _BUSY = (408, 409, 425, 429)
+_PATHS = ("/chat/completions", "/completions", "/models")
 _SHOWN = 300  # characters of what a server says
 _OF_A_MODEL = ("max_model_len", "context_length", "context_window")  # as vLLM, OpenRouter and Groq name it
 T = TypeVar("T")
@@ -141,7 +142,7 @@ class Endpoint:
         if refusal.status in (401, 403):
             hold = f"The key in {KEY} does not open it" if self._key else f"No key was sent, as {KEY} is not set"
             return Usage(f"{where} refuses access ({said}). {hold}. Set {KEY} to a key of this server.")
-        if refusal.status == 404:
+        if refusal.status in (404, 405):
             return Usage(
                 f"{where} knows no such model or address ({said}). The model is '{model}'; an address usually ends in /v1. "
                 f"Look at {self.base_url}/models for the names it knows, and check --model and --base-url."
@@ -180,6 +181,11 @@ class Endpoint:
         try:
             found = json.loads(raw)
         except ValueError:
+            if raw.lstrip().startswith(b"<") and not self._has_answered:
+                raise _Trouble(
+                    "gives a web page, so no model answers at this address; it usually ends in /v1. Check --base-url",
+                    is_hopeless=True,
+                ) from None
             raise _Trouble(f"gives no JSON but {self._safe(raw.decode('utf-8', 'replace'))!r}") from None
         if not isinstance(found, dict):
             raise _Trouble(f"gives no JSON object but {self._safe(str(found))!r}")
@@ -246,9 +252,14 @@ def _checked(base_url: str) -> str:
         raise Usage(f"--base-url {base_url!r} is no address. Give one such as http://localhost:8000/v1.")
     if parts.username or parts.password:
         raise Usage(f"--base-url holds a name or a password, which would be stored with the run. Leave them out and set {KEY}.")
+    path = base_url.rstrip("/")
+    if path.endswith(_PATHS):
+        raise Usage(
+            f"--base-url {base_url!r} ends in the path of a request, which hone adds. End it before that, such as at /v1."
+        )
     if parts.query or parts.fragment:
         raise Usage(f"--base-url {base_url!r} goes on after its path, and a request's own path follows there. End it at /v1.")
-    return base_url.rstrip("/")
+    return path
 
 
 def _is_here(host: str) -> bool:
