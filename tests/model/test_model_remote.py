@@ -390,6 +390,21 @@ def test_an_answer_that_does_not_come_is_asked_for_again():
     assert len(server.asked) >= 2
 
 
+def test_an_answer_of_many_tokens_is_waited_for_longer():
+    """Else long thoughts would be given up, and paid for, again and again."""
+
+    def reply(path, body):
+        time.sleep(0.6)
+        return repeat(path, body)
+
+    with serve(reply) as server:
+        with pytest.raises(Failed, match="gave no answer in"):
+            remote(server.url, timeout_seconds=0.2, attempts=1).generate(["late"], Sampling(max_new_tokens=1))
+        assert texts(remote(server.url, timeout_seconds=0.2, attempts=1).generate(["late"], Sampling(max_new_tokens=100))) == [
+            "LATE"
+        ]
+
+
 def test_a_server_that_is_not_there_is_told_at_once():
     with serve(repeat) as server:
         address = server.url

@@ -27,6 +27,8 @@ __all__ = ["KEY", "MALFORMED", "Endpoint", "Refusal", "Stopped"]
 KEY = "OPENAI_API_KEY"
 _BUSY = (408, 409, 425, 429)
 _PATHS = ("/chat/completions", "/completions", "/models")
+_LIMITS = ("max_tokens", "max_completion_tokens")
+_PACE = 20  # tokens a second, which servers write at the least where several ask at once
 _SHOWN = 300  # characters of what a server says
 _OF_A_MODEL = ("max_model_len", "context_length", "context_window")  # as vLLM, OpenRouter and Groq name it
 T = TypeVar("T")
@@ -170,14 +172,15 @@ class Endpoint:
         if self._key:
             headers["Authorization"] = f"Bearer {self._key}"
         request = urllib.request.Request(self.base_url + path, data=data, headers=headers)
+        patience = self._patience(body or {})
         try:
-            with self._opener.open(request, timeout=self._settings.timeout_seconds) as answer:
+            with self._opener.open(request, timeout=patience) as answer:
                 raw = answer.read()
         except urllib.error.HTTPError as error:
             with error:
                 raise self._refused(error) from None
         except (OSError, http.client.HTTPException) as error:
-            raise self._unreached(error) from None
+            raise self._unreached(error, patience) from None
         try:
             found = json.loads(raw)
         except ValueError:
@@ -213,10 +216,15 @@ class Endpoint:
             return _Trouble(f"answers {error.code} ({said})", status=error.code, after=after)
         return Refusal(error.code, said)
 
-    def _unreached(self, error: Exception) -> _Trouble:
+    def _patience(self, body: dict[str, Any]) -> float:
+        """Seconds that an answer may take: one given up while it is written, such as behind long thoughts, is paid for all the same."""
+        tokens = next((int(body[name]) for name in _LIMITS if name in body), 0)
+        return self._settings.timeout_seconds + tokens / _PACE
+
+    def _unreached(self, error: Exception, patience: float) -> _Trouble:
         reason = getattr(error, "reason", error)
         if isinstance(reason, TimeoutError):
-            return _Trouble(f"gave no answer in {self._settings.timeout_seconds:g} s")
+            return _Trouble(f"gave no answer in {patience:,.0f} s")
         said = self._safe(str(reason) or type(reason).__name__)
         if isinstance(reason, http.client.IncompleteRead):
             return _Trouble(f"breaks off in the middle of an answer ({said})")

@@ -31,7 +31,7 @@ class RemoteSettings(Record):
     longest_wait_seconds: float = Field(default=60.0, gt=0)
     """A server that asks for a longer wait is not waited for."""
     timeout_seconds: float = Field(default=120.0, gt=0)
-    """For one answer."""
+    """For one answer, beside the time that a slow server takes to write the tokens asked for (20 a second)."""
     price: Price | None = None
     tokenizer: str | None = None
     """Folder of the model's tokenizer: counts tokens exactly, and with `completions` prompts are sent as its token ids."""
