@@ -97,6 +97,22 @@ def test_thoughts_in_a_field_of_their_own_are_no_answer(name, capsys):
     assert there.spent().tokens_written == 4 + 3, "thoughts are paid for too: four letters a token"
 
 
+def test_answers_that_are_mostly_cut_off_are_told_once_as_they_may_be_thoughts_without_a_mark(capsys):
+    def reply(_path, body):
+        return 200, chat_answer("Let me see. Is it", finish="stop" if body["messages"][0]["content"] in "ab" else "length")
+
+    with serve(reply) as server:
+        there = remote(server.url)
+        there.generate(list("abcd"), SHORT)
+        assert capsys.readouterr().err == ""
+        there.generate(list("acd"), SHORT)
+        there.generate(list("cd"), SHORT)
+    told = capsys.readouterr().err
+    assert (
+        told.count("Warning") == 1 and "2 of 3 answers were cut off at their 8 tokens: tiny thinks before it answers, or" in told
+    )
+
+
 def test_a_stop_text_that_a_server_left_in_ends_no_thought():
     with serve(lambda *_: (200, chat_answer("<think>one\ntwo</think>\nthree\nfour"))) as server:
         found = remote(server.url).generate(["a"], Sampling(stop=("\n",)))

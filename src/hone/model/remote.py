@@ -38,7 +38,7 @@ from hone.model.render import PLAIN_TEMPLATE, Renderer
 from hone.model.sampling import Sampling
 from hone.model.score import Likelihood
 from hone.model.spending import Ledger, Spent
-from hone.model.thoughts import tell_thoughts
+from hone.model.thoughts import tell_cut, tell_thoughts
 
 __all__ = ["RemoteBackend"]
 
@@ -112,7 +112,10 @@ class RemoteBackend:
         if said is None and self._tokenizer is not None and self._tokenizer.model_max_length < _UNLIMITED:
             said = int(self._tokenizer.model_max_length)
         if said is None:
-            note(f"The server does not say how many tokens {self.model} reads; {_ASSUMED:,} are assumed. Set context_length.")
+            note(
+                f"The server does not say how many tokens {self.model} reads; {_ASSUMED:,} are assumed (from Python: context_length).",
+                once=f"{self._endpoint.base_url} {self.model}",
+            )
         return said or _ASSUMED
 
     @property
@@ -190,6 +193,7 @@ class RemoteBackend:
         self._opens_thoughts = self._opens_thoughts or opens_thoughts(answers)
         found = [generated(answer, is_open=self._opens_thoughts) for answer in answers]
         tell_thoughts(found, model=self.model, tokens=sampling.max_new_tokens)
+        tell_cut(found, model=self.model, tokens=sampling.max_new_tokens)
         return found
 
     def score(self, prompts: Sequence[str], continuations: Sequence[str], *, bar: Bar | None = None) -> list[Likelihood]:

@@ -134,3 +134,15 @@ def tell_thoughts(found: Sequence[Sequence[Generated]], *, model: str, tokens: i
         f"{said} {cause}. Allow more tokens (--max-tokens), turn its thinking off, or name a model that does not think.",
         once=f"{model} {tokens}",
     )
+
+
+def tell_cut(found: Sequence[Sequence[Generated]], *, model: str, tokens: int) -> None:
+    """Warn, once for a model and a length, where most answers were cut off: of a thought that the chat template began nothing else shows."""
+    cut = sum(one.finish == "length" and not one.is_thought for answers in found for one in answers)
+    count = sum(map(len, found))
+    if 2 * cut > count:
+        warn(
+            f"{cut} of {count} answers were cut off at their {tokens:,} tokens: {model} thinks before it answers, or writes at length. "
+            "Allow more tokens (--max-tokens), or turn its thinking off.",
+            once=f"{model} {tokens} cut",
+        )
