@@ -426,8 +426,9 @@ def test_the_log_has_a_line_a_step_after_a_kill_and_of_the_last_run_alone(tmp_pa
     assert write((1, 2), 1.0) == [(1, 1.0), (2, 1.0)]
 
 
-def test_two_processes_train_as_one(rows, model, tmp_path):
-    """torchrun with gloo on the CPU: the losses of every step agree with those of one process."""
+@pytest.mark.parametrize("of_accelerate", [{}, {"ACCELERATE_MIXED_PRECISION": "fp16"}], ids=["torchrun", "configured"])
+def test_two_processes_train_as_one(of_accelerate, rows, model, tmp_path):
+    """torchrun with gloo on the CPU: the losses of every step agree with those of one process, whatever accelerate is configured to."""
     arguments = [
         rows("completion"),
         "--model",
@@ -453,7 +454,7 @@ def test_two_processes_train_as_one(rows, model, tmp_path):
         "tune",
         *arguments,
     ]
-    environment = os.environ | {"GOMP_SPINCOUNT": "1000", "OMP_NUM_THREADS": "1"}
+    environment = os.environ | {"GOMP_SPINCOUNT": "1000", "OMP_NUM_THREADS": "1"} | of_accelerate
     subprocess.run([*launch, "--out", str(tmp_path / "two")], check=True, capture_output=True, env=environment, timeout=120)
     one, two = (
         [json.loads(line) for line in (tmp_path / name / "log.jsonl").read_text().splitlines()] for name in ("one", "two")

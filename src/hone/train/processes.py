@@ -276,4 +276,5 @@ def join_processes(*, shard: bool = False) -> Processes:
         raise Usage(
             "WORLD_SIZE says that several processes train, and accelerate sees one. Start with torchrun or accelerate launch."
         )
-    return Sharded(state) if is_sharded else Together(Accelerator(cpu=on_cpu))
+    # Arithmetic is hone's: what accelerate's own configuration names would stand around the loop's, or scale gradients that nobody scales back.
+    return Sharded(state) if is_sharded else Together(Accelerator(cpu=on_cpu, mixed_precision="no"))
