@@ -336,3 +336,10 @@ def test_numbers_with_a_decimal_comma_between_semicolons_are_scores(tmp_path):
     assert material.rows[1].text == "so, satz 1 ist hier"
     path.write_text("text;score\n" + "".join(f"satz {at};{'1,5' if at % 2 else 'gut, sehr'}\n" for at in range(40)))
     assert load_material(str(path)).kind == "classify"
+
+
+def test_words_that_begin_with_a_bracket_are_words(tmp_path):
+    rows = ["[ Surfwear label ] Quiksilver left\tO O O O B-ORG O", *(f"word{at} left\tB-ORG O" for at in range(20))]
+    (tmp_path / "tagged.tsv").write_text("\n".join(["tokens\ttags", *rows]))
+    material = load_material(str(tmp_path / "tagged.tsv"))
+    assert not material.rejected and material.rows[0].tokens[:2] == ("[", "Surfwear")

@@ -133,9 +133,15 @@ def _found(context: str, answer: str, given: int | None) -> int | None:
 
 
 def _list_or_words(cell: object, column: str) -> list[object]:
-    if isinstance(cell, str) and cell.strip() and not cell.lstrip().startswith("["):
-        return list(cell.split())
-    value = nested(cell, column)
+    words: list[object] = list(cell.split()) if isinstance(cell, str) else []
+    if words and not str(words[0]).startswith("["):
+        return words
+    try:
+        value = nested(cell, column)
+    except Unusable:
+        if words and words[0] == "[":  # a bracket among words, and no list
+            return words
+        raise
     if isinstance(value, dict):
         raise Unusable(column, "no list: the cell holds an object")
     return value
