@@ -44,6 +44,7 @@ DOORS = {
     "lm_eval": (
         "evaluate/harness.py",
         "evaluate/harness_backend.py",
+        "evaluate/harness_requests.py",
         "evaluate/benchmarks.py",
         "evaluate/retained_find.py",
     ),  # the others ask whether it is installed
@@ -53,7 +54,7 @@ DOORS = {
     "huggingface_hub": ("catalogue", "model"),
     "tokenizers": ("model",),
     "click": ("cli",),
-    "jinja2": ("compare/report", "remember/page.py", "task/prompt_language.py"),
+    "jinja2": ("compare/report", "evaluate/harness.py", "remember/page.py", "task/prompt_language.py"),
     "sklearn": ("measure", "task", "strategy", "evaluate/harness.py"),
     "rensa": ("task",),
     "pyarrow": ("task", "retrieve/store.py"),

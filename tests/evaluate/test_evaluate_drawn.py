@@ -7,8 +7,9 @@ from lm_eval.models.utils import postprocess_generated_text
 
 from hone.core.errors import Usage
 from hone.evaluate.benchmarks import load_answering
-from hone.evaluate.harness import EngineLM, in_groups
+from hone.evaluate.harness import EngineLM
 from hone.evaluate.harness_backend import BackendLM
+from hone.evaluate.harness_requests import in_groups
 from hone.model import Generator, LocalBackend, Scorer, load_backend
 from tiny_language import save_language_model
 from tiny_server import chat_answer, serve

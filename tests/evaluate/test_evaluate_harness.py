@@ -12,7 +12,7 @@ from lm_eval.tasks import TaskManager
 from hone.cli.main import run
 from hone.core.claim import only_process
 from hone.core.errors import BadData, BadModel, Failed, HoneError, Usage
-from hone.evaluate import answer_retained, benchmarks, find_tasks
+from hone.evaluate import answer_retained, benchmarks, find_tasks, harness, harness_requests
 from hone.evaluate.benchmark_records import EvalSettings
 from hone.evaluate.benchmarks import load_answering, read_evaluations, run_benchmarks
 from hone.evaluate.harness import configuration, quiet
@@ -120,10 +120,9 @@ def test_scores_are_those_of_the_harness_own_backend(kind, models, data, monkeyp
     from lm_eval.models.huggingface import HFLM
     from lm_eval.tasks import TaskManager
 
-    from hone.evaluate import harness
     from hone.model import Generator, Scorer
 
-    monkeypatch.setattr(harness, "_WRITTEN", 8)
+    monkeypatch.setattr(harness_requests, "_WRITTEN", 8)
     monkeypatch.setattr(HFLM, "max_gen_toks", 8)
     names = tuple(name for name in TASKS if kind == "llama" or name not in ("gsm8k", "bbh"))
     settings = EvalSettings(model=str(models[kind]), tasks=names, precision="fp32", shots=2)
@@ -186,6 +185,30 @@ def test_what_is_retained_of_a_benchmark_is_asked_as_the_harness_asks_it(name, d
     assert whole.name == name
     assert len(whole) == sum(len(one.tests) for one in find_local_tasks(data, (name,)))
     assert (whole.chance is None) == (name in ("lambada", "gsm8k", "bbh"))
+
+
+REFUSES_SYSTEM = (
+    "{% for turn in messages %}{% if turn.role == 'system' %}{{ raise_exception('System role not supported') }}{% endif %}"
+    "{{ turn.role }}: {{ turn.content }} </s>{% endfor %}{% if add_generation_prompt %}assistant:{% endif %}"
+)
+
+
+def test_what_a_task_says_first_is_left_out_where_the_chat_template_refuses_it(models, data, tmp_path, capsys):
+    """Gemma's does, and MMLU says what it is about."""
+    model = tmp_path / "model"
+    shutil.copytree(models["llama"], model)
+    tokenizer = tiny_tokenizer().__class__.from_pretrained(model)
+    tokenizer.chat_template = REFUSES_SYSTEM
+    tokenizer.save_pretrained(model)
+    settings = EvalSettings(model=str(model), tasks=("mmlu",), data=str(data), shots=1, chat=True, out=str(tmp_path / "run"))
+    done = run_benchmarks(settings)
+    first = json.loads((tmp_path / "run" / "answers.jsonl").read_text(encoding="utf-8").splitlines()[0])["question"]
+    assert first.startswith("user: ") and "The following are" not in first and first.endswith("assistant:")
+    assert len(done.scores) == 2 and capsys.readouterr().err.count("refuses a system's turn (System role not supported)") == 1
+    tokenizer.chat_template = "{{ raise_exception('never') }}"
+    tokenizer.save_pretrained(model)
+    with pytest.raises(BadModel, match="refuses a question: never"):
+        run_benchmarks(settings.model_copy(update={"out": str(tmp_path / "other")}))
 
 
 def test_accuracy_on_a_retained_benchmark_is_its_score(models, data, tmp_path):

@@ -22,8 +22,8 @@ from hone.core.errors import BadModel, Usage, as_option, need
 from hone.core.store import digest_file, digest_text, read_back, read_errors, write_atomic, write_lines
 from hone.evaluate.benchmark_records import BenchmarkScore, EvalSettings, Evaluation
 from hone.evaluate.benchmark_scores import group_scores, questions_digest, task_scores
+from hone.evaluate.cut_prompts import CutPrompts
 from hone.evaluate.harness_examples import bbh_configuration
-from hone.evaluate.harness_texts import CutPrompts
 from hone.evaluate.local_tasks import LocalTask, check_shots, find_local_tasks
 from hone.measure import human_seconds
 from hone.model import (

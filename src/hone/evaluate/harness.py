@@ -11,16 +11,17 @@ from typing import Any
 
 from datasets import Dataset
 from datasets.exceptions import DatasetNotFoundError
+from jinja2 import TemplateError
 from lm_eval import evaluator, simple_evaluate
 from lm_eval.api.model import LM, TemplateLM
 from lm_eval.api.task import ConfigurableTask
-from lm_eval.models.utils import normalize_gen_kwargs
 from lm_eval.tasks import TaskManager
 from lm_eval.utils import get_rolling_token_windows, make_disjoint_window
 
 from hone.core.console import note, progress
-from hone.core.errors import Failed, Usage
-from hone.evaluate.harness_texts import CutPrompts, dealt, moved_spaces
+from hone.core.errors import BadModel, Failed, Usage
+from hone.evaluate.cut_prompts import CutPrompts
+from hone.evaluate.harness_requests import dealt, in_groups, moved_spaces
 from hone.evaluate.local_tasks import LocalTask
 from hone.model import Generator, Sampling, Scorer, Seq2SeqModel, tell_thoughts
 
@@ -28,17 +29,13 @@ __all__ = [
     "EngineLM",
     "configuration",
     "fetching",
-    "in_groups",
     "marks_itself",
     "quiet",
     "read_task_list",
     "run_harness",
 ]
 
-_WRITTEN = 256  # tokens of an answer where a task names no limit: the harness's own default
 _TEXTS = 2_000  # tokenised at once
-_ALIKE = ("top_p", "top_k", "min_p", "repetition_penalty", "length_penalty")  # settings of writing called as in the harness
-_UNDERSTOOD = (*_ALIKE, "until", "max_gen_toks", "do_sample", "temperature", "num_beams")
 
 
 class EngineLM(TemplateLM):  # type: ignore[misc]
@@ -50,6 +47,8 @@ class EngineLM(TemplateLM):  # type: ignore[misc]
         self.scorer, self.generator, self.tokenizer, self.length, self.longest = scorer, generator, tokenizer, length, longest
         self.backend = "seq2seq" if isinstance(scorer.net, Seq2SeqModel) else "causal"
         self.cut = CutPrompts()
+        self._leaves_out = False
+        """Whether the chat template was found to refuse what a system says."""
 
     @property
     def eot_token_id(self) -> int:
@@ -68,13 +67,29 @@ class EngineLM(TemplateLM):  # type: ignore[misc]
         return str(self.tokenizer.name_or_path).replace("/", "__")
 
     def apply_chat_template(self, chat_history: list[dict[str, str]], add_generation_prompt: bool = True) -> str:
-        """A dialogue as the model's own template writes it."""
-        text: str = self.tokenizer.apply_chat_template(
-            chat_history,
-            tokenize=False,
-            add_generation_prompt=add_generation_prompt,
-            continue_final_message=not add_generation_prompt,
-        )
+        """A dialogue as the model's own template writes it: where that refuses a system's turn, without it, as the harness's backend does.
+
+        Raises:
+            BadModel: it refuses the dialogue without a system's turn, too.
+        """
+        try:
+            text: str = self.tokenizer.apply_chat_template(
+                chat_history,
+                tokenize=False,
+                add_generation_prompt=add_generation_prompt,
+                continue_final_message=not add_generation_prompt,
+            )
+        except TemplateError as error:
+            rest = [turn for turn in chat_history if turn["role"] != "system"]
+            if len(rest) == len(chat_history):
+                raise BadModel(f"The chat template of this model refuses a question: {error}. Leave out --chat.") from error
+            if not self._leaves_out:
+                self._leaves_out = True
+                note(
+                    f"The chat template of this model refuses a system's turn ({error}); what tasks say there is left out, "
+                    "as lm-evaluation-harness does."
+                )
+            return self.apply_chat_template(rest, add_generation_prompt)
         return text
 
     def tok_encode(self, string: str, add_special_tokens: bool | None = None, **_: Any) -> list[int]:
@@ -202,42 +217,6 @@ class EngineLM(TemplateLM):  # type: ignore[misc]
         if self.backend == "seq2seq":
             return own.max_new_tokens
         return min(own.max_new_tokens, self.length - max(map(len, prompts)))
-
-
-def in_groups(requests: Sequence[Any], *, longest: int | None = None) -> Iterator[tuple[dict[str, list[int]], Sampling]]:
-    """Requests for texts that are to be written in the same way: what is read, and the places of those that ask for it.
-
-    Where words are drawn, a text that is asked for several times is written as so many samples; else once. `longest`: tokens of an
-    answer, whatever the requests say.
-    """
-    groups: dict[str, dict[str, list[int]]] = {}
-    for index, request in enumerate(requests):
-        groups.setdefault(repr(sorted(request.args[1].items())), {}).setdefault(request.args[0], []).append(index)
-    for texts in groups.values():
-        first = next(iter(texts.values()))[0]
-        sampling = _sampling(requests[first].args[1])
-        counts = {text: len(places) if sampling.temperature else 1 for text, places in texts.items()}
-        for count in sorted(set(counts.values())):
-            mine = {text: places for text, places in texts.items() if counts[text] == count}
-            yield mine, sampling.model_copy(update={"samples": count, "max_new_tokens": longest or sampling.max_new_tokens})
-
-
-def _sampling(asked: dict[str, Any]) -> Sampling:
-    """The harness's generation settings as ours; what it asks for and we have no word for is told."""
-    said = normalize_gen_kwargs(asked, default_max_gen_toks=_WRITTEN)
-    ours = {name: said[name] for name in _ALIKE if said.get(name) is not None}
-    unknown = [f"{name}={said[name]}" for name in said if name not in _UNDERSTOOD and said[name] is not None]
-    if unknown:
-        note(f"A task asks for {', '.join(map(str, unknown))}, which hone does not know; it is left out.")
-    draws = bool(said["do_sample"])
-    if draws or said.get("num_beams"):
-        ours["beams"] = 1 if draws else int(said["num_beams"])
-    return Sampling(
-        max_new_tokens=said["max_gen_toks"],
-        temperature=float(said.get("temperature") or 0.0) if draws else 0.0,
-        stop=tuple(text for text in said["until"] if text),
-        **ours,
-    )
 
 
 def run_harness(

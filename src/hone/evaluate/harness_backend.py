@@ -7,8 +7,7 @@ from lm_eval.api.model import LM
 
 from hone.core.console import progress
 from hone.core.errors import Usage
-from hone.evaluate.harness import in_groups
-from hone.evaluate.harness_texts import dealt, moved_spaces
+from hone.evaluate.harness_requests import dealt, in_groups, moved_spaces
 from hone.model import Backend
 
 __all__ = ["BackendLM"]

@@ -1,13 +1,12 @@
-"""What a model reads of lm-evaluation-harness's requests, and where its answers go."""
+"""Prompts of lm-evaluation-harness that a model does not read whole."""
 
-import itertools
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from hone.core.console import warn
 
-__all__ = ["CutPrompts", "dealt", "moved_spaces"]
+__all__ = ["CutPrompts"]
 
 _NAMED = 4  # tasks
 
@@ -40,15 +39,3 @@ class CutPrompts:
             f"beginning, as in lm-evaluation-harness ({', '.join(names)}{more}): solved examples, or the question itself, were not read in "
             "whole. Fewer --shots, or a model that reads more, ask such questions properly."
         )
-
-
-def dealt(texts: dict[str, list[int]], written: Sequence[Sequence[Any]]) -> Iterator[tuple[int, Any]]:
-    """The place of each request with its answer: the samples of a text in turn, one alone for all that ask for it."""
-    for places, mine in zip(texts.values(), written, strict=True):
-        yield from zip(places, itertools.cycle(mine), strict=False)
-
-
-def moved_spaces(context: str, continuation: str) -> tuple[str, str]:
-    """Spaces at the context's end belong to the continuation, as words are tokenised with the space before them."""
-    bare = context.rstrip()
-    return (bare, context[len(bare) :] + continuation) if bare else (context, continuation)
