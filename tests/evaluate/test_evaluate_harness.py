@@ -7,6 +7,7 @@ import shutil
 import warnings
 
 import pytest
+import transformers
 from lm_eval.tasks import TaskManager
 
 from hone.cli.main import run
@@ -185,6 +186,25 @@ def test_what_is_retained_of_a_benchmark_is_asked_as_the_harness_asks_it(name, d
     assert whole.name == name
     assert len(whole) == sum(len(one.tests) for one in find_local_tasks(data, (name,)))
     assert (whole.chance is None) == (name in ("lambada", "gsm8k", "bbh"))
+
+
+@pytest.mark.parametrize("limit", [30, int(1e30)])
+@pytest.mark.parametrize(
+    "config",
+    [
+        transformers.LlamaConfig(max_position_embeddings=64),
+        transformers.Gemma3Config(text_config={"max_position_embeddings": 4096}),
+        transformers.T5Config(n_positions=512),
+        transformers.MT5Config(),
+        transformers.MptConfig(max_seq_len=8192),
+        transformers.MambaConfig(),
+    ],
+)
+def test_a_model_reads_as_many_tokens_as_in_the_harness_own_backend(config, limit):
+    from lm_eval.models.utils import resolve_max_length
+
+    tokenizer = tiny_tokenizer().__class__(tokenizer_object=tiny_tokenizer()._tokenizer, model_max_length=limit)
+    assert harness.usual_length(config, tokenizer) == resolve_max_length(config, tokenizer)
 
 
 REFUSES_SYSTEM = (

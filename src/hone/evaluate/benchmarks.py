@@ -182,16 +182,17 @@ def _check_elsewhere(settings: EvalSettings) -> None:
 
 
 def _from_here(settings: EvalSettings, source: _Source) -> _Model:
-    from hone.evaluate.harness import EngineLM
+    from hone.evaluate.harness import EngineLM, usual_length
 
     net, reader = _load(settings.model, source, precision=settings.precision)
     if settings.chat and not reader.tokenizer.chat_template:
         raise Usage(f"--chat asks for the model's chat template, and '{settings.model}' has none. Leave out --chat.")
     scorer = Scorer(net, precision=reader.precision)
     generator = Generator(net, reader.tokenizer, precision=reader.precision, follows="all")
+    length = usual_length(net.base.config, reader.tokenizer) - net.virtual
     if not scorer.shares:
         note("This architecture cannot share prefixes between questions, so each is read whole.")
-    answering = EngineLM(scorer, generator, reader.tokenizer, length=reader.context_length, longest=settings.max_tokens)
+    answering = EngineLM(scorer, generator, reader.tokenizer, length=length, longest=settings.max_tokens)
     return _Model(answering, source.folder.sha256, scorer.shares)
 
 

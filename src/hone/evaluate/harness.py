@@ -33,9 +33,12 @@ __all__ = [
     "quiet",
     "read_task_list",
     "run_harness",
+    "usual_length",
 ]
 
 _TEXTS = 2_000  # tokenised at once
+_UNBOUNDED = 1e29  # tokenizers without a limit say 1e30
+_USUAL_LENGTH = 2048  # the harness's own, where nothing says one
 
 
 class EngineLM(TemplateLM):  # type: ignore[misc]
@@ -217,6 +220,16 @@ class EngineLM(TemplateLM):  # type: ignore[misc]
         if self.backend == "seq2seq":
             return own.max_new_tokens
         return min(own.max_new_tokens, self.length - max(map(len, prompts)))
+
+
+def usual_length(config: Any, tokenizer: Any) -> int:
+    """Tokens that a model reads in the harness's transformers backend; with another length long prompts would be cut elsewhere."""
+    text = getattr(config, "text_config", None) or config
+    said = (getattr(text, name, None) for name in ("n_positions", "max_position_embeddings", "n_ctx"))
+    positions = next((size for size in said if size is not None), None)
+    if positions is None:
+        positions = tokenizer.model_max_length if tokenizer.model_max_length < _UNBOUNDED else _USUAL_LENGTH
+    return int(positions)
 
 
 def run_harness(
