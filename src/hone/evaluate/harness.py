@@ -22,6 +22,7 @@ from hone.core.console import note, progress
 from hone.core.errors import BadModel, Failed, Usage
 from hone.evaluate.cut_prompts import CutPrompts
 from hone.evaluate.harness_requests import dealt, in_groups, moved_spaces
+from hone.evaluate.harness_squad import stand_in
 from hone.evaluate.local_tasks import LocalTask
 from hone.model import Generator, Sampling, Scorer, Seq2SeqModel, tell_thoughts
 
@@ -268,6 +269,7 @@ def read_task_list(named: Sequence[str]) -> TaskManager:
     Raises:
         Usage: it knows no task of a name.
     """
+    stand_in()
     manager = _own_tasks() if named else TaskManager(include_defaults=False)
     unknown = [name for name in named if name not in manager.all_tasks]
     if unknown:
