@@ -92,21 +92,30 @@ def test_the_pmi_rule_takes_off_what_the_options_are_worth_without_the_question(
 
 def test_the_calibrated_rule_answers_evenly_where_the_text_says_nothing():
     """Zhao 2021: the answer to content-free texts is divided out."""
-    found = score_options(Stub(by_words), asked("a sail", "N/A", "nothing"), rules=RULES)
+    found = score_options(Stub(by_words), asked("a sail", "N/A", ""), rules=RULES)
     evened = probabilities(found.weighed("calibrated"), 1.0)
     assert evened[1:] == pytest.approx(np.full((2, 2), 0.5)) and evened[0, 0] > 0.9
     assert probabilities(found.weighed("sum"), 1.0)[1, 0] == pytest.approx(1 / (1 + np.exp(-2)))
 
 
 def test_content_free_answers_are_averaged_as_probabilities():
-    """Over 'N/A', '[MASK]' and 'nothing', of which one speaks for the second option."""
+    """Over 'N/A', '[MASK]' and the empty text, as in the paper, of which one speaks for the second option."""
 
     def likelihood(prompt: str, text: str) -> float:
         return float(np.log(0.75 if ("[MASK]" in prompt) == ("bread" in text) else 0.25))
 
-    found = score_options(Stub(likelihood), asked("a sail"), rules=RULES)
+    model = Stub(likelihood)
+    found = score_options(model, asked("a sail"), rules=RULES)
+    assert PLAIN.render("", options=("boats", "bread pudding")) in {prompt.rstrip() for prompt in model.asked}
     mean = (2 * 0.75 + 0.25) / 3
     assert found.content_free is not None and np.exp(found.content_free) == pytest.approx([mean, 1 - mean])
+
+
+def test_questions_without_content_stand_behind_as_many_examples_as_fit_beside_them():
+    shots = tuple(Shot(text=f"{word} " * 30, answer="boats") for word in ("one", "two", "three"))
+    model = Stub(by_words, length=100)
+    score_options(model, asked("a sail", shots=shots), rules=RULES)
+    assert all("three" in prompt and "one" not in prompt for prompt in model.asked if prompt != "Answer:")
 
 
 def test_options_that_differ_from_row_to_row_have_no_common_content_free_answer():

@@ -23,7 +23,7 @@ __all__ = ["RULES", "Asked", "OptionScores", "Rule", "content_free", "probabilit
 Floats = NDArray[np.float64]
 Rule = Literal["sum", "mean", "pmi", "calibrated"]
 RULES: tuple[Rule, ...] = ("sum", "mean", "pmi", "calibrated")
-_CONTENT_FREE = ("N/A", "[MASK]", "nothing")
+_CONTENT_FREE = ("N/A", "[MASK]", "")  # Zhao 2021
 _PREMISE = "Answer:"
 _ABSENT = -1e9  # the score of an option that a row does not have
 _NAMING = 32  # tokens in which an option is named
@@ -104,13 +104,15 @@ def score_options(backend: Backend, asked: Sequence[Asked], *, rules: Sequence[R
         alone = {text: each.log_likelihood for text, each in zip(distinct, found_alone, strict=True)}
         for place, continuation in zip(places, continuations, strict=True):
             premise[place] = alone[continuation]
-    return OptionScores(sums, tokens, premise, content_free(backend, asked[0]) if "calibrated" in rules and asked else None)
+    known = content_free(backend, asked[0], room=room) if "calibrated" in rules and asked else None
+    return OptionScores(sums, tokens, premise, known)
 
 
-def content_free(backend: Backend, one: Asked) -> Floats:
-    """Mean log-probabilities of the options where the question says nothing, [C]."""
-    prompts = [one.form.prompt(text, one.options) for text in _CONTENT_FREE for _ in one.options]
-    written = [one.form.written(option, one.options) for option in one.options] * len(_CONTENT_FREE)
+def content_free(backend: Backend, one: Asked, *, room: int) -> Floats:
+    """Logarithms of the options' mean probabilities where the question says nothing, [C]."""
+    form = fitting(one.form, backend, max(_CONTENT_FREE, key=len), one.options, room=room)
+    prompts = [form.prompt(text, one.options) for text in _CONTENT_FREE for _ in one.options]
+    written = [form.written(option, one.options) for option in one.options] * len(_CONTENT_FREE)
     found = np.array([each.log_likelihood for each in backend.score(prompts, written)]).reshape(len(_CONTENT_FREE), -1)
     return np.asarray(np.log(softmax(found).mean(axis=0)), dtype=np.float64)
 
