@@ -417,6 +417,17 @@ def test_passages_that_the_context_does_not_hold_are_told(make_bench: MakeBench)
     assert "context" not in strategy.fit(wide, settings).note
 
 
+def test_passages_leave_room_for_a_long_answer_and_those_that_stood_there_are_the_ones_told(make_bench: MakeBench):
+    model = Stub(says=lambda *_: "boats", length=120)
+    bench = stubbed(make_bench(train=[Example("a text", "word " * 50, "x", at) for at in range(5)]), model)
+    settings = {"passages": 3, "mode": "vector", "template": "text-to-text/plain.v1"}
+    fitted = TEXT_STRATEGIES["retrieval"].fit(bench, settings)
+    assert bench.sampling.max_new_tokens > 60
+    assert all(len(prompt.split()) + bench.sampling.max_new_tokens <= 120 for prompt in model.asked)
+    told = [len(found) for found in fitted.predictor.passages(bench.validation)]  # type: ignore[attr-defined]
+    assert told == [prompt.count("[") for prompt in model.asked] and 0 < max(told) < 3
+
+
 def test_a_server_is_asked_for_nothing_that_its_protocol_cannot_say(make_bench: MakeBench):
     server = make_bench(base=TextBase("openai:some", base_url="http://127.0.0.1:9/v1"), effort=Effort(1.0, 3, 8))
     candidates = TEXT_STRATEGIES["inference"].candidates(server)

@@ -18,7 +18,7 @@ from hone.model import Backend, Sampling
 from hone.strategy.scorers import softmax
 from hone.strategy.text.form import Form, fitting
 
-__all__ = ["RULES", "Asked", "OptionScores", "Rule", "content_free", "probabilities", "score_options", "write_texts"]
+__all__ = ["MARGIN", "RULES", "Asked", "OptionScores", "Rule", "content_free", "probabilities", "score_options", "write_texts"]
 
 Floats = NDArray[np.float64]
 Rule = Literal["sum", "mean", "pmi", "calibrated"]
@@ -27,7 +27,8 @@ _CONTENT_FREE = ("N/A", "[MASK]", "")  # Zhao 2021
 _PREMISE = "Answer:"
 _ABSENT = -1e9  # the score of an option that a row does not have
 _NAMING = 32  # tokens in which an option is named
-_MARGIN = 8  # tokens of a chat template and of rounding
+MARGIN = 8
+"""Tokens of a chat template and of rounding."""
 
 
 @dataclass(frozen=True)
@@ -84,7 +85,7 @@ def score_options(backend: Backend, asked: Sequence[Asked], *, rules: Sequence[R
     if not backend.can_score:
         return _matched(backend, asked, width, max(longest, _NAMING))
     room = (
-        backend.context_length - _MARGIN - max(backend.count_tokens(sorted({o for one in asked for o in one.options})), default=0)
+        backend.context_length - MARGIN - max(backend.count_tokens(sorted({o for one in asked for o in one.options})), default=0)
     )
     prompts, continuations, places = [], [], []
     for row, one in enumerate(asked):
@@ -168,6 +169,6 @@ def _words(text: str) -> str:
 
 def write_texts(backend: Backend, asked: Sequence[Asked], sampling: Sampling, *, finish: Callable[[str], str]) -> tuple[str, ...]:
     """One text per row; of several samples the first."""
-    room = backend.context_length - _MARGIN - sampling.max_new_tokens
+    room = backend.context_length - MARGIN - sampling.max_new_tokens
     prompts = [fitting(one.form, backend, one.text, one.options, room=room).prompt(one.text, one.options) for one in asked]
     return tuple(finish(found[0].text) for found in backend.generate(prompts, sampling))

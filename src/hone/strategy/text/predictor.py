@@ -18,10 +18,10 @@ from hone.measure import Answers
 from hone.model import Backend, LanguageModel, Likelihood, RemoteBackend, RemoteSettings, Sampling, Seq2SeqModel, load_encoder
 from hone.retrieve import Passage
 from hone.strategy.label_words import described, label_words
-from hone.strategy.text.answering import Asked, OptionScores, Rule, probabilities, score_options, write_texts
+from hone.strategy.text.answering import MARGIN, Asked, OptionScores, Rule, probabilities, score_options, write_texts
 from hone.strategy.text.base import TextBase, backend_of
 from hone.strategy.text.form import Form, Shot
-from hone.strategy.text.retrieval import LookUp, LookUpRecord, looks_nothing_up, open_look_up
+from hone.strategy.text.retrieval import LookUp, LookUpRecord, behind, looks_nothing_up, open_look_up
 from hone.task import Example, TaskKind, Template
 from hone.train import make_trainable
 
@@ -139,7 +139,7 @@ class Asker:
 
     def asked(self, examples: Sequence[Example]) -> list[Asked]:
         """The rows as they are put."""
-        texts = self.look_up.texts(examples, self.backend) if self.look_up else [example.text for example in examples]
+        texts = [behind(found, row.text) for found, row in zip(self.passages(examples), examples, strict=True)]
         reading = self.reading
         forms: dict[tuple[Shot, ...], Form] = {}
         made = []
@@ -147,6 +147,16 @@ class Asker:
             form = forms.setdefault(shots, Form(self.template, self.joins, shots, reading.intro))
             made.append(Asked(form, text, options_of(example, reading.labels)))
         return made
+
+    def passages(self, examples: Sequence[Example]) -> list[list[Passage]]:
+        """Those that stand before each row: as many of what is found as fit beside the words of the form and an answer."""
+        if self.look_up is None or not examples:
+            return [[] for _ in examples]
+        backend, reading = self.backend, self.reading
+        options = max((options_of(example, reading.labels) for example in examples), key=lambda some: len(" ".join(some)))
+        form = backend.count_tokens([Form(self.template, self.joins, (), reading.intro).prompt("", options)])[0]
+        answer = reading.sampling.max_new_tokens if reading.kind == "text-generation" else max(backend.count_tokens(options))
+        return self.look_up.shown(examples, backend, room=backend.context_length - MARGIN - form - answer)
 
     def scores(self, examples: Sequence[Example], rules: Sequence[Rule]) -> OptionScores:
         """What the model makes of every option, as far as these rules ask."""
@@ -186,9 +196,8 @@ class TextPredictor:
         return self.asker.answer(examples)
 
     def passages(self, examples: Sequence[Example]) -> list[list[Passage]]:
-        """What was looked up for each row; nothing where nothing is."""
-        look_up = self.asker.look_up
-        return look_up.passages([example.text for example in examples]) if look_up else [[] for _ in examples]
+        """What stood before each row that was looked up; nothing where nothing is."""
+        return self.asker.passages(examples)
 
     def likelihoods(self, examples: Sequence[Example]) -> list[Likelihood] | None:
         """How likely the model finds each row's right answer, put as it is put; None where likelihoods are not told, or cost money.

@@ -16,7 +16,7 @@ from hone.model import Backend
 from hone.retrieve import Index, Passage, holding, numbered, open_index
 from hone.task import Example
 
-__all__ = ["LookUp", "LookUpRecord", "fits_at", "looks_nothing_up", "open_look_up"]
+__all__ = ["LookUp", "LookUpRecord", "behind", "fits_at", "looks_nothing_up", "open_look_up"]
 
 _DEPTH = 20  # passages by which the retriever is judged
 _FILLED = 0.75  # of the context that passages and question may fill
@@ -57,20 +57,20 @@ class LookUp:
         self.passages([text])
         return self._known[text]
 
-    def shown(self, examples: Sequence[Example], backend: Backend) -> list[list[Passage]]:
-        """The passages that stand before each question; those that do not fit the context are left out from the end."""
-        limit = _FILLED * backend.context_length
+    def shown(self, examples: Sequence[Example], backend: Backend, *, room: int) -> list[list[Passage]]:
+        """The passages that stand before each question; those that do not fit the context are left out from the end.
+
+        Args:
+            room: tokens that passages and question may fill.
+        """
+        limit = min(_FILLED * backend.context_length, room)
         made = []
         for example, found in zip(examples, self.passages([example.text for example in examples]), strict=True):
             kept = list(found)
-            while kept and backend.count_tokens([_behind(kept, example.text)])[0] > limit:
+            while kept and backend.count_tokens([behind(kept, example.text)])[0] > limit:
                 kept.pop()
             made.append(kept)
         return made
-
-    def texts(self, examples: Sequence[Example], backend: Backend) -> list[str]:
-        """Each question behind its passages."""
-        return [_behind(kept, row.text) for row, kept in zip(examples, self.shown(examples, backend), strict=True)]
 
     def record(self) -> LookUpRecord:
         """What `open_look_up` reads."""
@@ -85,7 +85,8 @@ class LookUp:
         )
 
 
-def _behind(passages: Sequence[Passage], text: str) -> str:
+def behind(passages: Sequence[Passage], text: str) -> str:
+    """A question behind its passages."""
     return f"{numbered(passages)}\n\n{text}" if passages else text
 
 

@@ -1,9 +1,13 @@
 """The strategy of retrieval: how many passages, found how, validation rows choose."""
 
+from collections.abc import Sequence
+from dataclasses import replace
+
 from hone.core.console import Bar
+from hone.retrieve import Passage
 from hone.strategy.contracts import Fitted, Settings
 from hone.strategy.text.bench import TextBench
-from hone.strategy.text.predictor import Fixed
+from hone.strategy.text.predictor import Fixed, TextPredictor
 from hone.strategy.text.prompting import UntrainedText, first_rule
 from hone.strategy.text.retrieval import LookUp, fits_at
 
@@ -48,14 +52,15 @@ class Retrieved(UntrainedText):
         answers = [(bench.right(row), *row.more) for row in bench.validation]
         found = fits_at(look_up, bench.validation, answers, _JUDGED)
         told = ", ".join(f"{name} {value:.1%}" for name, value in found.items())
-        note = f"Passages that hold a right answer: {told}.{_left_out(bench, look_up)}"
-        return bench.fitted(settings, Fixed(), look_up=look_up, note=note)
+        fitted = bench.fitted(settings, Fixed(), look_up=look_up)
+        assert isinstance(fitted.predictor, TextPredictor)
+        shown = fitted.predictor.passages(bench.validation)
+        left_out = _left_out(look_up, shown, look_up.passages([row.text for row in bench.validation]))
+        return replace(fitted, note=f"Passages that hold a right answer: {told}.{left_out}")
 
 
-def _left_out(bench: TextBench, look_up: LookUp) -> str:
+def _left_out(look_up: LookUp, shown: Sequence[Sequence[Passage]], found: Sequence[Sequence[Passage]]) -> str:
     """Where the context holds fewer passages than were found, how many stood before a question."""
-    found = look_up.passages([row.text for row in bench.validation])
-    shown = look_up.shown(bench.validation, bench.backend)
     short = sum(len(some) < len(all_of) for some, all_of in zip(shown, found, strict=True))
     if not short:
         return ""
