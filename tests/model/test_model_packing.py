@@ -8,7 +8,7 @@ import torch
 import transformers
 
 from hone.core.errors import BadModel
-from hone.model import LanguageModel, Seq2SeqModel, attend, packed_attention
+from hone.model import LanguageModel, Seq2SeqModel, attend, packed_attention, sharing
 from hone.model.attend import forget_masks
 from hone.model.generate import Generator
 from hone.model.sampling import Sampling
@@ -169,11 +169,21 @@ def test_what_is_remembered_changes_no_text_and_no_score(kind):
         assert score.log_likelihood == pytest.approx(wanted, rel=1e-3)
 
 
-def test_a_network_that_remembers_wrongly_says_so_and_reads_anew(capsys):
+def test_a_network_that_remembers_wrongly_says_so_and_reads_anew(capsys, monkeypatch):
+    monkeypatch.setattr(sharing, "_TOLD", set())
     net = LanguageModel(made("diffllama"), pad_id=0, head="causal").eval()
     assert net.packs and not Generator(net, tiny_tokenizer(), precision="fp32").shares
     assert not Scorer(net, precision="fp32").shares
     assert capsys.readouterr().err.count("every text is read from its beginning") == 1
+
+
+def test_a_network_that_cannot_remember_says_so_once_however_often_it_is_loaded(capsys, monkeypatch):
+    monkeypatch.setattr(sharing, "_TOLD", set())
+    for _ in range(2):
+        net = LanguageModel(made("doge"), pad_id=0, head="causal").eval()
+        assert not net.packs and not Generator(net, tiny_tokenizer(), precision="fp32").shares
+    told = "DogeForCausalLM has nothing to remember that texts could share, so every text is read from its beginning."
+    assert capsys.readouterr().err.count(told) == 1
 
 
 def test_words_computed_past_the_output_layer_are_refused():

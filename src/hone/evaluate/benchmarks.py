@@ -190,8 +190,6 @@ def _from_here(settings: EvalSettings, source: _Source) -> _Model:
     scorer = Scorer(net, precision=reader.precision)
     generator = Generator(net, reader.tokenizer, precision=reader.precision, follows="all")
     length = usual_length(net.base.config, reader.tokenizer) - net.virtual
-    if not scorer.shares:
-        note("This architecture cannot share prefixes between questions, so each is read whole.")
     answering = EngineLM(scorer, generator, reader.tokenizer, length=length, longest=settings.max_tokens)
     return _Model(answering, source.folder.sha256, scorer.shares)
 

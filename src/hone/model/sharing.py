@@ -17,18 +17,26 @@ from hone.model.write import begin_writing
 
 __all__ = ["may_share"]
 
+_TOLD: set[str] = set()  # lines of this process: a comparison loads a network for each strategy
 _TOLERANCE, _ROUNDED = 1e-3, 0.05  # of the largest logit: in fp32, and where matrices are held in fewer bits
 
 
 def may_share(net: TextModel, precision: Arithmetic) -> bool:
-    """Whether keys and values of earlier passes may be read again. Tried when it is first asked; says so where it fails."""
+    """Whether keys and values of earlier passes may be read again. Tried when it is first asked; says so where it fails, once."""
     if net.remembers is None:
         net.remembers = net.packs and _remembers(net, precision)
-        if net.packs and not net.remembers:
-            note(
-                f"{type(net.base).__name__} computes something else from remembered keys, so every text is read from its beginning."
+        if not net.remembers:
+            why = (
+                "computes something else from remembered keys" if net.packs else "has nothing to remember that texts could share"
             )
+            _tell(f"{type(net.base).__name__} {why}, so every text is read from its beginning.")
     return net.remembers
+
+
+def _tell(line: str) -> None:
+    if line not in _TOLD:
+        _TOLD.add(line)
+        note(line)
 
 
 @torch.no_grad()
