@@ -54,7 +54,7 @@ DOORS = {
     "huggingface_hub": ("catalogue", "model"),
     "tokenizers": ("model",),
     "click": ("cli",),
-    "jinja2": ("compare/report", "evaluate/harness.py", "remember/page.py", "task/prompt_language.py"),
+    "jinja2": ("compare/report", "evaluate/harness.py", "model/render.py", "remember/page.py", "task/prompt_language.py"),
     "sklearn": ("measure", "task", "strategy", "evaluate/harness.py"),
     "rensa": ("task",),
     "pyarrow": ("task", "retrieve/store.py"),

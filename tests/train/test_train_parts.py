@@ -7,7 +7,7 @@ from collections import Counter
 import pytest
 import torch
 
-from hone.core.errors import Failed, Usage
+from hone.core.errors import BadModel, Failed, Usage
 from hone.model import Renderer
 from hone.train import (
     FLAN_CAP,
@@ -302,6 +302,16 @@ def chatted(length, turns):
         assert found.ids[: len(asked)] == asked, "it is trained behind another prompt than it answers"
     assert len(found.ids) <= length
     return words(found)
+
+
+def test_a_dialogue_that_the_chat_template_refuses_is_told_in_the_templates_own_words(monkeypatch):
+    """Gemma's knows no system."""
+    tokenizer = tiny_tokenizer()
+    refuses = "{% if messages[0].role == 'system' %}{{ raise_exception('System role not supported') }}{% endif %}user"
+    monkeypatch.setattr(tokenizer, "chat_template", refuses)
+    renderer = Renderer(tokenizer, length=64)
+    with pytest.raises(BadModel, match=r"refuses a dialogue of system, user: System role not supported\. Leave such turns"):
+        renderer.dialogue([("system", "be brief"), ("user", "hello"), ("assistant", "late")])
 
 
 def test_with_a_chat_template_too_a_long_prompt_loses_its_oldest_part_and_the_answer_stays():

@@ -10,6 +10,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from jinja2 import TemplateError
+
 from hone.core.errors import BadModel, Usage
 from hone.model.thoughts import closed
 
@@ -191,7 +193,13 @@ class Renderer:
 
     def _chat(self, turns: Sequence[Turn], *, opens_answer: bool) -> str:
         messages = [{"role": role, "content": content} for role, content in turns]
-        text: str = self._tokenizer.apply_chat_template(messages, tokenize=False, add_generation_prompt=opens_answer)
+        try:
+            text: str = self._tokenizer.apply_chat_template(messages, tokenize=False, add_generation_prompt=opens_answer)
+        except TemplateError as error:
+            raise BadModel(
+                f"The chat template of this model refuses a dialogue of {', '.join(role for role, _ in turns)}: {error}. "
+                "Leave such turns out of the rows, or the chat template with --no-chat."
+            ) from error
         return text
 
     def _tokens(self, text: str) -> list[int]:
