@@ -37,6 +37,7 @@ EVERYTHING = CompareSettings(
     api="completions",
     price="1,2",
     docs="handbook",
+    max_tokens=64,
 )
 
 

@@ -326,10 +326,10 @@ def test_a_metric_of_other_answers_is_refused(make: str, metric: str, known: str
     assert f"metric '{metric}' does not fit" in said and known in said
 
 
-@pytest.mark.parametrize("more", [{"group": "prompt"}, {"descriptions": {"boats": "they float"}}, {"drop_rare": True}])
+@pytest.mark.parametrize("more", [{"descriptions": {"boats": "they float"}}, {"drop_rare": True}])
 def test_what_is_for_labels_is_refused_for_texts(more: dict[str, object], models, tmp_path: Path):
     said = refused(tmp_path, completions(written_rows(30)), models("llama"), **more)
-    assert "--group, --describe and --drop-rare are for rows with one label each" in said
+    assert "--describe and --drop-rare are for rows with one label each" in said
 
 
 def test_all_unknown_strategies_are_told_at_once(models, tmp_path: Path):
