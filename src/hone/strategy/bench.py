@@ -25,6 +25,7 @@ __all__ = ["Bench", "Effort", "EncoderBench", "answer_key", "class_indices", "ri
 Targets = NDArray[np.int64]
 
 _EVALUATIONS = 6  # validation scores in a full run
+_FULL = 3.0  # passes after which a run is scored as often as any
 
 
 @dataclass(frozen=True)
@@ -38,8 +39,11 @@ class Effort:
     batch_rows: int
 
     def evaluations(self, share: float = 1.0) -> int:
-        """Validation scores on the way of a run: six in a full one, fewer in a part of it or where it is less than a pass."""
-        return max(1, round(_EVALUATIONS * share * min(1.0, self.epochs)))
+        """Validation scores on the way of a run: six in one of three passes or more, fewer in a part of it and in shorter ones.
+
+        Over a few hundred rows six scores take as long as a whole pass of training.
+        """
+        return max(1, round(_EVALUATIONS * share * min(1.0, self.epochs / _FULL)))
 
 
 @dataclass(frozen=True)
