@@ -20,9 +20,9 @@ help:            ## Show this list
 
 DESK := examples/support
 demo: .venv/.installed   ## Compare every strategy on the example support desk: tickets, dialogues, questions on a handbook
-	@$(BIN)/hone compare $(DESK)/tickets.csv --test $(DESK)/tickets_test.csv --budget 1m
-	@$(BIN)/hone compare $(DESK)/dialogues.jsonl --test $(DESK)/dialogues_test.jsonl --budget 2m
-	@$(BIN)/hone compare $(DESK)/questions.jsonl --test $(DESK)/questions_test.jsonl --documents $(DESK)/handbook --budget 1m
+	@$(BIN)/hone compare $(DESK)/tickets.csv --test $(DESK)/tickets_test.csv --budget 2m
+	@$(BIN)/hone compare $(DESK)/dialogues.jsonl --test $(DESK)/dialogues_test.jsonl --budget 3m
+	@$(BIN)/hone compare $(DESK)/questions.jsonl --test $(DESK)/questions_test.jsonl --documents $(DESK)/handbook --budget 2m
 
 test: .venv/.installed   ## Run all tests, offline, files side by side on as many cores as there are (four at most)
 	@$(BIN)/python -m pytest -n logical --maxprocesses 4 --dist loadfile

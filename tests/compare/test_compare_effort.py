@@ -166,7 +166,7 @@ def everyone_tuned() -> list[Stub]:
 
 
 def test_a_budget_that_carries_no_pass_of_all_runs_fewer_strategies_and_those_for_a_pass_at_least(bench: EncoderBench):
-    """A pass is 38 steps of 0.1 s: with its scores and the learning curve 30 s carry some of five strategies, and a second only one."""
+    """A pass is 38 steps of 0.1 s: with its scores and the learning curve 30 s carry some of five strategies, and a second none."""
     ample = planned(bench, of=everyone_tuned(), strategies=())
     assert not ample.left_out and len(ample.estimates) == 6
     tight = planned(bench, 30.0, of=everyone_tuned(), strategies=())
@@ -175,7 +175,10 @@ def test_a_budget_that_carries_no_pass_of_all_runs_fewer_strategies_and_those_fo
         one.name for one in everyone_tuned() if one.name not in tight.left_out
     ]
     least = planned(bench, 1.0, of=everyone_tuned(), strategies=())
-    assert list(least.estimates) == ["head", "lora"] and least.epochs < 1
+    assert list(least.estimates) == ["head"] and len(least.left_out) == 5, "what trained for a step would tell nothing"
+    assert "epochs" not in plan_text(least, entrants(bench, everyone_tuned())[:1], budget=1.0)
+    alone = planned(bench, 1.0, of=everyone_tuned()[3:], strategies=())
+    assert list(alone.estimates) == ["lora"] and alone.epochs < 1, "something runs"
     told = plan_text(tight, entrants(bench, everyone_tuned())[:1], budget=30.0)
     assert f"Left out, since the budget does not carry a pass, or 2,000 rows, of each: {', '.join(tight.left_out)}." in told
     for settings in ({"strategies": ("bias",)}, {"strategies": (), "epochs": 0.5}):

@@ -185,7 +185,7 @@ class _Seen:
 def _rehearse(entrants: Sequence[Entrant], seen: _Seen, fits: Callable[[Sequence[Entrant]], bool]) -> list[Entrant]:
     """Note what reading takes, and the paces of a few training steps of each, the likeliest to lead first; those that run, in their order.
 
-    Where those so far no longer fit, the last of them does not run unless it is the only one, and what would follow it neither.
+    Where those so far no longer fit, the last of them does not run unless nothing else would, and what would follow it neither.
     """
     tuned = sorted((one for one in entrants if one.strategy.moves_weights), key=lambda one: _place(one.strategy.name))
     running = [one for one in entrants if not one.strategy.moves_weights]
@@ -200,7 +200,7 @@ def _rehearse(entrants: Sequence[Entrant], seen: _Seen, fits: Callable[[Sequence
             assert pace is not None, f"{one.key} moves weights and has no pace"
             seen.paces[one.key] = pace
             bar.advance()
-            if one is not tuned[0] and not fits([*running, one]):
+            if running and not fits([*running, one]):
                 break
             running.append(one)
     return [one for one in entrants if one in running]
