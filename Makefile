@@ -20,7 +20,7 @@ help:            ## Show this list
 
 DESK := examples/support
 demo: .venv/.installed   ## Compare every strategy on the example support desk: tickets, dialogues, questions on a handbook
-	@$(BIN)/hone compare $(DESK)/tickets.csv --test $(DESK)/tickets_test.csv --budget 2m
+	@$(BIN)/hone compare $(DESK)/tickets.csv --test $(DESK)/tickets_test.csv --budget 3m
 	@$(BIN)/hone compare $(DESK)/dialogues.jsonl --test $(DESK)/dialogues_test.jsonl --budget 3m
 	@$(BIN)/hone compare $(DESK)/questions.jsonl --test $(DESK)/questions_test.jsonl --documents $(DESK)/handbook --budget 2m
 
