@@ -6,12 +6,17 @@ from functools import cache
 
 from tiny import SENTENCES
 
-__all__ = ["DECODERS", "ENCODER_DECODERS", "MASKED", "save_language_model", "tiny_tokenizer"]
+__all__ = ["DECODERS", "ENCODER_DECODERS", "MASKED", "save_language_model", "saved_once", "tiny_tokenizer"]
 
 DECODERS = ("llama", "qwen2", "gpt2")
 ENCODER_DECODERS = ("t5", "bart")
 MASKED = ("bert", "modernbert")
 _WORDS = re.findall(r"\w+|[^\w\s]", " ".join((*SENTENCES, "User: Assistant: it is late, refund the money")))
+
+
+def saved_once(tmp_path_factory):
+    """What gives the folder of a tiny language model of a kind, and writes it the first time."""
+    return cache(lambda kind: save_language_model(tmp_path_factory.mktemp(kind), kind))
 
 
 @cache

@@ -3,20 +3,13 @@
 import pytest
 
 from hone.model import packing
-from tiny_language import save_language_model
+from tiny_language import saved_once
 
 
 @pytest.fixture(scope="session")
 def folder(tmp_path_factory):
     """Folder of a tiny language model of a kind."""
-    made = {}
-
-    def find(kind):
-        if kind not in made:
-            made[kind] = save_language_model(tmp_path_factory.mktemp(kind), kind)
-        return made[kind]
-
-    return find
+    return saved_once(tmp_path_factory)
 
 
 @pytest.fixture(params=[False, True], ids=["as long as they are", "lengthened"])

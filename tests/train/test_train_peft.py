@@ -7,7 +7,7 @@ from hone.catalogue import locate_model
 from hone.core.errors import BadModel
 from hone.model import load_language_model
 from hone.train import make_trainable
-from tiny_language import save_language_model
+from tiny_language import saved_once
 
 pytestmark = [
     pytest.mark.filterwarnings("ignore:`is_gradient_checkpointing`:FutureWarning"),  # peft asks transformers by its old name
@@ -36,14 +36,7 @@ PLACES, LABELS = [1, 4, 6, 8], torch.tensor([3, 4, 5, 6])
 @pytest.fixture(scope="module")
 def base(tmp_path_factory):
     """Folder of a tiny decoder: llama has an output layer of its own, qwen2 shares it with the embedding."""
-    made = {}
-
-    def find(kind):
-        if kind not in made:
-            made[kind] = save_language_model(tmp_path_factory.mktemp(kind), kind)
-        return made[kind]
-
-    return find
+    return saved_once(tmp_path_factory)
 
 
 def save_with_peft(base, folder, settings):
